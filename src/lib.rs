@@ -1,4 +1,6 @@
 //! calc6: a calculator served over UDP/IPv6.
+#![warn(missing_docs)]
+
 #[cfg(not(target_os = "linux"))]
 compile_error!("calc6 uses Linux's socket interface (recvmmsg, SO_RXQ_OVFL, SO_REUSEPORT); build it on Linux");
 
