@@ -4,4 +4,6 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("calc6 uses Linux's socket interface (recvmmsg, SO_RXQ_OVFL, SO_REUSEPORT); build it on Linux");
 
+#[cfg(feature = "programs")]
+pub mod limit;
 pub mod wire;
