@@ -4,6 +4,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("calc6 uses Linux's socket interface (recvmmsg, SO_RXQ_OVFL, SO_REUSEPORT); build it on Linux");
 
+pub mod arithmetic;
 #[cfg(feature = "programs")]
 pub mod limit;
 pub mod wire;

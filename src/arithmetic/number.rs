@@ -1,0 +1,384 @@
+//! Integers of any size, in the three ways in which they travel: two's complement, decimal text, and what people type.
+
+use std::fmt::{self, Write as _};
+use std::str::FromStr;
+
+use dashu_int::IBig;
+use dashu_int::ops::BitTest;
+use thiserror::Error;
+
+/// An integer of any size. Up to 128 bits it takes no memory of its own.
+///
+/// ```
+/// use calc6::arithmetic::Number;
+/// let number: Number = "-0x1_00".parse()?;
+/// assert_eq!(number, Number::from(-256));
+/// assert_eq!(number.to_string(), "-256");
+/// # Ok::<(), calc6::arithmetic::ParseError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Number(pub(super) IBig);
+
+impl Number {
+    /// 0.
+    pub const ZERO: Number = Number(IBig::ZERO);
+
+    /// Reads two's complement in network byte order; no octets at all are 0.
+    pub fn from_octets(octets: &[u8]) -> Number {
+        match small(octets) {
+            Some(value) => Number(IBig::from(value)),
+            None => Number(IBig::from_be_bytes(octets)),
+        }
+    }
+
+    /// Reads an unsigned integer in network byte order; no octets at all are 0.
+    pub fn from_unsigned_octets(octets: &[u8]) -> Number {
+        Number(dashu_int::UBig::from_be_bytes(octets).into())
+    }
+
+    /// The least number of octets, 1 or more, that hold it in two's complement.
+    pub fn octet_len(&self) -> usize {
+        // A negative power of two needs a bit less than its magnitude: -128 is one octet, 128 is two.
+        let bits = self.0.bit_len();
+        let tight = self.is_negative() && self.0.trailing_zeros() == Some(bits - 1);
+        (bits - usize::from(tight)) / 8 + 1
+    }
+
+    /// Fills `out` with two's complement in network byte order, sign-extended to its whole length.
+    ///
+    /// # Errors
+    /// `None`, and `out` as it was, if that is shorter than [`octet_len`](Self::octet_len).
+    pub fn write_octets(&self, out: &mut [u8]) -> Option<()> {
+        let sign = if self.is_negative() { 0xff } else { 0 };
+        if self.octet_len() > out.len() {
+            return None;
+        }
+        match i128::try_from(&self.0) {
+            Ok(value) => copy_right_aligned(&value.to_be_bytes(), out, sign),
+            Err(_) => copy_right_aligned(&self.0.to_be_bytes(), out, sign),
+        }
+        Some(())
+    }
+
+    /// Writes decimal digits, behind a `-` where negative, and returns how many octets they take.
+    ///
+    /// # Errors
+    /// [`TextTooLong`] if `out` is too short; its contents are unspecified then.
+    pub fn write_decimal(&self, out: &mut [u8]) -> Result<usize, TextTooLong> {
+        if let Ok(value) = i128::try_from(&self.0) {
+            let mut buffer = itoa::Buffer::new();
+            let text = buffer.format(value).as_bytes();
+            out.get_mut(..text.len()).ok_or(TextTooLong { octets: text.len() })?.copy_from_slice(text);
+            return Ok(text.len());
+        }
+        let (least, most) = self.decimal_len_bounds();
+        if least > out.len() {
+            return Err(TextTooLong { octets: most });
+        }
+        let mut writer = SliceWriter { out, len: 0 };
+        match write!(writer, "{}", self.0) {
+            Ok(()) => Ok(writer.len),
+            Err(fmt::Error) => Err(TextTooLong { octets: most }),
+        }
+    }
+
+    /// The least and the most characters, a `-` included, that a number of this size and sign takes in decimal.
+    pub fn decimal_len_bounds(&self) -> (usize, usize) {
+        let (bits, sign) = (self.bit_len() as usize, usize::from(self.is_negative()));
+        // log10(2) lies between 0.30102 and 0.30103.
+        let least = bits.saturating_sub(1) as u64 * 30_102 / 100_000;
+        let most = bits as u64 * 30_103 / 100_000;
+        (least as usize + 1 + sign, most as usize + 1 + sign)
+    }
+
+    /// The bits of its magnitude: 0 for 0, 3 for 7 and -7.
+    pub fn bit_len(&self) -> u64 {
+        self.0.bit_len() as u64
+    }
+
+    /// Whether it is below 0.
+    pub fn is_negative(&self) -> bool {
+        self.0.sign() == dashu_int::Sign::Negative && !self.is_zero()
+    }
+
+    /// Whether it is 0.
+    pub fn is_zero(&self) -> bool {
+        self.0.is_zero()
+    }
+
+    /// Its digits in a base of 2 to 36, lower case, behind a `-` where negative, without a prefix.
+    ///
+    /// # Panics
+    /// If the base is not 2 to 36.
+    pub fn to_string_radix(&self, base: u8) -> String {
+        self.0.in_radix(base).to_string()
+    }
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+macro_rules! conversions {
+    ($($primitive:ty)*) => {$(
+        impl From<$primitive> for Number {
+            fn from(value: $primitive) -> Number {
+                Number(IBig::from(value))
+            }
+        }
+
+        impl TryFrom<&Number> for $primitive {
+            type Error = OutOfRange;
+
+            fn try_from(number: &Number) -> Result<$primitive, OutOfRange> {
+                <$primitive>::try_from(&number.0).map_err(|_| OutOfRange)
+            }
+        }
+    )*};
+}
+conversions!(i8 u8 i16 u16 i32 u32 i64 u64 i128 u128 isize usize);
+
+/// The number does not fit the primitive type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("number out of range")]
+pub struct OutOfRange;
+
+/// The decimal text does not fit the buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the text takes up to {octets} octets")]
+pub struct TextTooLong {
+    /// The octets that it takes: exact where the text was made, else an upper bound.
+    pub octets: usize,
+}
+
+/// Why a word is no integer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ParseError {
+    /// Nothing, or a sign or prefix with nothing behind it.
+    #[error("no digits")]
+    NoDigits,
+    /// A character that is no digit of the base.
+    #[error("{found:?} at character {column} is no digit of base {base}")]
+    Digit {
+        /// The character.
+        found: char,
+        /// Its place in the word, the first character being 1.
+        column: usize,
+        /// 2, 8, 10 or 16.
+        base: u32,
+    },
+    /// A `_` that does not stand between two digits.
+    #[error("'_' at character {column} does not stand between two digits")]
+    Underscore {
+        /// Its place in the word, the first character being 1.
+        column: usize,
+    },
+}
+
+impl FromStr for Number {
+    type Err = ParseError;
+
+    /// Reads `-?[0-9]+`, or digits behind `0x`, `0o`, `0b`; a `+` may stand for no sign and `_` between digits.
+    fn from_str(word: &str) -> Result<Number, ParseError> {
+        if let Some(value) = short_decimal(word.as_bytes()) {
+            return Ok(Number(IBig::from(value)));
+        }
+        let (negative, unsigned) = match word.as_bytes().first() {
+            Some(b'-') => (true, &word[1..]),
+            Some(b'+') => (false, &word[1..]),
+            _ => (false, word),
+        };
+        let (base, digits) = split_prefix(unsigned);
+        check_digits(digits, base, word.len() - digits.len())?;
+        let magnitude = IBig::from_str_radix(digits, base).map_err(|_| ParseError::NoDigits)?;
+        Ok(Number(if negative { -magnitude } else { magnitude }))
+    }
+}
+
+/// The common case, fast: up to 18 decimal digits, which fit an i64.
+fn short_decimal(word: &[u8]) -> Option<i64> {
+    let (negative, digits) = match word {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() || digits.len() > 18 {
+        return None;
+    }
+    let mut value = 0;
+    for octet in digits {
+        let digit = octet.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + i64::from(digit);
+    }
+    Some(if negative { -value } else { value })
+}
+
+fn split_prefix(unsigned: &str) -> (u32, &str) {
+    match unsigned.as_bytes() {
+        [b'0', b'x' | b'X', ..] => (16, &unsigned[2..]),
+        [b'0', b'o' | b'O', ..] => (8, &unsigned[2..]),
+        [b'0', b'b' | b'B', ..] => (2, &unsigned[2..]),
+        _ => (10, unsigned),
+    }
+}
+
+/// `before` is how many characters of the word, all ASCII, stand before the digits.
+fn check_digits(digits: &str, base: u32, before: usize) -> Result<(), ParseError> {
+    if digits.is_empty() {
+        return Err(ParseError::NoDigits);
+    }
+    let mut previous = '_';
+    for (place, found) in digits.chars().enumerate() {
+        let column = before + place + 1;
+        match found {
+            '_' if previous == '_' => return Err(ParseError::Underscore { column }),
+            '_' => {}
+            _ if !found.is_digit(base) => return Err(ParseError::Digit { found, column, base }),
+            _ => {}
+        }
+        previous = found;
+    }
+    if previous == '_' { Err(ParseError::Underscore { column: before + digits.len() }) } else { Ok(()) }
+}
+
+/// Up to 16 octets of two's complement, sign-extended.
+fn small(octets: &[u8]) -> Option<i128> {
+    let mut wide = [0; size_of::<i128>()];
+    if octets.len() > wide.len() {
+        return None;
+    }
+    if octets.first().is_some_and(|first| first & 0x80 != 0) {
+        wide.fill(0xff);
+    }
+    let start = wide.len() - octets.len();
+    wide[start..].copy_from_slice(octets);
+    Some(i128::from_be_bytes(wide))
+}
+
+/// Copies the low-order octets of `from` that `out` has room for, and fills what is left in front with `sign`.
+fn copy_right_aligned(from: &[u8], out: &mut [u8], sign: u8) {
+    let len = from.len().min(out.len());
+    let (front, back) = out.split_at_mut(out.len() - len);
+    front.fill(sign);
+    back.copy_from_slice(&from[from.len() - len..]);
+}
+
+struct SliceWriter<'a> {
+    out: &'a mut [u8],
+    len: usize,
+}
+
+impl fmt::Write for SliceWriter<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.len + text.len();
+        self.out.get_mut(self.len..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
+        self.len = end;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn power_of_two(exponent: usize) -> Number {
+        Number(IBig::ONE << exponent)
+    }
+
+    #[test]
+    fn least_octets() {
+        for (text, octets) in [
+            ("0", &[0][..]),
+            ("-1", &[0xff]),
+            ("127", &[0x7f]),
+            ("128", &[0, 0x80]),
+            ("-128", &[0x80]),
+            ("-129", &[0xff, 0x7f]),
+            ("255", &[0, 0xff]),
+            ("-0x80_00", &[0x80, 0]),
+        ] {
+            let number: Number = text.parse().unwrap();
+            let mut out = vec![0xa5; number.octet_len()];
+            number.write_octets(&mut out).unwrap();
+            assert_eq!(out, octets, "{text}");
+            assert_eq!(Number::from_octets(octets), number);
+        }
+        for exponent in [7, 8, 63, 64, 127, 128, 129, 255, 256, 9855] {
+            let number = power_of_two(exponent);
+            assert_eq!(number.octet_len(), (exponent + 1) / 8 + 1, "2^{exponent}");
+            assert_eq!(Number(-number.0).octet_len(), exponent / 8 + 1, "-2^{exponent}");
+        }
+    }
+
+    #[test]
+    fn words_that_are_integers() {
+        for (word, value) in [
+            ("0", 0i128),
+            ("-0", 0),
+            ("+7", 7),
+            ("007", 7),
+            ("1_000_000", 1_000_000),
+            ("0xFF", 255),
+            ("-0b1010", -10),
+            ("0o17", 15),
+            ("999999999999999999", 999_999_999_999_999_999),
+            ("-9223372036854775809", -9_223_372_036_854_775_809),
+        ] {
+            assert_eq!(word.parse(), Ok(Number::from(value)), "{word}");
+        }
+    }
+
+    #[test]
+    fn words_that_are_none() {
+        use ParseError::*;
+        for (word, error) in [
+            ("", NoDigits),
+            ("-", NoDigits),
+            ("0x", NoDigits),
+            ("12a", Digit { found: 'a', column: 3, base: 10 }),
+            ("-0b12", Digit { found: '2', column: 5, base: 2 }),
+            ("1é", Digit { found: 'é', column: 2, base: 10 }),
+            ("--1", Digit { found: '-', column: 2, base: 10 }),
+            ("1.5", Digit { found: '.', column: 2, base: 10 }),
+            ("_1", Underscore { column: 1 }),
+            ("1_", Underscore { column: 2 }),
+            ("0x1__2", Underscore { column: 5 }),
+        ] {
+            assert_eq!(word.parse::<Number>(), Err(error), "{word}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn octets_and_text_there_and_back(octets in prop::collection::vec(any::<u8>(), 1..300)) {
+            let number = Number::from_octets(&octets);
+            let mut wide = vec![0xa5; octets.len()];
+            number.write_octets(&mut wide).unwrap();
+            prop_assert_eq!(&wide, &octets);
+            prop_assert!(number.octet_len() <= octets.len());
+            let mut short = vec![0xa5; number.octet_len() - 1];
+            prop_assert!(number.write_octets(&mut short).is_none());
+
+            let mut text = vec![0xa5; 800];
+            let len = number.write_decimal(&mut text).unwrap();
+            let text = str::from_utf8(&text[..len]).unwrap();
+            prop_assert_eq!(text, &number.to_string());
+            prop_assert_eq!(text.parse::<Number>(), Ok(number.clone()));
+            let (least, most) = number.decimal_len_bounds();
+            prop_assert!(least <= len && len <= most);
+            let error = number.write_decimal(&mut vec![0; len - 1]).unwrap_err();
+            prop_assert!(error.octets >= len);
+        }
+    }
+}
