@@ -7,4 +7,5 @@ compile_error!("calc6 uses Linux's socket interface (recvmmsg, SO_RXQ_OVFL, SO_R
 pub mod arithmetic;
 #[cfg(feature = "programs")]
 pub mod limit;
+pub mod responder;
 pub mod wire;

@@ -1,0 +1,498 @@
+//! A server's whole judgement, as a pure function: a datagram goes in, a reply or the reason for silence comes out.
+//!
+//! No socket, no clock, no state: the same request has the same answer from the same [`Limits`]. What depends on
+//! addresses (source ports, multicast, rates) is for the `limit` room. Nothing here panics or loops over more than the
+//! datagram holds, and numbers up to 128 bits are answered without allocating.
+
+use crate::arithmetic::{self, Number, Operands, decimal_bits, evaluate_octets};
+use crate::wire::{self, Form, Format, Kind, MAX_REPLY, MAX_REPLY_CEILING, Operator, Status, classic, extended};
+
+/// What a server is configured to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest reply, in octets: 1232, which no IPv6 path fragments, to 3696, three times the longest request.
+    pub max_reply: usize,
+    /// Whether a classic integer result over 2^32 - 1 is sent modulo 2^32, as the usual C servers do, in place of an
+    /// error.
+    pub wrap: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { max_reply: MAX_REPLY, wrap: false }
+    }
+}
+
+/// What becomes of a datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Send the first [`Reply::len`] octets of the reply buffer back.
+    Reply(Reply),
+    /// Send nothing.
+    Silence(Reason),
+}
+
+/// A reply that stands in the reply buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reply {
+    /// Its length in octets.
+    pub len: usize,
+    /// The form of the request, and so of the reply.
+    pub form: Form,
+    /// What was asked for, if that is known.
+    pub operator: Option<Operator>,
+    /// How it was answered. Classic errors are [`Status::UnknownOperator`] or [`Status::TooLarge`].
+    pub status: Status,
+}
+
+/// Why a datagram is not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// No octets at all.
+    Empty,
+    /// Starts with 0xff or 0x7f: answering replies is how two servers loop.
+    IsReply,
+    /// A classic header without operands.
+    NoOperands,
+    /// Classic operands that are not whole.
+    Ragged,
+    /// More than 64 classic operands.
+    TooManyOperands,
+    /// Longer than 1232 octets, and not extended.
+    Oversize,
+    /// Opcode 7 of a length that owes no answer.
+    Escape,
+}
+
+impl Reason {
+    /// Every reason, in the order of [`index`](Self::index).
+    pub const ALL: [Reason; 7] = [
+        Reason::Empty,
+        Reason::IsReply,
+        Reason::NoOperands,
+        Reason::Ragged,
+        Reason::TooManyOperands,
+        Reason::Oversize,
+        Reason::Escape,
+    ];
+
+    /// Its place in [`ALL`](Self::ALL), for tables of counters.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// A short name for logs and metrics: `empty`, `is-reply`, …
+    pub const fn name(self) -> &'static str {
+        match self {
+            Reason::Empty => "empty",
+            Reason::IsReply => "is-reply",
+            Reason::NoOperands => "no-operands",
+            Reason::Ragged => "ragged",
+            Reason::TooManyOperands => "too-many-operands",
+            Reason::Oversize => "oversize",
+            Reason::Escape => "escape",
+        }
+    }
+}
+
+/// Judges a datagram and writes the reply, if any, to the front of `reply`.
+///
+/// A datagram longer than [`wire::MAX_REQUEST`] is judged by its first [`wire::MAX_REQUEST`] + 1 octets alone, so a
+/// receive buffer of that length is enough. A reply is never longer than three times the request, than
+/// `limits.max_reply`, or than `reply`.
+///
+/// ```
+/// use calc6::responder::{Limits, Verdict, respond};
+/// let mut reply = [0; 1232];
+/// let Verdict::Reply(verdict) = respond(&[0, 0, 0, 0, 1, 0, 0, 0, 3], &mut reply, &Limits::default()) else {
+///     unreachable!("two operands and a known opcode are answered");
+/// };
+/// assert_eq!(reply[..verdict.len], [0xff, 0, 0, 0, 4]);
+/// ```
+///
+/// # Panics
+/// If `reply` is shorter than 36 octets, three times the shortest extended request.
+pub fn respond(request: &[u8], reply: &mut [u8], limits: &Limits) -> Verdict {
+    let max_reply = limits.max_reply.min(MAX_REPLY_CEILING);
+    let room = wire::reply_limit(request.len(), max_reply).min(reply.len());
+    let reply = &mut reply[..room];
+    match Kind::of(request) {
+        Kind::Empty => Verdict::Silence(Reason::Empty),
+        Kind::Reply => Verdict::Silence(Reason::IsReply),
+        Kind::Extended => respond_extended(request, reply, max_reply),
+        _ if request.len() > wire::MAX_REQUEST => Verdict::Silence(Reason::Oversize),
+        Kind::Classic => respond_classic(request, reply, limits.wrap),
+        Kind::Escape { answered: true } => unknown_opcode(reply),
+        Kind::Escape { answered: false } => Verdict::Silence(Reason::Escape),
+    }
+}
+
+fn respond_classic(request: &[u8], reply: &mut [u8], wrap: bool) -> Verdict {
+    let request = match classic::Request::decode(request) {
+        Ok(request) => request,
+        Err(error) => return Verdict::Silence(classic_reason(&error)),
+    };
+    let Some(operator) = request.operator() else { return unknown_opcode(reply) };
+    let operands = Operands::unsigned32(request.operands());
+    let written = match request.format() {
+        Format::Integer if wrap => {
+            operands.evaluate_wrapping(operator).map(|value| write_classic_integer(value, reply))
+        }
+        Format::Integer => evaluate_octets(operator, operands, u32::BITS.into())
+            .ok()
+            .and_then(|result| u32::try_from(&result).ok())
+            .map(|value| write_classic_integer(value, reply)),
+        Format::Text => evaluate_octets(operator, operands, decimal_bits(classic::MAX_PAYLOAD))
+            .ok()
+            .and_then(|result| write_classic_text(&result, reply)),
+    };
+    match written {
+        Some(len) => replied(len, Form::Classic, Some(operator), Status::Ok),
+        None => classic_error(reply, Some(operator), Status::TooLarge, classic::OVERFLOW),
+    }
+}
+
+fn classic_reason(error: &classic::RequestError) -> Reason {
+    match error {
+        classic::RequestError::Empty => Reason::Empty,
+        classic::RequestError::NoOperands => Reason::NoOperands,
+        classic::RequestError::TooManyOperands { .. } => Reason::TooManyOperands,
+        classic::RequestError::Ragged { .. } | classic::RequestError::Operator(_) => Reason::Ragged,
+    }
+}
+
+/// Five octets: the shortest request allows 15.
+fn write_classic_integer(value: u32, reply: &mut [u8]) -> usize {
+    classic::Reply::Integer(value).encode(reply)
+}
+
+fn write_classic_text(result: &Number, reply: &mut [u8]) -> Option<usize> {
+    let payload = classic::reply_payload(reply, true);
+    let room = payload.len().min(classic::MAX_PAYLOAD);
+    result.write_decimal(&mut payload[..room]).ok().map(|len| classic::HEADER + len)
+}
+
+fn unknown_opcode(reply: &mut [u8]) -> Verdict {
+    classic_error(reply, None, Status::UnknownOperator, classic::UNKNOWN_OPCODE)
+}
+
+fn classic_error(reply: &mut [u8], operator: Option<Operator>, status: Status, text: &str) -> Verdict {
+    let len = copy_cut(text.as_bytes(), classic::reply_payload(reply, false));
+    replied(classic::HEADER + len, Form::Classic, operator, status)
+}
+
+fn respond_extended(datagram: &[u8], reply: &mut [u8], max_reply: usize) -> Verdict {
+    let request = match extended::Request::decode(datagram) {
+        Ok(request) => request,
+        Err(error) => return extended_error(reply, datagram, error.status()),
+    };
+    let operator = request.operator();
+    if operator == Operator::Describe {
+        return describe(&request, reply, max_reply);
+    }
+    let room = reply.len() - extended::HEADER;
+    let max_bits = match request.format() {
+        Format::Integer => room as u64 * 8,
+        Format::Text => decimal_bits(room),
+    };
+    let operands = Operands::signed(request.operands(), usize::from(request.width()));
+    let outcome = match evaluate_octets(operator, operands, max_bits) {
+        Ok(result) => write_result(&result, &request, reply),
+        Err(arithmetic::Error::TooLarge { at_least, at_most }) => {
+            Err(Excess::of_bits(at_least, at_most, request.format(), request.operands()[0] & 0x80 != 0))
+        }
+        Err(error) => return extended_error(reply, datagram, status_of(&error)),
+    };
+    match outcome {
+        Ok(len) => replied(len, Form::Extended, Some(operator), Status::Ok),
+        Err(excess) => too_large(reply, &request, excess, max_reply),
+    }
+}
+
+fn status_of(error: &arithmetic::Error) -> Status {
+    match error {
+        arithmetic::Error::OperandCount { .. } => Status::Malformed,
+        arithmetic::Error::NegativeExponent => Status::OutsideDomain,
+        arithmetic::Error::DivisionByZero => Status::DivisionByZero,
+        arithmetic::Error::TooLarge { .. } => Status::TooLarge,
+    }
+}
+
+/// The octets of a whole reply that does not fit.
+struct Excess {
+    at_least: u64,
+    at_most: u64,
+}
+
+impl Excess {
+    fn exactly(octets: usize) -> Excess {
+        Excess { at_least: octets as u64, at_most: octets as u64 }
+    }
+
+    /// Of a number that was not computed, from the bits of its magnitude.
+    fn of_bits(at_least: u64, at_most: u64, format: Format, negative: bool) -> Excess {
+        let octets = |bits: u64, ceiling: bool| match format {
+            Format::Integer => bits / 8 + u64::from(ceiling),
+            // log10(2) lies between 0.30102 and 0.30103.
+            Format::Text if ceiling => bits.saturating_mul(30_103) / 100_000 + 1 + u64::from(negative),
+            Format::Text => bits.saturating_mul(30_102) / 100_000,
+        };
+        let header = extended::HEADER as u64;
+        Excess { at_least: header + octets(at_least, false), at_most: (header + octets(at_most, true)) }
+    }
+
+    /// The count that status 4 carries, where a reply of `room` octets was too short. What may or may not fit the
+    /// server's limit is to be asked for with room for just that limit, and is over it once that has been tried.
+    fn needed(&self, room: usize, max_reply: usize) -> u32 {
+        let limit = max_reply as u64;
+        if self.at_least > limit || room >= max_reply {
+            extended::NEEDED_OVER_LIMIT
+        } else {
+            self.at_most.min(limit) as u32
+        }
+    }
+}
+
+fn write_result(result: &Number, request: &extended::Request<'_>, reply: &mut [u8]) -> Result<usize, Excess> {
+    let payload = extended::reply_payload(reply, Status::Ok.octet(), request.format(), request.id());
+    let len = match request.format() {
+        Format::Integer => {
+            let len = result.octet_len();
+            let out = payload.get_mut(..len).ok_or(Excess::exactly(extended::HEADER + len))?;
+            result.write_octets(out).expect("room for its own length");
+            len
+        }
+        Format::Text => result.write_decimal(payload).map_err(|error| {
+            let (least, _) = result.decimal_len_bounds();
+            let at_least = (extended::HEADER + least) as u64;
+            Excess { at_least, at_most: (extended::HEADER + error.octets) as u64 }
+        })?,
+    };
+    Ok(extended::HEADER + len)
+}
+
+/// The symbols of all operators, as describe lists them.
+const OPERATORS: [u8; Operator::ALL.len()] = {
+    let mut symbols = [0; Operator::ALL.len()];
+    let mut place = 0;
+    while place < symbols.len() {
+        symbols[place] = Operator::ALL[place].octet();
+        place += 1;
+    }
+    symbols
+};
+
+fn describe(request: &extended::Request<'_>, reply: &mut [u8], max_reply: usize) -> Verdict {
+    let operators = String::from_utf8_lossy(&OPERATORS);
+    let text = format!("calc6 {}\noperators={operators}\nlargest-reply={max_reply}\n", env!("CARGO_PKG_VERSION"));
+    let payload = extended::reply_payload(reply, Status::Ok.octet(), Format::Text, request.id());
+    let Some(out) = payload.get_mut(..text.len()) else {
+        return too_large(reply, request, Excess::exactly(extended::HEADER + text.len()), max_reply);
+    };
+    out.copy_from_slice(text.as_bytes());
+    replied(extended::HEADER + text.len(), Form::Extended, Some(Operator::Describe), Status::Ok)
+}
+
+fn too_large(reply: &mut [u8], request: &extended::Request<'_>, excess: Excess, max_reply: usize) -> Verdict {
+    let needed = excess.needed(reply.len(), max_reply);
+    let payload = extended::reply_payload(reply, Status::TooLarge.octet(), Format::Text, request.id());
+    let (count, text) = payload.split_at_mut(extended::NEEDED);
+    extended::write_needed(count, needed);
+    let len = extended::HEADER + extended::NEEDED + copy_cut(Status::TooLarge.text().as_bytes(), text);
+    replied(len, Form::Extended, Some(request.operator()), Status::TooLarge)
+}
+
+fn extended_error(reply: &mut [u8], datagram: &[u8], status: Status) -> Verdict {
+    let id = extended::id(datagram).unwrap_or_default();
+    let payload = extended::reply_payload(reply, status.octet(), Format::Text, id);
+    let len = extended::HEADER + copy_cut(status.text().as_bytes(), payload);
+    let operator = Operator::from_octet(datagram[extended::OPERATOR]);
+    replied(len, Form::Extended, operator, status)
+}
+
+fn replied(len: usize, form: Form, operator: Option<Operator>, status: Status) -> Verdict {
+    Verdict::Reply(Reply { len, form, operator, status })
+}
+
+/// Copies as much of a text as there is room for.
+fn copy_cut(text: &[u8], out: &mut [u8]) -> usize {
+    let len = text.len().min(out.len());
+    out[..len].copy_from_slice(&text[..len]);
+    len
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: u64 = 0x0102_0304_0506_0708;
+
+    /// The reply's octets, or the reason for silence. The buffer is dirty, as a worker's is.
+    fn answer(request: &[u8]) -> Result<(Reply, Vec<u8>), Reason> {
+        answer_within(request, &Limits::default())
+    }
+
+    fn answer_within(request: &[u8], limits: &Limits) -> Result<(Reply, Vec<u8>), Reason> {
+        let mut reply = vec![0xa5; limits.max_reply];
+        match respond(request, &mut reply, limits) {
+            Verdict::Reply(verdict) => Ok((verdict, reply[..verdict.len].to_vec())),
+            Verdict::Silence(reason) => Err(reason),
+        }
+    }
+
+    fn classic(first: u8, operands: &[u32]) -> Vec<u8> {
+        let mut request = vec![first];
+        request.extend(operands.iter().flat_map(|operand| operand.to_be_bytes()));
+        request
+    }
+
+    fn extended(operator: Operator, format: Format, width: u8, operands: &[u8]) -> Vec<u8> {
+        let mut out = vec![0; wire::MAX_REQUEST];
+        let len = extended::Request::new(operator, format, width, ID, operands).unwrap().encode(&mut out);
+        out.truncate(len);
+        out
+    }
+
+    /// Operands of one width, as a request carries them.
+    fn operands(width: u8, numbers: &[i128]) -> Vec<u8> {
+        let mut octets = vec![0; usize::from(width) * numbers.len()];
+        for (number, out) in numbers.iter().zip(octets.chunks_exact_mut(width.into())) {
+            Number::from(*number).write_octets(out).unwrap();
+        }
+        octets
+    }
+
+    fn status(request: &[u8]) -> (Status, Vec<u8>) {
+        let (verdict, octets) = answer(request).unwrap();
+        assert_eq!(octets[4..12], ID.to_be_bytes());
+        assert_eq!(octets[1], verdict.status.octet());
+        assert_eq!(octets[0] == wire::SUCCESS, verdict.status == Status::Ok);
+        (verdict.status, octets[12..].to_vec())
+    }
+
+    #[test]
+    fn classic_results_are_exact_or_refused() {
+        assert_eq!(answer(&classic(0x00, &[1, 3, 5, 7, 9])).unwrap().1, [0xff, 0, 0, 0, 0x19]);
+        assert_eq!(answer(&classic(0x03, &[1, 3, 5, 7, 9])).unwrap().1, b"\xff945");
+        assert_eq!(answer(&classic(0x00, &[u32::MAX, 0])).unwrap().1, [0xff; 5]);
+        let (verdict, octets) = answer(&classic(0x00, &[u32::MAX, 1])).unwrap();
+        assert_eq!((verdict.status, &octets[..]), (Status::TooLarge, &b"\x7ftoo large"[..]));
+        assert_eq!(answer(&classic(0x02, &[u32::MAX, u32::MAX, 0])).unwrap().1, [0xff, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn classic_wraps_on_request_and_text_stays_exact() {
+        let limits = Limits { wrap: true, ..Limits::default() };
+        let octets = |request: &[u8]| answer_within(request, &limits).unwrap().1;
+        assert_eq!(octets(&classic(0x00, &[u32::MAX, 3])), [0xff, 0, 0, 0, 2]);
+        assert_eq!(octets(&classic(0x02, &[0x8000_0001, 2])), [0xff, 0, 0, 0, 2]);
+        assert_eq!(octets(&classic(0x01, &[u32::MAX, 3])), b"\xff4294967298");
+    }
+
+    #[test]
+    fn classic_text_has_up_to_256_digits() {
+        let digits = |count: usize| answer(&classic(0x03, &vec![u32::MAX; count])).unwrap();
+        let (verdict, octets) = digits(26);
+        assert_eq!((verdict.status, octets.len()), (Status::Ok, 1 + 251));
+        let (verdict, octets) = digits(27);
+        assert_eq!((verdict.status, octets[0]), (Status::TooLarge, wire::ERROR));
+    }
+
+    #[test]
+    fn silence_has_its_reason() {
+        for (request, reason) in [
+            (vec![], Reason::Empty),
+            (vec![0xff, 0, 0, 0, 1], Reason::IsReply),
+            (vec![0x7f; 40], Reason::IsReply),
+            (vec![0x00], Reason::NoOperands),
+            (vec![0x45], Reason::NoOperands),
+            (vec![0x00; 8], Reason::Ragged),
+            (vec![0x45; 8], Reason::Ragged),
+            (vec![0x00; 261], Reason::TooManyOperands),
+            (vec![0x00; 1233], Reason::Oversize),
+            (vec![0x0e; 1233], Reason::Oversize),
+            (vec![0x1e; 11], Reason::Escape),
+            (vec![0x0e; 8], Reason::Escape),
+        ] {
+            assert_eq!(answer(&request).unwrap_err(), reason, "{request:02x?}");
+        }
+    }
+
+    #[test]
+    fn unknown_opcodes_are_answered() {
+        for request in [classic(0x45, &[4, 2, 3]), classic(0x0e, &[1]), classic(0x1e, &[1, 2]), vec![0x2e; 13]] {
+            let (verdict, octets) = answer(&request).unwrap();
+            assert_eq!((verdict.status, verdict.operator), (Status::UnknownOperator, None));
+            assert_eq!(octets, b"\x7funknown opcode", "{request:02x?}");
+        }
+    }
+
+    #[test]
+    fn extended_statuses_in_the_order_of_the_checks() {
+        let two = operands(4, &[-2, 5]);
+        let good = extended(Operator::Sum, Format::Integer, 4, &two);
+        assert_eq!(status(&good), (Status::Ok, vec![3]));
+        let with = |place: usize, octet: u8| {
+            let mut request = good.clone();
+            request[place] = octet;
+            status(&request)
+        };
+        assert_eq!(with(3, 1), (Status::Unsupported, b"unsupported".to_vec()));
+        assert_eq!(with(1, b'!'), (Status::UnknownOperator, b"unknown operator".to_vec()));
+        assert_eq!(with(2, 0), (Status::Malformed, b"malformed request".to_vec()));
+        assert_eq!(with(2, 3), (Status::Malformed, b"malformed request".to_vec()));
+        let oversize = [&good[..12], &[0; 1221]].concat();
+        assert_eq!(status(&oversize).0, Status::Unsupported);
+        let zero = extended(Operator::Quotient, Format::Text, 1, &operands(1, &[1, 2, 0]));
+        assert_eq!(status(&zero), (Status::DivisionByZero, b"division by zero".to_vec()));
+        let negative = extended(Operator::Power, Format::Text, 1, &operands(1, &[1, -1]));
+        assert_eq!(status(&negative), (Status::OutsideDomain, b"outside the domain".to_vec()));
+    }
+
+    #[test]
+    fn too_large_says_how_much_is_needed() {
+        let power = |width: u8, exponent: i128, format| {
+            status(&extended(Operator::Power, format, width, &operands(width, &[2, exponent])))
+        };
+        // 16 octets of request allow 48 of reply: 36 of result.
+        assert_eq!(power(2, 286, Format::Integer).0, Status::Ok);
+        assert_eq!(power(2, 287, Format::Integer), (Status::TooLarge, b"\0\0\0\x31result too large".to_vec()));
+        // Not computed: 2^8000 has at least 8001 bits, at most 16000, which the server's 1232 octets may not hold.
+        assert_eq!(power(2, 8000, Format::Integer).1[..4], 1232u32.to_be_bytes());
+        assert_eq!(power(2, 9999, Format::Integer).1[..4], u32::MAX.to_be_bytes());
+        // Text: 2^4000 has 1205 digits.
+        assert_eq!(power(255, 4000, Format::Text).0, Status::Ok);
+        assert_eq!(power(255, 4052, Format::Text).0, Status::Ok, "1220 digits");
+        assert_eq!(power(255, 4053, Format::Text).1[..4], u32::MAX.to_be_bytes(), "1221 digits");
+    }
+
+    #[test]
+    fn describe_is_whole_or_too_large() {
+        let (short, octets) = status(&extended(Operator::Describe, Format::Integer, 0, &[]));
+        assert_eq!(short, Status::TooLarge);
+        let needed = u32::from_be_bytes(octets[..4].try_into().unwrap());
+        let padding = vec![0; (needed as usize).div_ceil(3) - extended::HEADER];
+        let (status, text) = status(&extended(Operator::Describe, Format::Integer, 1, &padding));
+        assert_eq!(status, Status::Ok);
+        let text = String::from_utf8(text).unwrap();
+        assert_eq!(
+            text,
+            concat!("calc6 ", env!("CARGO_PKG_VERSION"), "\noperators=+*-/%^gl<>&|~?\nlargest-reply=1232\n")
+        );
+    }
+
+    #[test]
+    fn no_reply_is_longer_than_three_times_its_request_or_the_limit() {
+        for max_reply in [MAX_REPLY, MAX_REPLY_CEILING] {
+            let limits = Limits { max_reply, wrap: false };
+            for width in [1, 100, 255] {
+                let numbers = operands(width, &[120, 120]);
+                for format in [Format::Integer, Format::Text] {
+                    let request = extended(Operator::Power, format, width, &numbers);
+                    let (verdict, _) = answer_within(&request, &limits).unwrap();
+                    assert!(verdict.len <= wire::reply_limit(request.len(), max_reply));
+                }
+            }
+        }
+    }
+}
