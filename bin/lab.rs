@@ -1,1 +1,5 @@
-fn main() {}
+//! `lab`: measures, checks and disturbs datagram calculators.
+
+fn main() -> std::process::ExitCode {
+    calc6::lab::main()
+}

@@ -9,3 +9,6 @@ pub mod arithmetic;
 pub mod limit;
 pub mod responder;
 pub mod wire;
+
+#[cfg(feature = "programs")]
+pub mod lab;

@@ -1,0 +1,240 @@
+//! `lab relay` end to end: the real program between sockets of the test, on ::1.
+
+#![cfg(feature = "programs")]
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, UdpSocket};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use pcap_file::pcapng::{Block, PcapNgReader};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running relay; it is ended with the value.
+struct Relay {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    address: SocketAddr,
+}
+
+impl Relay {
+    fn start(server: SocketAddr, options: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_lab"))
+            .args(["relay", "::1", "0", "::1", &server.port().to_string()])
+            .args(options)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.strip_prefix("lab relay: listening on ").and_then(|rest| rest.split(',').next());
+        let address = address.and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("{line}"));
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Self { child, stdout, address }
+    }
+
+    /// Ends it with SIGTERM and gives back what it wrote.
+    fn stop(mut self) -> String {
+        signal(&self.child, rustix::process::Signal::TERM);
+        let mut text = String::new();
+        self.stdout.read_to_string(&mut text).unwrap();
+        assert!(self.child.wait().unwrap().success());
+        text
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn signal(child: &Child, signal: rustix::process::Signal) {
+    let id = rustix::process::Pid::from_child(child);
+    rustix::process::kill_process(id, signal).unwrap();
+}
+
+fn socket() -> UdpSocket {
+    let socket = UdpSocket::bind("[::1]:0").unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket
+}
+
+/// Sends back whatever comes, until `quit` comes; returns where the datagrams came from.
+fn echo() -> (SocketAddr, JoinHandle<Vec<SocketAddr>>) {
+    let socket = socket();
+    let address = socket.local_addr().unwrap();
+    let thread = std::thread::spawn(move || {
+        let mut sources = Vec::new();
+        let mut buffer = [0; 2048];
+        while let Ok((length, source)) = socket.recv_from(&mut buffer) {
+            if &buffer[..length] == b"quit" {
+                break;
+            }
+            sources.push(source);
+            socket.send_to(&buffer[..length], source).unwrap();
+        }
+        sources
+    });
+    (address, thread)
+}
+
+fn quit(server: SocketAddr, thread: JoinHandle<Vec<SocketAddr>>) -> Vec<SocketAddr> {
+    socket().send_to(b"quit", server).unwrap();
+    thread.join().unwrap()
+}
+
+#[test]
+fn each_client_has_a_port_of_its_own_and_gets_its_own_answers() {
+    let (server, thread) = echo();
+    let relay = Relay::start(server, &[]);
+    let clients: Vec<UdpSocket> = (0..20).map(|_| socket()).collect();
+    for round in 0..5_u8 {
+        for (number, client) in clients.iter().enumerate() {
+            client.send_to(&[round, number as u8], relay.address).unwrap();
+        }
+        for (number, client) in clients.iter().enumerate() {
+            let mut buffer = [0; 16];
+            let (length, source) = client.recv_from(&mut buffer).unwrap();
+            assert_eq!(buffer[..length], [round, number as u8]);
+            assert_eq!(source, relay.address);
+        }
+    }
+    let report = relay.stop();
+    let mut sources = quit(server, thread);
+    assert_eq!(sources.len(), 100);
+    sources.sort_by_key(SocketAddr::port);
+    sources.dedup();
+    assert_eq!(sources.len(), clients.len());
+    let totals = "totals, 20 clients\n  to the server: 100 in, 100 out\n  to clients:    100 in, 100 out\n";
+    assert!(report.ends_with(totals), "{report}");
+}
+
+#[test]
+fn the_same_seed_loses_the_same_datagrams() {
+    let survivors = |seed: &str| {
+        let server = socket();
+        let relay = Relay::start(server.local_addr().unwrap(), &["--loss", "40%", "--seed", seed]);
+        let client = socket();
+        for number in 0..100_u8 {
+            client.send_to(&[number], relay.address).unwrap();
+        }
+        // The relay takes datagrams in order: when one of these arrives, the hundred have had their fate.
+        let fence = std::iter::repeat_with(socket).take(100);
+        fence.for_each(|other| assert!(other.send_to(b"fence", relay.address).is_ok()));
+        let arrivals = std::iter::repeat_with(|| {
+            let mut buffer = [0; 16];
+            let length = server.recv(&mut buffer).unwrap();
+            buffer[..length].to_vec()
+        });
+        let survivors: Vec<_> = arrivals.take_while(|arrival| arrival != b"fence").collect();
+        assert!(relay.stop().contains("to the server: "));
+        survivors
+    };
+    let first = survivors("5");
+    assert!((40..80).contains(&first.len()), "{first:?}");
+    assert_eq!(first, survivors("5"));
+    assert_ne!(first, survivors("6"));
+}
+
+#[test]
+fn one_direction_can_be_spared_and_a_delay_is_a_lower_bound() {
+    let (server, thread) = echo();
+    let relay = Relay::start(server, &["--direction", "to-client", "--delay", "30ms", "--duplicate", "1"]);
+    let client = socket();
+    let start = std::time::Instant::now();
+    client.send_to(b"once", relay.address).unwrap();
+    let mut buffer = [0; 16];
+    for _ in 0..2 {
+        assert_eq!(client.recv(&mut buffer).unwrap(), 4);
+        assert!(start.elapsed() >= Duration::from_millis(30));
+    }
+    let report = relay.stop();
+    assert!(report.contains("to the server: 1 in, 1 out\n  to clients:    1 in, 1 duplicated, 2 out\n"), "{report}");
+    assert_eq!(quit(server, thread).len(), 1);
+}
+
+#[test]
+fn the_capture_has_both_sides_and_says_what_happened() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay.pcapng");
+    let (server, thread) = echo();
+    let relay = Relay::start(server, &["--delay", "1ms", "--pcap", path.to_str().unwrap()]);
+    let client = socket();
+    client.send_to(b"hello", relay.address).unwrap();
+    assert_eq!(client.recv(&mut [0; 16]).unwrap(), 5);
+    relay.stop();
+    quit(server, thread);
+
+    let mut reader = PcapNgReader::new(File::open(&path).unwrap()).unwrap();
+    let mut packets = Vec::new();
+    while let Some(block) = reader.next_block() {
+        if let Block::EnhancedPacket(packet) = block.unwrap() {
+            assert!(packet.data.ends_with(b"hello"));
+            packets.push((packet.interface_id, packet.options.len()));
+        }
+    }
+    // Every packet has its flags; what comes in has its fate as well.
+    assert_eq!(packets, [(0, 2), (1, 1), (1, 2), (0, 1)]);
+}
+
+#[test]
+fn further_clients_are_refused_until_idle_ones_are_forgotten() {
+    let (server, thread) = echo();
+    let relay = Relay::start(server, &["--clients", "1", "--idle", "300ms"]);
+    let (first, second) = (socket(), socket());
+    let mut buffer = [0; 16];
+    first.send_to(b"first", relay.address).unwrap();
+    assert_eq!(first.recv(&mut buffer).unwrap(), 5);
+    second.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let mut tries = 0;
+    // The first try is refused unless the machine slept; one after 300 ms is served.
+    while second.send_to(b"second", relay.address).and_then(|_| second.recv(&mut buffer)).is_err() {
+        tries += 1;
+        assert!(tries < 200);
+    }
+    let report = relay.stop();
+    quit(server, thread);
+    assert!(report.contains("totals, 2 clients"), "{report}");
+    assert_eq!(report.contains("dropped because there were too many clients"), tries > 0, "{report}");
+}
+
+#[test]
+fn a_dead_service_is_survived_and_counted() {
+    let gone = socket().local_addr().unwrap();
+    let relay = Relay::start(gone, &["--quiet"]);
+    let client = socket();
+    for _ in 0..3 {
+        client.send_to(b"anybody?", relay.address).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let report = relay.stop();
+    assert!(report.contains("times nobody listened on the server's port"), "{report}");
+    assert!(report.contains("to the server: 3 in, 3 out"), "{report}");
+}
+
+#[test]
+fn wrong_words_end_with_2_and_refusals_with_1() {
+    let lab = |words: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_lab")).arg("relay").args(words).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, message) = lab(&["::1", "0", "::1", "9", "--loss", "2"]);
+    assert_eq!(code, Some(2));
+    assert!(message.contains("a chance is a number from 0 to 1"), "{message}");
+    let (code, message) = lab(&["::1", "0", "::1", "9", "--delay", "10"]);
+    assert_eq!(code, Some(2));
+    assert!(message.contains("a duration is a number with a unit"), "{message}");
+    let taken = socket().local_addr().unwrap();
+    let holder = UdpSocket::bind(taken).unwrap();
+    let (code, message) = lab(&["::1", &taken.port().to_string(), "::1", "9"]);
+    assert_eq!(code, Some(1));
+    assert!(message.starts_with(&format!("lab: cannot receive on ::1 port {}", taken.port())), "{message}");
+    assert_eq!(message.lines().count(), 1);
+    drop(holder);
+}
