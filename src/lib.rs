@@ -5,6 +5,7 @@
 compile_error!("calc6 uses Linux's socket interface (recvmmsg, SO_RXQ_OVFL, SO_REUSEPORT); build it on Linux");
 
 pub mod arithmetic;
+pub mod exchange;
 #[cfg(feature = "programs")]
 pub mod limit;
 pub mod responder;

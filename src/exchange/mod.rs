@@ -1,0 +1,448 @@
+//! The client's half of the protocol, as a pure state machine: one [`Exchange`] asks one [`Question`].
+//!
+//! It is handed datagrams, the time and random numbers, and says what to send, when to wake, and when it is done. It
+//! knows no socket, no clock and no generator, so the same code runs over sockets, under a fuzzer and on virtual time:
+//!
+//! ```
+//! use calc6::exchange::{Answer, Config, Exchange, Heard, Outcome, Question, Socket};
+//! use calc6::wire::{Format, Operator};
+//! use std::time::Duration;
+//!
+//! let question = Question::classic(Operator::Sum, Format::Integer, [4, 2, 3])?;
+//! let mut random = || 4; // a cryptographic generator, in earnest
+//! let mut exchange = Exchange::new(question, Socket::Own, &Config::default(), Duration::ZERO, &mut random);
+//!
+//! let request = exchange.transmit(Duration::ZERO).expect("the first is due at once");
+//! assert_eq!(request[0], 0x00);
+//! assert!(exchange.wake_at() >= Some(Duration::from_secs(1)), "then it waits for a reply");
+//!
+//! let reply = [0xff, 0, 0, 0, 9];
+//! assert_eq!(exchange.receive(Duration::from_millis(20), true, &reply), Heard::Accepted);
+//! let Some(Outcome::Answer(answer)) = exchange.outcome() else { panic!() };
+//! assert_eq!(*answer, Answer::Integer(vec![9]));
+//! # Ok::<(), calc6::wire::classic::RequestError>(())
+//! ```
+//!
+//! # The loop around it
+//! Send what [`transmit`](Exchange::transmit) gives until it gives nothing; stop if there is an
+//! [`outcome`](Exchange::outcome); else wait for a datagram until [`wake_at`](Exchange::wake_at), hand it to
+//! [`receive`](Exchange::receive), and begin again. What the socket reports as ECONNREFUSED goes to
+//! [`refused`](Exchange::refused). Any other failure to send may be treated as a loss.
+//!
+//! # Retransmission
+//! RFC 8085, section 3.1.1, with the numbers of RFC 7252, section 4.2: the first wait is [`Config::first_wait`] times a
+//! random factor of 1 to 1.5, each further wait is twice as long, and every repeat is the same octets. Every exchange
+//! ends within [`Config::longest`].
+//!
+//! Nothing here panics, whatever the datagrams, the times and the random numbers are; the one assertion is on the
+//! caller of [`Exchange::new`].
+
+mod outcome;
+mod question;
+
+pub use outcome::{Answer, ClassicOnly, Heard, Ignored, Outcome, Statistics, TooLarge, Why};
+pub use question::Question;
+
+use std::time::Duration;
+
+use crate::wire::{self, Form, Format, Status, classic, extended};
+
+/// How long after a first ECONNREFUSED a later one still leads to another attempt: a server that is only just
+/// starting is waited for.
+pub const REFUSAL_WINDOW: Duration = Duration::from_millis(300);
+
+/// The wait between the first ECONNREFUSED and the next attempt; it doubles.
+const FIRST_REFUSAL_WAIT: Duration = Duration::from_millis(10);
+
+/// What is asked of a peer that left an extended request unanswered: the classic sum of one zero.
+pub const PROBE: [u8; classic::HEADER + classic::OPERAND] = [0; 5];
+
+/// How patiently to ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Config {
+    /// The least wait for the first reply; a random factor of 1 to 1.5 is applied, and every repeat doubles it.
+    pub first_wait: Duration,
+    /// How often an unanswered request is repeated.
+    pub retries: u32,
+    /// When to give up, counted from the start, whatever is still to be tried.
+    pub deadline: Option<Duration>,
+    /// Whether to ask a peer that stays silent on an extended request the classic [`PROBE`]. Only an exchange that is
+    /// alone on its socket ever does.
+    pub probe: bool,
+}
+
+impl Default for Config {
+    /// 1 s (RFC 8085, section 3.1.1), 3 repeats (RFC 7252, section 4.8, has 4), no deadline, and the probe.
+    fn default() -> Config {
+        Config { first_wait: Duration::from_secs(1), retries: 3, deadline: None, probe: true }
+    }
+}
+
+impl Config {
+    /// The longest that any exchange takes from its start to its outcome, if it is called whenever it wants to be
+    /// woken: all waits with the factor 1.5, once for the request, once for the wider one, and the wait for the probe.
+    pub fn longest(&self) -> Duration {
+        let waits = 1u128.checked_shl(self.retries.saturating_add(1)).map_or(u128::MAX, |power| power - 1);
+        let longest_first = scaled(self.first_wait, u32::MAX);
+        let nanos = longest_first.as_nanos().saturating_mul(waits.saturating_mul(2).saturating_add(1));
+        let waited = u64::try_from(nanos / 1_000_000_000)
+            .map_or(Duration::MAX, |secs| Duration::new(secs, (nanos % 1_000_000_000) as u32));
+        self.deadline.map_or(waited, |deadline| deadline.min(waited))
+    }
+}
+
+/// Whether other exchanges use the same local address and port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Socket {
+    /// None does: whatever the peer sends belongs to this exchange, also what has no identifier.
+    Own,
+    /// Others do, all of them extended: only the identifier tells whose a reply is.
+    Shared,
+}
+
+/// One question, from the first datagram to its outcome.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    question: Question,
+    socket: Socket,
+    config: Config,
+    /// The first wait with its random factor.
+    first_wait: Duration,
+    deadline: Option<Duration>,
+    /// The octets that are sent, and repeated as they are.
+    datagram: Vec<u8>,
+    id: u64,
+    /// The identifier of the wider request, drawn at the start; once that is asked, the identifier of the earlier one.
+    other_id: u64,
+    phase: Phase,
+    /// How often the timer has sent the present datagram.
+    sent: u32,
+    /// When the timer next runs out.
+    timer: Duration,
+    /// When to send once more because a datagram was refused.
+    resend: Option<Duration>,
+    first_refusal: Option<Duration>,
+    /// When the present datagram was first and last sent.
+    sent_at: Option<(Duration, Duration)>,
+    statistics: Statistics,
+    outcome: Option<Outcome>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Asking,
+    Probing,
+}
+
+impl Exchange {
+    /// Begins to ask `question` at `now`, a time since any fixed origin. `random` gives 64 bits at each call, from a
+    /// cryptographic generator: the request identifiers are drawn from it, so that nobody off the path can forge a
+    /// reply (RFC 5452, section 4.3, argues the same for DNS).
+    ///
+    /// # Panics
+    /// If a classic question is to share its socket: classic replies have no identifier.
+    pub fn new(
+        question: Question,
+        socket: Socket,
+        config: &Config,
+        now: Duration,
+        random: &mut impl FnMut() -> u64,
+    ) -> Exchange {
+        assert!(
+            socket == Socket::Own || question.form() == Form::Extended,
+            "a classic exchange is alone on its socket"
+        );
+        let id = random();
+        let other_id = distinct(id, random());
+        let factor = (random() >> 32) as u32;
+        Exchange {
+            datagram: question.encode(id),
+            question,
+            socket,
+            config: *config,
+            first_wait: scaled(config.first_wait, factor),
+            deadline: config.deadline.map(|deadline| now.saturating_add(deadline)),
+            id,
+            other_id,
+            phase: Phase::Asking,
+            sent: 0,
+            timer: now,
+            resend: None,
+            first_refusal: None,
+            sent_at: None,
+            statistics: Statistics::default(),
+            outcome: None,
+        }
+    }
+
+    /// A datagram that is due, if one is; it counts as sent. Call it again until it gives none. This is also what
+    /// notices that the time is up.
+    pub fn transmit(&mut self, now: Duration) -> Option<&[u8]> {
+        if self.outcome.is_some() {
+            return None;
+        }
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            self.outcome = Some(Outcome::Deadline);
+            return None;
+        }
+        if self.timer <= now {
+            if !self.timer_ran_out(now) {
+                self.outcome = Some(Outcome::Silent);
+                return None;
+            }
+        } else if self.resend.is_none_or(|resend| now < resend) {
+            return None;
+        }
+        self.resend = None;
+        self.statistics.transmissions = self.statistics.transmissions.saturating_add(1);
+        match self.phase {
+            Phase::Asking => {
+                self.sent_at = Some((self.sent_at.map_or(now, |(first, _)| first), now));
+                Some(&self.datagram)
+            }
+            Phase::Probing => Some(&PROBE),
+        }
+    }
+
+    /// When to call [`transmit`](Self::transmit) next if nothing arrives before; `None` once there is an outcome.
+    pub fn wake_at(&self) -> Option<Duration> {
+        if self.outcome.is_some() {
+            return None;
+        }
+        let limits = [self.resend, self.deadline];
+        Some(limits.into_iter().flatten().fold(self.timer, Duration::min))
+    }
+
+    /// Hands over a datagram that arrived; `from_peer` says whether its source is the address and port that was asked.
+    /// What does not count as a reply is counted by its reason, and waiting goes on.
+    pub fn receive(&mut self, now: Duration, from_peer: bool, datagram: &[u8]) -> Heard {
+        match self.judge(from_peer, datagram) {
+            Ok(Verdict::Ask { needed }) => self.widen(now, needed),
+            Ok(Verdict::End(outcome)) => {
+                self.statistics.rtt = self.sent_at.map(|(_, last)| now.saturating_sub(last));
+                self.outcome = Some(outcome);
+                Heard::Accepted
+            }
+            Err(why) => {
+                self.statistics.ignored.count(&why);
+                Heard::Ignored(why)
+            }
+        }
+    }
+
+    /// Takes note that the socket reported ECONNREFUSED: an ICMPv6 "port unreachable" (RFC 4443, section 3.1) for a
+    /// datagram of this exchange. The request is sent again, soon, until [`REFUSAL_WINDOW`] after the first report;
+    /// a report after that ends the exchange.
+    pub fn refused(&mut self, now: Duration) {
+        if self.outcome.is_some() {
+            return;
+        }
+        let earlier = self.statistics.refusals;
+        self.statistics.refusals = earlier.saturating_add(1);
+        let end = self.first_refusal.get_or_insert(now).saturating_add(REFUSAL_WINDOW);
+        if now >= end {
+            self.outcome = Some(Outcome::Refused);
+        } else if self.resend.is_none() {
+            self.resend = Some(now.saturating_add(doubled(FIRST_REFUSAL_WAIT, earlier)).min(end));
+        }
+    }
+
+    /// How it ended, once it has.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        self.outcome.as_ref()
+    }
+
+    /// How it ended, to keep; `None` if it has not.
+    pub fn into_outcome(self) -> Option<Outcome> {
+        self.outcome
+    }
+
+    /// What was counted so far.
+    pub fn statistics(&self) -> &Statistics {
+        &self.statistics
+    }
+
+    /// What is asked, as it was asked last: perhaps at a larger Width than at first.
+    pub fn question(&self) -> &Question {
+        &self.question
+    }
+
+    /// The request that is sent and repeated, octet by octet.
+    pub fn request(&self) -> &[u8] {
+        &self.datagram
+    }
+
+    /// The identifier in progress, by which datagrams of a shared socket are dispatched
+    /// ([`extended::id`] reads it); `None` for a classic question. It changes when [`receive`](Self::receive) says
+    /// [`Heard::Widened`].
+    pub fn id(&self) -> Option<u64> {
+        (self.question.form() == Form::Extended).then_some(self.id)
+    }
+
+    /// Prepares what is due when the timer has run out; false if nothing is left to try.
+    fn timer_ran_out(&mut self, now: Duration) -> bool {
+        let wait = match self.phase {
+            Phase::Asking if self.sent <= self.config.retries => {
+                let wait = doubled(self.first_wait, self.sent);
+                self.statistics.repeats += u32::from(self.sent > 0);
+                self.sent += 1;
+                wait
+            }
+            Phase::Asking if self.may_probe() => {
+                self.phase = Phase::Probing;
+                self.statistics.probed = true;
+                self.first_wait
+            }
+            Phase::Asking | Phase::Probing => return false,
+        };
+        self.timer = now.saturating_add(wait);
+        true
+    }
+
+    /// A peer that has answered an extended request is not asked whether it knows them.
+    fn may_probe(&self) -> bool {
+        self.config.probe
+            && self.socket == Socket::Own
+            && self.question.form() == Form::Extended
+            && !self.statistics.widened
+    }
+
+    /// The filter, in its fixed order: short, stranger, no reply by its octets, unknown identifier, duplicate.
+    fn judge(&self, from_peer: bool, datagram: &[u8]) -> Result<Verdict, Why> {
+        let shortest = match self.socket {
+            Socket::Own => classic::HEADER,
+            Socket::Shared => extended::HEADER,
+        };
+        if datagram.len() < shortest {
+            return Err(Why::Short { octets: datagram.len() });
+        }
+        if !from_peer {
+            return Err(Why::Stranger);
+        }
+        match self.question.form() {
+            Form::Classic => self.judge_classic(datagram),
+            Form::Extended => self.judge_extended(datagram),
+        }
+    }
+
+    fn judge_classic(&self, datagram: &[u8]) -> Result<Verdict, Why> {
+        let reply = classic::Reply::decode(datagram, self.question.format()).map_err(Why::NoClassicReply)?;
+        self.in_progress()?;
+        Ok(Verdict::End(match reply {
+            classic::Reply::Error(text) => Outcome::ClassicError { text: outcome::printable(text) },
+            reply => Outcome::Answer(Answer::of_classic(&reply)),
+        }))
+    }
+
+    fn judge_extended(&self, datagram: &[u8]) -> Result<Verdict, Why> {
+        let reply = match extended::Reply::decode(datagram) {
+            Ok(reply) => reply,
+            Err(error) => return self.judge_other_form(datagram, error),
+        };
+        if reply.id() == self.other_id && self.statistics.widened {
+            return Err(Why::Superseded);
+        }
+        if reply.id() != self.id {
+            return Err(Why::UnknownIdentifier { found: reply.id() });
+        }
+        self.in_progress()?;
+        if reply.is_success() {
+            return Ok(Verdict::End(Outcome::Answer(Answer::of_extended(&reply, self.question.operator()))));
+        }
+        match self.too_large(&reply) {
+            Some(Err(needed)) => Ok(Verdict::Ask { needed }),
+            too_large => Ok(Verdict::End(Outcome::error(&reply, too_large.and_then(Result::ok)))),
+        }
+    }
+
+    /// What is no extended reply may still be a classic peer's: an error, or its answer to the probe. It has no
+    /// identifier and anybody could have sent it, so it counts only where nobody else can be meant.
+    fn judge_other_form(&self, datagram: &[u8], error: extended::ReplyError) -> Result<Verdict, Why> {
+        let evidence = if is_classic_error(datagram) {
+            ClassicOnly::Error { text: outcome::printable(&datagram[classic::HEADER..]) }
+        } else if self.phase == Phase::Probing && classic::Reply::decode(datagram, Format::Integer).is_ok() {
+            ClassicOnly::Probe
+        } else {
+            return Err(match error {
+                extended::ReplyError::Short { octets } => Why::Short { octets },
+                error => Why::NoExtendedReply(error),
+            });
+        };
+        if self.socket == Socket::Shared {
+            return Err(Why::ClassicOnSharedSocket);
+        }
+        self.in_progress()?;
+        Ok(Verdict::End(Outcome::ClassicOnly(evidence)))
+    }
+
+    fn in_progress(&self) -> Result<(), Why> {
+        if self.outcome.is_some() { Err(Why::Duplicate) } else { Ok(()) }
+    }
+
+    /// What a status 4 leaves to do: `Err(needed)` asks again with a request that pays for so many octets.
+    fn too_large(&self, reply: &extended::Reply<'_>) -> Option<Result<TooLarge, u32>> {
+        if reply.status() != Some(Status::TooLarge) {
+            return None;
+        }
+        let paid = wire::AMPLIFICATION * self.datagram.len();
+        Some(match reply.needed() {
+            None => Ok(TooLarge::Uncounted),
+            Some(extended::NEEDED_OVER_LIMIT) => Ok(TooLarge::OverLimit),
+            Some(needed) if self.statistics.widened || needed as usize <= paid => Ok(TooLarge::Inconsistent { needed }),
+            Some(needed) if self.question.widened(needed).is_none() => Ok(TooLarge::NoWiderRequest { needed }),
+            Some(needed) => Err(needed),
+        })
+    }
+
+    /// Asks again, once, with a request long enough for a reply of `needed` octets and with a new identifier.
+    fn widen(&mut self, now: Duration, needed: u32) -> Heard {
+        if let Some(question) = self.question.widened(needed) {
+            self.question = question;
+        }
+        std::mem::swap(&mut self.id, &mut self.other_id);
+        self.datagram = self.question.encode(self.id);
+        self.statistics.widened = true;
+        self.phase = Phase::Asking;
+        self.sent = 0;
+        self.sent_at = None;
+        self.resend = None;
+        self.timer = now;
+        Heard::Widened
+    }
+}
+
+enum Verdict {
+    End(Outcome),
+    /// The reply needs a longer request.
+    Ask {
+        needed: u32,
+    },
+}
+
+/// Whether a datagram that is no extended reply reads as a classic error. One that has the outline of an extended
+/// reply (docs/protocol.md, clause 4.7) but is damaged does not.
+fn is_classic_error(datagram: &[u8]) -> bool {
+    let extended_outline = datagram.len() >= extended::HEADER
+        && datagram[0] == wire::ERROR
+        && datagram[extended::STATUS] < extended::STATUS_END;
+    datagram.first().is_some_and(|first| first & wire::SUCCESS_BIT == 0) && !extended_outline
+}
+
+/// `wait` times 1 + `fraction` / 2^33: a factor of 1 to 1.5.
+fn scaled(wait: Duration, fraction: u32) -> Duration {
+    let half = wait / 2;
+    let secs = u128::from(half.as_secs()) * 1_000_000_000 + u128::from(half.subsec_nanos());
+    let extra = (secs * (u128::from(fraction) + 1)) >> 32;
+    let extra = Duration::new((extra / 1_000_000_000) as u64, (extra % 1_000_000_000) as u32);
+    wait.saturating_add(extra)
+}
+
+/// `wait`, doubled so many times.
+fn doubled(wait: Duration, times: u32) -> Duration {
+    wait.saturating_mul(1u32.checked_shl(times).unwrap_or(u32::MAX))
+}
+
+/// The second of two identifiers, made different from the first.
+fn distinct(first: u64, second: u64) -> u64 {
+    if first == second { second.wrapping_add(1) } else { second }
+}

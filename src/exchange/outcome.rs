@@ -1,0 +1,244 @@
+//! How exchanges end, what they ignore on the way, and what they count.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::wire::{Format, Operator, Status, classic, extended};
+
+/// How an exchange ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The server answered the question.
+    Answer(Answer),
+    /// The server answered with an error status of the extended form.
+    Error {
+        /// The Status octet, 1 to 31.
+        status: u8,
+        /// The status, if it is one that this version assigns.
+        known: Option<Status>,
+        /// The server's words; what is not printable ASCII is replaced.
+        text: String,
+        /// With [`Status::TooLarge`]: why it was not asked again.
+        too_large: Option<TooLarge>,
+    },
+    /// The server answered a classic question with an error: an operation that it does not know, or a result that it
+    /// cannot express.
+    ClassicError {
+        /// The payload, which has no meaning by the protocol; what is not printable ASCII is replaced.
+        text: String,
+    },
+    /// The peer seems to know the classic form only.
+    ClassicOnly(ClassicOnly),
+    /// No reply to any attempt.
+    Silent,
+    /// No server at this port: ECONNREFUSED, also [`REFUSAL_WINDOW`](super::REFUSAL_WINDOW) after the first.
+    Refused,
+    /// No reply before [`Config::deadline`](super::Config::deadline).
+    Deadline,
+}
+
+impl Outcome {
+    pub(super) fn error(reply: &extended::Reply<'_>, too_large: Option<TooLarge>) -> Outcome {
+        let counted = reply.needed().map_or(0, |_| extended::NEEDED);
+        let text = printable(&reply.result()[counted..]);
+        Outcome::Error { status: reply.status_octet(), known: reply.status(), text, too_large }
+    }
+}
+
+/// The result, as the server sent it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// An integer in two's complement, network byte order, of at least one octet; not always of the least width.
+    Integer(Vec<u8>),
+    /// An integer in decimal: `-?[0-9]+`.
+    Decimal {
+        /// The number.
+        digits: String,
+        /// Whether a classic server sent the string's terminating NUL, against the course's format.
+        trailing_nul: bool,
+    },
+    /// What a server says of itself ([`Operator::Describe`]): lines of printable ASCII, anything else replaced.
+    Description(String),
+    /// A text that is no decimal integer where one was due. It must not be taken for a number.
+    NotDecimal(String),
+}
+
+impl Answer {
+    pub(super) fn of_classic(reply: &classic::Reply<'_>) -> Answer {
+        match reply {
+            // A leading zero octet makes the unsigned integer a two's complement one.
+            classic::Reply::Integer(value) => Answer::Integer(least_width(&u64::from(*value).to_be_bytes())),
+            classic::Reply::Text(decimal) => {
+                Answer::Decimal { digits: decimal.as_str().to_owned(), trailing_nul: decimal.trailing_nul() }
+            }
+            classic::Reply::Error(text) => Answer::NotDecimal(printable(text)),
+        }
+    }
+
+    pub(super) fn of_extended(reply: &extended::Reply<'_>, operator: Operator) -> Answer {
+        let result = reply.result();
+        match (reply.format(), operator) {
+            (Format::Integer, _) => Answer::Integer(result.to_vec()),
+            (Format::Text, Operator::Describe) => Answer::Description(printable_lines(result)),
+            (Format::Text, _) => match classic::Decimal::new(result) {
+                Some(decimal) if !decimal.trailing_nul() => {
+                    Answer::Decimal { digits: decimal.as_str().to_owned(), trailing_nul: false }
+                }
+                _ => Answer::NotDecimal(printable(result)),
+            },
+        }
+    }
+}
+
+/// What gives a classic-only peer away. Both can be forged, and a request that a path drops for its length looks the
+/// same to the client as one that the peer does not know; so neither ever changes the form that is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClassicOnly {
+    /// It answered the extended request with a classic error, as to any opcode that it does not know.
+    Error {
+        /// The payload; what is not printable ASCII is replaced.
+        text: String,
+    },
+    /// It left the extended request and its repeats unanswered, but not the classic [`PROBE`](super::PROBE).
+    Probe,
+}
+
+/// Why a result that is too large for the reply was not asked for again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum TooLarge {
+    /// The server sends no reply of that length to any request.
+    #[error("longer than this server ever sends")]
+    OverLimit,
+    /// The reply would need a longer request than these operands can fill within 1232 octets at a Width of 255 or less.
+    #[error("the reply needs {needed} octets, and no request over these operands can be long enough for it")]
+    NoWiderRequest {
+        /// Octets of the reply.
+        needed: u32,
+    },
+    /// The request was already long enough for what the server says it needs.
+    #[error("the server says that {needed} octets are needed, which the request allowed")]
+    Inconsistent {
+        /// Octets of the reply.
+        needed: u32,
+    },
+    /// The server did not say how many octets it needs.
+    #[error("the server did not say how long the reply would be")]
+    Uncounted,
+}
+
+/// What became of a datagram that was handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// It is the reply: there is an outcome now.
+    Accepted,
+    /// It is a reply that says which request would do: that one is due now, with another
+    /// [`id`](super::Exchange::id).
+    Widened,
+    /// It does not count as a reply; waiting goes on.
+    Ignored(Why),
+}
+
+/// Why a datagram was ignored, in the order of the checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Why {
+    /// Shorter than any reply that is awaited.
+    #[error("{octets} octets: shorter than any reply")]
+    Short {
+        /// Octets of the datagram.
+        octets: usize,
+    },
+    /// Not from the address and port that was asked.
+    #[error("not from the address and port that was asked")]
+    Stranger,
+    /// Its octets are no reply of the extended form.
+    #[error("no extended reply: {0}")]
+    NoExtendedReply(extended::ReplyError),
+    /// Its octets are no reply of the classic form.
+    #[error("no classic reply: {0}")]
+    NoClassicReply(classic::ReplyError),
+    /// A classic reply, which has no identifier, on a socket that several exchanges share.
+    #[error("a classic reply, which has no identifier, on a socket of several exchanges")]
+    ClassicOnSharedSocket,
+    /// A late reply to the narrower request that was asked first.
+    #[error("a late reply to the request that was asked again more widely")]
+    Superseded,
+    /// An identifier that is not in progress.
+    #[error("unknown identifier {found:016x}")]
+    UnknownIdentifier {
+        /// The identifier.
+        found: u64,
+    },
+    /// The exchange has its outcome already.
+    #[error("a duplicate: the exchange has ended")]
+    Duplicate,
+}
+
+/// How many datagrams were ignored, by reason: each is counted exactly once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ignored {
+    /// [`Why::Short`].
+    pub short: u32,
+    /// [`Why::Stranger`].
+    pub stranger: u32,
+    /// [`Why::NoExtendedReply`], [`Why::NoClassicReply`] and [`Why::ClassicOnSharedSocket`].
+    pub malformed: u32,
+    /// [`Why::UnknownIdentifier`] and [`Why::Superseded`].
+    pub unknown_identifier: u32,
+    /// [`Why::Duplicate`].
+    pub duplicate: u32,
+}
+
+impl Ignored {
+    /// All of them.
+    pub fn total(&self) -> u32 {
+        let Ignored { short, stranger, malformed, unknown_identifier, duplicate } = *self;
+        [stranger, malformed, unknown_identifier, duplicate].into_iter().fold(short, u32::saturating_add)
+    }
+
+    pub(super) fn count(&mut self, why: &Why) {
+        let counter = match why {
+            Why::Short { .. } => &mut self.short,
+            Why::Stranger => &mut self.stranger,
+            Why::NoExtendedReply(_) | Why::NoClassicReply(_) | Why::ClassicOnSharedSocket => &mut self.malformed,
+            Why::Superseded | Why::UnknownIdentifier { .. } => &mut self.unknown_identifier,
+            Why::Duplicate => &mut self.duplicate,
+        };
+        *counter = counter.saturating_add(1);
+    }
+}
+
+/// What an exchange counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Datagrams sent, of every kind.
+    pub transmissions: u32,
+    /// Of these, repeats because the wait for a reply ran out.
+    pub repeats: u32,
+    /// Reports of ECONNREFUSED.
+    pub refusals: u32,
+    /// Whether the question was asked again with a wider request.
+    pub widened: bool,
+    /// Whether the classic [`PROBE`](super::PROBE) was sent.
+    pub probed: bool,
+    /// The time from the last sending of the request to the reply that was accepted. After a repeat it may be too
+    /// short, as the reply may be to an earlier attempt (Karn's problem; RFC 6298, section 3).
+    pub rtt: Option<Duration>,
+    /// Datagrams that did not count as a reply.
+    pub ignored: Ignored,
+}
+
+/// Octets of the network as text that a terminal can be given: printable ASCII, anything else replaced.
+pub(super) fn printable(octets: &[u8]) -> String {
+    octets.iter().map(|&octet| if matches!(octet, b' '..=b'~') { octet.into() } else { '\u{fffd}' }).collect()
+}
+
+fn printable_lines(octets: &[u8]) -> String {
+    octets.split(|&octet| octet == b'\n').map(printable).collect::<Vec<_>>().join("\n")
+}
+
+/// A non-negative two's complement integer without the leading octets that say nothing.
+fn least_width(octets: &[u8]) -> Vec<u8> {
+    let redundant = octets.windows(2).take_while(|pair| pair[0] == 0 && pair[1] < 0x80).count();
+    octets[redundant..].to_vec()
+}
