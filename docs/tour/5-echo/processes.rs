@@ -1,0 +1,47 @@
+//! The second way: a process for each client. In C this is fork(2). Here the program starts itself anew, with the
+//! accepted socket as standard input, as inetd(8) did: fork in a program with threads is unsafe, and this needs none.
+use std::env;
+use std::io;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Child, Command};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use signal_hook::consts::SIGCHLD;
+use signal_hook::iterator::Signals;
+
+pub fn serve(listener: TcpListener) -> io::Result<()> {
+    let program = env::current_exe()?;
+    let children = Arc::new(Mutex::new(Vec::new()));
+    reap(Arc::clone(&children))?;
+    loop {
+        let client = super::accept(&listener);
+        // Held while the child starts: if it ends at once, the reaper waits here until it is on the list.
+        let mut children = children.lock().unwrap_or_else(PoisonError::into_inner);
+        // The socket moves into the command and is closed with it; every other descriptor has FD_CLOEXEC set.
+        match Command::new(&program).arg("child").stdin(OwnedFd::from(client)).spawn() {
+            Ok(child) => children.push(child),
+            Err(error) => eprintln!("client: {error}"),
+        }
+    }
+}
+
+/// The child's whole life.
+pub fn child() -> io::Result<()> {
+    let client = TcpStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    super::echo(&client)
+}
+
+/// Collects the exit status of every child that has ended, so that none remains as a zombie (see wait(2)).
+fn reap(children: Arc<Mutex<Vec<Child>>>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGCHLD])?;
+    thread::spawn(move || {
+        // Signals that come together count once, so each asks after all the children.
+        for _ in signals.forever() {
+            let mut children = children.lock().unwrap_or_else(PoisonError::into_inner);
+            children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        }
+    });
+    Ok(())
+}

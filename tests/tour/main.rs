@@ -1,0 +1,7 @@
+//! The tour's programs at work: each against its C counterpart, both ways round, on ::1 with ports of the kernel's choice.
+mod calculator;
+mod echo;
+mod integers;
+mod sending;
+mod streams;
+mod support;
