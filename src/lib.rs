@@ -6,8 +6,8 @@ compile_error!("calc6 uses Linux's socket interface (recvmmsg, SO_RXQ_OVFL, SO_R
 
 pub mod arithmetic;
 pub mod exchange;
-#[cfg(feature = "programs")]
 pub mod limit;
+pub mod net;
 pub mod responder;
 pub mod wire;
 

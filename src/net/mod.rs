@@ -1,0 +1,15 @@
+//! Sockets and batches of datagrams over IPv6, for Linux. Knows nothing of calculators.
+//!
+//! Every socket here is `AF_INET6`; IPv4 peers appear with mapped addresses (`::ffff:192.0.2.1`, RFC 4291
+//! section 2.5.5.2). The room holds the server's `unsafe`: the two system calls that `socket2` does not wrap,
+//! recvmmsg(2) and sendmmsg(2).
+#![allow(unsafe_code)]
+
+pub mod batch;
+pub mod clock;
+pub mod cpu;
+mod fixed;
+pub mod socket;
+
+pub use batch::{Batch, Datagram, Received, Sent, Wait};
+pub use socket::Socket;
