@@ -9,6 +9,7 @@ pub mod exchange;
 pub mod limit;
 pub mod net;
 pub mod responder;
+pub mod server;
 pub mod wire;
 
 #[cfg(feature = "programs")]

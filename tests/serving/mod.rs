@@ -1,0 +1,91 @@
+//! A `server` process for a test, which ends with it.
+#![allow(dead_code, reason = "each test program uses its part")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{ToSocketAddrs, UdpSocket};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A running server.
+pub struct Server {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+    /// The port that it listens on.
+    pub port: u16,
+}
+
+impl Server {
+    /// Starts `server` with `arguments` and waits until it listens.
+    pub fn start(arguments: &[&str]) -> Server {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
+        command.args(arguments);
+        Server::spawn(command)
+    }
+
+    /// Starts a command that becomes, or starts, a server, and waits until it listens.
+    pub fn spawn(mut command: Command) -> Server {
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
+        let mut line = String::new();
+        stderr.read_line(&mut line).unwrap();
+        let port = line.trim_end().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        let Some(port) = port.filter(|_| line.contains("listening on")) else {
+            panic!("the server said {line:?}");
+        };
+        Server { child, stderr, port }
+    }
+
+    /// The process.
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Ends it with SIGTERM and returns what it wrote to stderr after the listening line.
+    pub fn stop(self) -> String {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Waits for its end, which must be a success, and returns what it wrote to stderr after the listening line.
+    pub fn wait(mut self) -> String {
+        let until = Instant::now() + Duration::from_secs(30);
+        let mut said = String::new();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < until, "the server does not end");
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        self.stderr.read_to_string(&mut said).unwrap();
+        assert!(status.success(), "{status}: {said}");
+        said
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A socket that exchanges datagrams with one address only, and waits five seconds for one.
+pub fn peer(bound: &str, to: (&str, u16)) -> UdpSocket {
+    let socket = UdpSocket::bind(bound).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    socket.connect(to.to_socket_addrs().unwrap().next().unwrap()).unwrap();
+    socket
+}
