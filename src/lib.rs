@@ -5,6 +5,8 @@
 compile_error!("calc6 uses Linux's socket interface (recvmmsg, SO_RXQ_OVFL, SO_REUSEPORT); build it on Linux");
 
 pub mod arithmetic;
+#[cfg(feature = "capi")]
+pub mod capi;
 pub mod exchange;
 pub mod limit;
 pub mod net;

@@ -1,0 +1,141 @@
+//! The C interface, as `make capi` builds it: every call that it makes, and real exchanges on ::1.
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// target/release, with what `make capi` left there.
+fn built() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let test = std::env::current_exe().expect("the path of this test");
+        let target = test.ancestors().nth(3).expect("target/PROFILE/deps").to_owned();
+        let make = Command::new("make")
+            .args(["--no-print-directory", "capi", &format!("CARGO={}", env!("CARGO"))])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env("CARGO_TARGET_DIR", &target)
+            .env_remove("MAKEFLAGS")
+            .env_remove("MAKELEVEL")
+            .output()
+            .expect("make, which tests/need installs: apt-get install make");
+        assert!(make.status.success(), "{}", String::from_utf8_lossy(&make.stderr));
+        target.join("release")
+    })
+}
+
+/// Compiles tests/capi/NAME.c with these arguments.
+fn compile(name: &str, args: &[&str]) -> PathBuf {
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("capi-{name}"));
+    let gcc = Command::new("gcc")
+        .args(["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-o"])
+        .arg(&program)
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/capi").join(name).with_extension("c"))
+        .arg("-I")
+        .arg(built())
+        .args(args)
+        .output()
+        .expect("gcc, which tests/need installs: apt-get install gcc");
+    assert!(gcc.status.success(), "{}", String::from_utf8_lossy(&gcc.stderr));
+    program
+}
+
+#[test]
+fn every_call_is_the_exercises() {
+    let calls = ["socket", "connect", "bind", "send", "recv", "recvfrom", "sendto", "close"];
+    let wraps = calls.map(|call| format!("-Wl,--wrap={call}")).join(" ");
+    let library = built().join("libcalc6.a");
+    let mut args: Vec<&str> = vec![library.to_str().expect("a path in UTF-8")];
+    args.extend(wraps.split(' '));
+    let output = Command::new(compile("wrapped", &args)).output().expect("the test program");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn the_shared_library_exports_the_two_functions() {
+    let library = built().join("libcalc6.so");
+    let nm = Command::new("nm").args(["-D", "--defined-only"]).arg(library).output().expect("nm, of package binutils");
+    let listing = String::from_utf8(nm.stdout).expect("names");
+    let mut names: Vec<&str> = listing.lines().filter_map(|line| line.split(' ').next_back()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["create_and_send_message", "recv_and_handle_message"]);
+}
+
+#[test]
+fn the_header_is_cpp_too() {
+    let check = Command::new("g++")
+        .args(["-x", "c++", "-Wall", "-Wextra", "-Werror", "-fsyntax-only"])
+        .arg(built().join("calc6.h"))
+        .output()
+        .expect("g++, which tests/need installs: apt-get install g++");
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+}
+
+#[test]
+fn the_server_function_answers_the_client_function() {
+    let live = live();
+    let port = free_port();
+    let mut server = Command::new(&live).args(["server", &port, "4"]).spawn().expect("the server");
+    for (args, result) in [
+        (["+", "d", "1", "3", "5", "7", "9"], "25\n"),
+        (["*", "s", "1", "3", "5", "7", "9"], "945\n"),
+        (["+", "s", "4294967295", "0", "0", "0", "0"], "-1\n"),
+    ] {
+        assert_eq!(String::from_utf8_lossy(&ask(&live, &port, &args).stdout), result, "{args:?}");
+    }
+    // 2^32 - 1 twice: no integer of 32 bits, and so an error.
+    let refused = ask(&live, &port, &["+", "d", "-1", "-1"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("Operation not supported"));
+    assert!(server.wait().expect("the server's end").success());
+}
+
+#[test]
+fn the_server_function_answers_a_socket() {
+    let live = live();
+    let port = free_port();
+    let mut server = Command::new(&live).args(["server", &port, "1"]).spawn().expect("the server");
+    let socket = UdpSocket::bind("[::1]:0").expect("a socket");
+    socket.connect(format!("[::1]:{port}")).expect("a peer");
+    socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+    let mut reply = [0; 300];
+    // Until the server is bound, the port refuses.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let len = loop {
+        let received = socket.send(b"\x71\0\0\0\x04\0\0\0\x02\0\0\0\x03").and_then(|_| socket.recv(&mut reply));
+        match received {
+            Ok(len) => break len,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+    };
+    assert_eq!(&reply[..len], b"\xff9");
+    assert!(server.wait().expect("the server's end").success());
+}
+
+fn live() -> PathBuf {
+    static LIVE: OnceLock<PathBuf> = OnceLock::new();
+    let compiled = || {
+        let folder = built().to_str().expect("a path in UTF-8");
+        compile("live", &["-L", folder, "-lcalc6", &format!("-Wl,-rpath,{folder}")])
+    };
+    LIVE.get_or_init(compiled).clone()
+}
+
+/// A port that nobody had a moment ago. The functions take port 0, but do not tell which one the kernel chose.
+fn free_port() -> String {
+    let socket = UdpSocket::bind("[::1]:0").expect("a socket");
+    socket.local_addr().expect("its address").port().to_string()
+}
+
+/// Runs the client function; again while nobody listens, and where its datagram came to a socket about to be closed.
+fn ask(live: &Path, port: &str, args: &[&str]) -> Output {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let output = Command::new(live).args(["client", port]).args(args).output().expect("the client");
+        let refused = String::from_utf8_lossy(&output.stderr).contains("Connection refused");
+        if !refused && output.status.code().is_some() || Instant::now() > deadline {
+            return output;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
