@@ -1,7 +1,7 @@
 # The few commands that this project needs. `make test` is what CI runs.
 CARGO ?= cargo
 
-.PHONY: build capi test soak
+.PHONY: build capi test soak bench
 
 build: ## the three programs, in target/release
 	$(CARGO) build --release
@@ -31,3 +31,7 @@ test-as-root:
 soak: ## the long runs, with new seeds
 	@tests/need
 	CALC6_SOAK=1 $(CARGO) test --release -- --include-ignored
+
+bench: ## server against floor, and every request's price
+	$(CARGO) build --release
+	$(CARGO) bench

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use std::thread;
 
 use calc6::limit::Rules;
+use calc6::limit::access::Prefix;
+use calc6::limit::rate::{Policy, Setting};
 use calc6::responder::Limits;
 use calc6::server::{BindError, Config, Handle, Server};
 use calc6::wire;
@@ -40,6 +42,20 @@ struct Arguments {
     /// Answer source ports below 1024 too
     #[arg(long)]
     answer_low_ports: bool,
+    /// Answer this prefix, such as 2001:db8::/32 or 192.0.2.0/24; with any of these, all others are denied. May be
+    /// repeated; of all prefixes that contain a source the longest decides
+    #[arg(long, value_name = "PREFIX")]
+    allow: Vec<Prefix>,
+    /// Do not answer this prefix; may be repeated
+    #[arg(long, value_name = "PREFIX")]
+    deny: Vec<Prefix>,
+    /// Requests per second from one source prefix (/64 of IPv6, one IPv4 address), then ,burst=N at once and ,leak=N:
+    /// one in N of what is over is answered all the same, 0 for none. `off`: no limit. Loopback has none
+    #[arg(long, value_name = "N/s", default_value_t = Setting::On(Policy::default()))]
+    rate_limit: Setting,
+    /// Count what the rate limit would drop, and answer it
+    #[arg(long)]
+    rate_limit_dry_run: bool,
     /// Write a line for each dropped datagram, within a rate
     #[arg(short, long)]
     verbose: bool,
@@ -92,7 +108,13 @@ impl TryFrom<Arguments> for Config {
             limits: Limits { max_reply: arguments.max_reply.into(), wrap: arguments.wrap },
             ipv6_only: arguments.ipv6_only,
             share_port: arguments.share_port,
-            access: Rules { answer_low_ports: arguments.answer_low_ports, ..Rules::default() },
+            access: Rules {
+                allow: arguments.allow,
+                deny: arguments.deny,
+                answer_low_ports: arguments.answer_low_ports,
+            },
+            rate_limit: arguments.rate_limit,
+            rate_limit_dry_run: arguments.rate_limit_dry_run,
             verbose: arguments.verbose,
             ..Config::default()
         })

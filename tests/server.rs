@@ -102,6 +102,21 @@ fn sources_that_would_loop_are_refused_unless_told_otherwise() {
 }
 
 #[test]
+fn access_rules_decide_by_prefix() {
+    let server = Server::start(&["::", "0", "--allow", "127.0.0.0/24", "--deny", "127.0.0.64/26"]);
+    let from = |address: &str| peer(&format!("{address}:0"), ("127.0.0.1", server.port));
+    for denied in ["127.0.0.65", "127.0.1.1"] {
+        from(denied).send(&SUM).unwrap();
+    }
+    peer("[::1]:0", ("::1", server.port)).send(&SUM).unwrap();
+    for allowed in ["127.0.0.1", "127.0.0.128"] {
+        assert_eq!(ask(&from(allowed), &SUM), SUM_REPLY, "{allowed}");
+    }
+    let totals = server.stop();
+    assert!(totals.contains("served 2, errors answered 0, dropped 3 (denied 3)"), "{totals}");
+}
+
+#[test]
 fn a_flood_from_one_prefix_is_limited_but_loopback_is_not() {
     let server = Server::start(&["::1", "0"]);
     let peer = peer("[::1]:0", ("::1", server.port));
@@ -160,7 +175,7 @@ fn a_second_server_is_told_that_the_port_is_taken() {
 
 #[test]
 fn what_is_refused_is_said_in_one_line() {
-    let cases: [(&[&str], i32, &str); 11] = [
+    let cases: [(&[&str], i32, &str); 14] = [
         (&[], 2, "<HOST> <PORT>"),
         (&["::1"], 2, "<PORT>"),
         (&["::1", "http-ish"], 2, "'http-ish'"),
@@ -169,6 +184,9 @@ fn what_is_refused_is_said_in_one_line() {
         (&["::1", "0", "--max-reply", "1231"], 2, "1232..=3696"),
         (&["::1", "0", "--workers", "0"], 2, "--workers"),
         (&["::1", "0", "--no-such"], 2, "--no-such"),
+        (&["::1", "0", "--rate-limit", "many"], 2, "a number per second such as 5000/s"),
+        (&["::1", "0", "--deny", "2001:db8::1/32"], 2, "the prefix is 2001:db8::/32"),
+        (&["::1", "0", "--deny", "::/0", "--allow", "::/0"], 1, "::/0 is both allowed and denied"),
         (&["2001:db8::1", "0"], 1, "2001:db8::1 is none of this machine's addresses"),
         (&["host.invalid", "0"], 1, "\"host.invalid\""),
         (&["fe80::1%nowhere", "0"], 1, "fe80::1%nowhere"),

@@ -3,6 +3,7 @@
 //! A subcommand's module holds its arguments (for clap) and a function `run` that takes them. It writes its results to
 //! standard output and everything else (what it listens on, progress) to standard error.
 
+pub mod floor;
 pub mod pcap;
 pub mod relay;
 mod target;
@@ -26,6 +27,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Floor(floor::Arguments),
     Relay(relay::Arguments),
 }
 
@@ -63,6 +65,7 @@ impl From<io::Error> for Failure {
 /// Runs the program: reads the command line, runs the subcommand, and says how it ended.
 pub fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Floor(arguments) => floor::run(&arguments),
         Command::Relay(arguments) => relay::run(&arguments),
     };
     match result {

@@ -357,6 +357,7 @@ mod tests {
         share_port: false,
         receive_buffer: 1 << 16,
         receive_timeout: Duration::from_secs(5),
+        packet_info: true,
     };
 
     fn bind(address: &str) -> Socket {

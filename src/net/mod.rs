@@ -9,6 +9,7 @@ pub mod batch;
 pub mod clock;
 pub mod cpu;
 mod fixed;
+pub mod fixed_reply;
 pub mod socket;
 
 pub use batch::{Batch, Datagram, Received, Sent, Wait};

@@ -23,8 +23,10 @@ pub struct Options {
     pub share_port: bool,
     /// Receive buffer to ask for, in octets; the kernel gives at most net.core.rmem_max.
     pub receive_buffer: usize,
-    /// How long a receive call waits (SO_RCVTIMEO).
+    /// How long a receive call waits (SO_RCVTIMEO); zero: for ever.
     pub receive_timeout: Duration,
+    /// Ask for the address that each datagram was sent to (IPV6_RECVPKTINFO) where the socket is bound to all of them.
+    pub packet_info: bool,
 }
 
 /// Binds `count` sockets to one address; the kernel spreads the peers over them by the hash of addresses and ports.
@@ -69,6 +71,11 @@ impl Socket {
         *self.local.ip() == Ipv6Addr::UNSPECIFIED
     }
 
+    /// Sends one datagram. Errors are those of sendto(2).
+    pub fn send_to(&self, octets: &[u8], to: SocketAddrV6) -> io::Result<usize> {
+        self.inner.send_to(octets, &SockAddr::from(to))
+    }
+
     /// Lets nothing more in: what is queued can still be received, what arrives later is dropped (a filter that
     /// accepts 0 octets, SO_ATTACH_FILTER of socket(7)), and a waiting receive call returns.
     pub fn close_intake(&self) -> io::Result<()> {
@@ -84,11 +91,12 @@ impl Socket {
     fn prepared(socket: socket2::Socket, options: &Options) -> io::Result<Self> {
         let local = socket.local_addr()?.as_socket_ipv6().expect("bound to an IPv6 address");
         let socket = Self { inner: socket, local };
-        socket.inner.set_read_timeout(Some(options.receive_timeout))?;
+        let timeout = Some(options.receive_timeout).filter(|timeout| !timeout.is_zero());
+        socket.inner.set_read_timeout(timeout)?;
         // More than net.core.rmem_max is no error: the kernel then gives that much.
         socket.inner.set_recv_buffer_size(options.receive_buffer)?;
         set_flag(&socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL)?;
-        if socket.is_wildcard() {
+        if socket.is_wildcard() && options.packet_info {
             set_flag(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO)?;
         }
         Ok(socket)
@@ -127,6 +135,7 @@ mod tests {
         share_port: false,
         receive_buffer: 1 << 16,
         receive_timeout: Duration::from_secs(5),
+        packet_info: true,
     };
 
     #[test]

@@ -242,6 +242,7 @@ fn options(config: &Config) -> Options {
         share_port: config.share_port,
         receive_buffer: RECEIVE_BUFFER,
         receive_timeout: RECEIVE_TIMEOUT,
+        packet_info: true,
     }
 }
 
