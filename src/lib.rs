@@ -8,6 +8,7 @@ pub mod arithmetic;
 #[cfg(feature = "capi")]
 pub mod capi;
 pub mod exchange;
+pub mod expression;
 pub mod limit;
 pub mod net;
 pub mod responder;

@@ -1,6 +1,7 @@
 //! Integers of any size, in the three ways in which they travel: two's complement, decimal text, and what people type.
 
 use std::fmt::{self, Write as _};
+use std::ops::Neg;
 use std::str::FromStr;
 
 use dashu_int::IBig;
@@ -112,6 +113,14 @@ impl Number {
     /// If the base is not 2 to 36.
     pub fn to_string_radix(&self, base: u8) -> String {
         self.0.in_radix(base).to_string()
+    }
+}
+
+impl Neg for Number {
+    type Output = Number;
+
+    fn neg(self) -> Number {
+        Number(-self.0)
     }
 }
 

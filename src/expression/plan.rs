@@ -1,0 +1,203 @@
+//! Which parts of an expression can be asked for now.
+
+use std::collections::VecDeque;
+
+use super::{Expression, Node, NodeId};
+use crate::arithmetic::Number;
+use crate::wire::{Operator, extended};
+
+/// An expression on its way to its value. The caller asks the questions, in any order and as many at a time as it
+/// likes, and hands the answers back.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    parts: Vec<Part>,
+    /// Parts whose operands are all known, the next one last.
+    ready: Vec<NodeId>,
+}
+
+/// Something to ask a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The node whose value this is: for [`Plan::answer`].
+    pub node: NodeId,
+    /// The operator; never describe.
+    pub operator: Operator,
+    /// Its operands. Results among them may be of any size; where the operator is associative, and so can be asked in
+    /// parts, there may be more than fit one request.
+    pub operands: Vec<Number>,
+}
+
+#[derive(Debug, Clone)]
+struct Part {
+    state: State,
+    used_by: Option<NodeId>,
+}
+
+#[derive(Debug, Clone)]
+enum State {
+    Waiting {
+        operator: Operator,
+        operands: Vec<NodeId>,
+        unknown: usize,
+    },
+    /// Operands that no longer are nodes of their own.
+    Ready {
+        operator: Operator,
+        operands: VecDeque<Number>,
+    },
+    /// Asked, with the first operands alone where `rest` is not empty: it is to follow the answer.
+    Asked {
+        operator: Operator,
+        rest: VecDeque<Number>,
+    },
+    Known(Number),
+    /// Handed out as an operand.
+    Used,
+}
+
+impl Plan {
+    /// Begins to evaluate an expression.
+    pub fn new(expression: Expression) -> Plan {
+        let mut parts: Vec<Part> = Vec::with_capacity(expression.nodes.len());
+        let mut ready = Vec::new();
+        for (id, node) in expression.nodes.into_iter().enumerate() {
+            let state = match node {
+                Node::Number(number) => State::Known(number),
+                Node::Apply { operator, operands } => {
+                    let mut unknown = 0;
+                    for &operand in &operands {
+                        parts[operand].used_by = Some(id);
+                        unknown += usize::from(!matches!(parts[operand].state, State::Known(_)));
+                    }
+                    if unknown == 0 {
+                        ready.push(id);
+                    }
+                    State::Waiting { operator, operands, unknown }
+                }
+            };
+            parts.push(Part { state, used_by: None });
+        }
+        ready.reverse();
+        Plan { parts, ready }
+    }
+
+    /// A question that can be asked now, if there is one. Each is handed out once; as long as there are some, they
+    /// are independent of each other.
+    pub fn next_question(&mut self) -> Option<Question> {
+        let node = self.ready.pop()?;
+        let (operator, mut operands): (Operator, VecDeque<Number>) = match self.replace(node, State::Used) {
+            State::Waiting { operator, operands, .. } => {
+                (operator, operands.into_iter().map(|operand| self.take(operand)).collect())
+            }
+            State::Ready { operator, operands } => (operator, operands),
+            _ => unreachable!("only what waits is ready"),
+        };
+        let count = if operator.is_associative() { operands.len() } else { fitting(&operands) };
+        let asked = operands.drain(..count).collect();
+        self.replace(node, State::Asked { operator, rest: operands });
+        Some(Question { node, operator, operands: asked })
+    }
+
+    /// Takes the answer to a question.
+    ///
+    /// # Panics
+    /// If the question was not asked, or was answered before.
+    pub fn answer(&mut self, node: NodeId, result: Number) {
+        match self.replace(node, State::Used) {
+            State::Asked { rest, .. } if rest.is_empty() => {
+                self.replace(node, State::Known(result));
+                self.tell_user(node);
+            }
+            State::Asked { operator, mut rest } => {
+                // The answer is in the first place of what is left to be taken away or divided by.
+                rest.push_front(result);
+                self.replace(node, State::Ready { operator, operands: rest });
+                self.ready.push(node);
+            }
+            _ => panic!("node {node} has no open question"),
+        }
+    }
+
+    /// The value of the whole expression, once every question is answered.
+    pub fn result(&self) -> Option<&Number> {
+        match &self.parts.last()?.state {
+            State::Known(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    fn tell_user(&mut self, node: NodeId) {
+        let Some(user) = self.parts[node].used_by else { return };
+        if let State::Waiting { unknown, .. } = &mut self.parts[user].state {
+            *unknown -= 1;
+            if *unknown == 0 {
+                self.ready.push(user);
+            }
+        }
+    }
+
+    /// Every node is an operand once at most, so its value can be moved.
+    fn take(&mut self, operand: NodeId) -> Number {
+        match self.replace(operand, State::Used) {
+            State::Known(number) => number,
+            _ => unreachable!("the operands of what is ready are known"),
+        }
+    }
+
+    fn replace(&mut self, node: NodeId, state: State) -> State {
+        std::mem::replace(&mut self.parts[node].state, state)
+    }
+}
+
+/// How many of these operands fit one request, the first and one more in any case. Differences, quotients and
+/// remainders are taken in turn, so that the result of the first operands may stand for them.
+fn fitting(operands: &VecDeque<Number>) -> usize {
+    let mut width = 0;
+    let fits = |(count, operand): (usize, &Number)| {
+        width = width.max(operand.octet_len());
+        count < 2 || width * (count + 1) <= extended::MAX_OPERAND_OCTETS
+    };
+    operands.iter().enumerate().map(fits).take_while(|&fits| fits).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arithmetic::evaluate;
+
+    #[test]
+    fn independent_parts_are_ready_at_the_same_time() {
+        let mut plan = Plan::new(Expression::parse("(1+2)*(3+4) - gcd(5,6)*7", None).unwrap());
+        let first: Vec<Question> = std::iter::from_fn(|| plan.next_question()).collect();
+        let shown: Vec<_> = first.iter().map(|question| (question.operator.symbol(), &question.operands[..])).collect();
+        let numbers = |a, b| [Number::from(a), Number::from(b)];
+        assert_eq!(shown, [('+', &numbers(1, 2)[..]), ('+', &numbers(3, 4)), ('g', &numbers(5, 6))]);
+        // Answered in another order, parts become ready as soon as they can.
+        plan.answer(first[2].node, Number::from(1));
+        let product = plan.next_question().unwrap();
+        assert_eq!((product.operator, product.operands), (Operator::Product, numbers(1, 7).to_vec()));
+        assert_eq!(plan.next_question(), None);
+        assert_eq!(plan.result(), None);
+    }
+
+    #[test]
+    fn what_is_taken_in_turn_is_asked_in_parts_that_fit() {
+        let text = format!("7{}", " - 300".repeat(1_000));
+        let mut plan = Plan::new(Expression::parse(&text, None).unwrap());
+        let mut counts = Vec::new();
+        while let Some(Question { node, operator, operands }) = plan.next_question() {
+            counts.push(operands.len());
+            plan.answer(node, evaluate(operator, &operands, 0).unwrap());
+        }
+        // Two octets each, then, from -182,693 on, three.
+        assert_eq!(counts, [610, 392]);
+        assert_eq!(plan.result(), Some(&Number::from(7 - 300_000)));
+    }
+
+    #[test]
+    fn an_integer_alone_needs_no_question() {
+        let mut plan = Plan::new(Expression::parse("-7", None).unwrap());
+        assert_eq!(plan.next_question(), None);
+        assert_eq!(plan.result(), Some(&Number::from(-7)));
+    }
+}
