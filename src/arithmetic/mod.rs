@@ -4,16 +4,16 @@
 //! beyond the caller's bound are errors. With operands of `s` octets in all, no result but a power's has more than
 //! `s + 9` octets, and a power is refused before it is computed where it cannot fit.
 
+mod integer;
 mod number;
 mod octets;
 
 pub use number::{Number, OutOfRange, ParseError, TextTooLong};
 pub use octets::Operands;
 
-use dashu_int::IBig;
-use dashu_int::ops::{BitTest, Gcd, UnsignedAbs};
 use thiserror::Error;
 
+use self::integer::{Stop, fold};
 use crate::wire::Operator;
 
 /// Why there is no result. The order is that of the checks (docs/protocol.md, clause 3.9).
@@ -58,7 +58,8 @@ pub enum Error {
 /// # Errors
 /// See [`Error`].
 pub fn evaluate(operator: Operator, operands: &[Number], max_bits: u64) -> Result<Number, Error> {
-    fold(operator, operands.iter().map(|number| number.0.clone()), operands.len(), max_bits).map(Number)
+    let numbers = operands.iter().map(|number| number.0.clone());
+    fold(operator, numbers, operands.len(), max_bits).map(Number).map_err(widest)
 }
 
 /// Evaluates an operator over operands as they stand in a request; otherwise as [`evaluate`].
@@ -66,157 +67,25 @@ pub fn evaluate(operator: Operator, operands: &[Number], max_bits: u64) -> Resul
 /// # Errors
 /// See [`Error`].
 pub fn evaluate_octets(operator: Operator, operands: Operands<'_>, max_bits: u64) -> Result<Number, Error> {
-    if let Some(result) = operands.evaluate_packed(operator) {
-        return Ok(Number(result));
+    match operands.evaluate_narrow(operator, max_bits) {
+        Ok(result) => Ok(Number(result)),
+        Err(Stop::Refused(error)) => Err(error),
+        Err(Stop::Overflow) => fold(operator, operands.iter(), operands.len(), max_bits).map(Number).map_err(widest),
     }
-    fold(operator, operands.iter(), operands.len(), max_bits).map(Number)
 }
 
-/// The least sum of bits at which `len` characters of decimal are surely exceeded: for `max_bits`.
+/// The error of an evaluation in integers that do not overflow.
+fn widest(stop: Stop) -> Error {
+    match stop {
+        Stop::Refused(error) => error,
+        Stop::Overflow => Error::TooLarge { at_least: u64::MAX, at_most: u64::MAX },
+    }
+}
+
+/// Bits that a number of `len` decimal characters has at most: what to give as `max_bits` for a result as text.
 pub fn decimal_bits(len: usize) -> u64 {
     // log2(10) is below 3.3220.
     (len as u64).saturating_mul(33_220) / 10_000 + 1
-}
-
-fn fold(
-    operator: Operator,
-    mut operands: impl Iterator<Item = IBig> + Clone,
-    count: usize,
-    max_bits: u64,
-) -> Result<IBig, Error> {
-    let refused = Error::OperandCount { operator, count };
-    if !operator.operand_count().contains(&count) {
-        return Err(refused);
-    }
-    let divisors = || operands.clone().skip(1);
-    Ok(match operator {
-        Operator::Sum => sum(operands),
-        Operator::Product => product(operands),
-        Operator::Difference => {
-            let first = operands.next().ok_or(refused)?;
-            if count == 1 { -first } else { first - sum(operands) }
-        }
-        Operator::Quotient | Operator::Remainder if divisors().any(|divisor| divisor.is_zero()) => {
-            return Err(Error::DivisionByZero);
-        }
-        Operator::Quotient => operands.reduce(|dividend, divisor| dividend / divisor).ok_or(refused)?,
-        Operator::Remainder => operands.reduce(|dividend, divisor| dividend % divisor).ok_or(refused)?,
-        Operator::Power => {
-            let (base, exponent) = (operands.next().ok_or(refused)?, operands.next().ok_or(refused)?);
-            power(base, &exponent, max_bits)?
-        }
-        Operator::Gcd => operands.fold(IBig::ZERO, gcd),
-        Operator::Lcm => lcm(operands),
-        Operator::Min => operands.min().ok_or(refused)?,
-        Operator::Max => operands.max().ok_or(refused)?,
-        Operator::And => operands.reduce(|a, b| a & b).ok_or(refused)?,
-        Operator::Or => operands.reduce(|a, b| a | b).ok_or(refused)?,
-        Operator::Xor => operands.reduce(|a, b| a ^ b).ok_or(refused)?,
-        Operator::Describe => return Err(refused),
-    })
-}
-
-fn sum(operands: impl Iterator<Item = IBig>) -> IBig {
-    operands.fold(IBig::ZERO, |total, operand| total + operand)
-}
-
-/// Multiplies within 128 bits as long as that goes, then what has come together in a balanced tree.
-fn product(operands: impl Iterator<Item = IBig>) -> IBig {
-    let mut parts = Vec::new(); // does not allocate while it is empty
-    let mut part = IBig::ONE;
-    for operand in operands {
-        if operand.is_zero() {
-            return IBig::ZERO;
-        }
-        if part.bit_len() + operand.bit_len() > 128 {
-            parts.push(std::mem::replace(&mut part, operand));
-        } else {
-            part *= operand;
-        }
-    }
-    if parts.is_empty() {
-        return part;
-    }
-    parts.push(part);
-    reduce_balanced(parts, |a, b| a * b)
-}
-
-fn lcm(operands: impl Iterator<Item = IBig> + Clone) -> IBig {
-    if operands.clone().any(|operand| operand.is_zero()) {
-        return IBig::ZERO;
-    }
-    let mut parts = Vec::new();
-    let mut part = IBig::ONE;
-    for operand in operands {
-        if part.bit_len() + operand.bit_len() > 128 {
-            parts.push(std::mem::replace(&mut part, absolute(operand)));
-        } else {
-            part = lcm_of_two(part, operand);
-        }
-    }
-    if parts.is_empty() {
-        return part;
-    }
-    parts.push(part);
-    reduce_balanced(parts, lcm_of_two)
-}
-
-/// Combines neighbours until one is left, so that large numbers meet large numbers.
-fn reduce_balanced(mut parts: Vec<IBig>, combine: impl Fn(IBig, IBig) -> IBig) -> IBig {
-    while parts.len() > 1 {
-        let mut rest = parts.into_iter();
-        let mut halved = Vec::with_capacity(rest.len().div_ceil(2));
-        while let Some(left) = rest.next() {
-            halved.push(match rest.next() {
-                Some(right) => combine(left, right),
-                None => left,
-            });
-        }
-        parts = halved;
-    }
-    parts.pop().unwrap_or(IBig::ONE)
-}
-
-fn power(base: IBig, exponent: &IBig, max_bits: u64) -> Result<IBig, Error> {
-    if exponent.is_zero() {
-        return Ok(IBig::ONE);
-    }
-    if exponent < &IBig::ZERO {
-        return Err(Error::NegativeExponent);
-    }
-    let bits = base.bit_len() as u64;
-    if bits < 2 {
-        // 0, 1 and -1 go by parity, whatever the exponent.
-        let squared_away = base < IBig::ZERO && exponent.trailing_zeros() != Some(0);
-        return Ok(if squared_away { -base } else { base });
-    }
-    let times = u64::try_from(exponent).unwrap_or(u64::MAX);
-    let at_least = (bits - 1).saturating_mul(times).saturating_add(1);
-    if at_least > max_bits {
-        return Err(Error::TooLarge { at_least, at_most: bits.saturating_mul(times) });
-    }
-    Ok(base.pow(times as usize))
-}
-
-/// Never negative; gcd(0, 0) is 0, for which dashu panics.
-fn gcd(a: IBig, b: IBig) -> IBig {
-    if a.is_zero() {
-        absolute(b)
-    } else if b.is_zero() {
-        absolute(a)
-    } else {
-        a.gcd(b).into()
-    }
-}
-
-/// Of two numbers that are not 0.
-fn lcm_of_two(a: IBig, b: IBig) -> IBig {
-    let divisor = IBig::from((&a).gcd(&b));
-    absolute(a / divisor * b)
-}
-
-fn absolute(number: IBig) -> IBig {
-    number.unsigned_abs().into()
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Operands as they stand in a request, and the operators that run on them without taking them apart.
 
-use dashu_int::{IBig, UBig};
+use dashu_int::IBig;
+use dashu_int::ops::Gcd;
 
 use super::Number;
+use super::integer::{Stop, fold, lcm_in_turn, multiply_balanced};
 use crate::wire::Operator;
 
 /// Integers of one width, one behind the other, in network byte order.
@@ -56,30 +58,87 @@ impl<'a> Operands<'a> {
         }
     }
 
-    /// The operators that vectorise, where the width allows it and the result fits a machine integer.
-    pub(super) fn evaluate_packed(&self, operator: Operator) -> Option<IBig> {
-        if self.is_empty() {
-            return None;
-        }
+    /// In machine integers: vectorised where operator and width allow it, else one by one as long as they do not
+    /// overflow.
+    pub(super) fn evaluate_narrow(&self, operator: Operator, max_bits: u64) -> Result<IBig, Stop> {
         match (operator, self.width, self.signed) {
-            (Operator::Sum, 4, false) => Some(words(self.octets).map(u64::from).sum::<u64>().into()),
-            (Operator::Sum, 4, true) => Some(words(self.octets).map(|word| i64::from(word as i32)).sum::<i64>().into()),
-            (Operator::Sum, 8, true) => Some(sum64(self.octets).into()),
-            (Operator::Product, 4, false) => {
-                let product = words(self.octets).try_fold(1u128, |product, word| product.checked_mul(word.into()))?;
-                Some(UBig::from(product).into())
+            _ if self.is_empty() || self.width > size_of::<i128>() => Err(Stop::Overflow),
+            (Operator::Sum, 4, false) => Ok(words(self.octets).map(u64::from).sum::<u64>().into()),
+            (Operator::Sum, 4, true) => {
+                Ok(words(self.octets).map(|word| i64::from(word.cast_signed())).sum::<i64>().into())
             }
-            (Operator::Product, 4, true) => {
-                let signed = |word| i128::from(word as i32);
-                Some(words(self.octets).map(signed).try_fold(1i128, i128::checked_mul)?.into())
-            }
-            (Operator::Product, 8, true) => {
-                let signed = |word: [u8; 8]| i128::from(i64::from_be_bytes(word));
-                Some(chunks(self.octets).map(signed).try_fold(1i128, i128::checked_mul)?.into())
-            }
-            _ => None,
+            (Operator::Sum, 8, true) => Ok(sum64(self.octets).into()),
+            (Operator::Product, ..=8, _) => Ok(self.product_narrow()),
+            (Operator::Lcm, ..=8, _) => Ok(self.lcm_narrow()),
+            (_, 9.., _) => fold(operator, self.integers128(), self.len(), max_bits).map(IBig::from),
+            _ => fold(operator, self.integers64(), self.len(), max_bits).map(IBig::from),
         }
     }
+
+    /// The integers, of a width of at most 8.
+    fn integers64(&self) -> impl Iterator<Item = i64> + Clone + use<'a> {
+        let signed = self.signed;
+        self.octets.chunks_exact(self.width).map(move |octets| {
+            let sign = -i64::from(signed && octets[0] & 0x80 != 0);
+            octets.iter().fold(sign, |value, octet| value << 8 | i64::from(*octet))
+        })
+    }
+
+    /// The integers, of a width of at most 16.
+    fn integers128(&self) -> impl Iterator<Item = i128> + Clone + use<'a> {
+        let signed = self.signed;
+        self.octets.chunks_exact(self.width).map(move |octets| {
+            let sign = -i128::from(signed && octets[0] & 0x80 != 0);
+            octets.iter().fold(sign, |value, octet| value << 8 | i128::from(*octet))
+        })
+    }
+
+    /// Of integers of a width of at most 8: as many as fit 128 bits at a time.
+    fn product_narrow(&self) -> IBig {
+        let mut parts = Vec::new(); // does not allocate while it is empty
+        let mut part = 1i128;
+        for operand in self.integers64().map(i128::from) {
+            match part.checked_mul(operand) {
+                Some(0) => return IBig::ZERO,
+                Some(product) => part = product,
+                None => parts.push(IBig::from(std::mem::replace(&mut part, operand))),
+            }
+        }
+        if parts.is_empty() {
+            return part.into();
+        }
+        parts.push(part.into());
+        multiply_balanced(parts)
+    }
+
+    /// Of integers of a width of at most 8: within 64 bits and then within 128 as long as that goes.
+    fn lcm_narrow(&self) -> IBig {
+        let mut parts = Vec::new();
+        let (mut narrow, mut wide) = (1u64, 1u128);
+        let mut widen = |narrow: u64| match lcm_of_two(wide, narrow) {
+            Some(multiple) => wide = multiple,
+            None => parts.push(IBig::from(std::mem::replace(&mut wide, narrow.into()))),
+        };
+        for operand in self.integers64().map(i64::unsigned_abs) {
+            if operand == 0 {
+                return IBig::ZERO;
+            }
+            match narrow.checked_mul(operand / narrow.gcd(operand)) {
+                Some(multiple) => narrow = multiple,
+                None => widen(std::mem::replace(&mut narrow, operand)),
+            }
+        }
+        widen(narrow);
+        let wide = IBig::from(wide);
+        if parts.is_empty() { wide } else { lcm_in_turn(wide, parts.into_iter()) }
+    }
+}
+
+/// The multiple, if it fits 128 bits.
+fn lcm_of_two(a: u128, b: u64) -> Option<u128> {
+    let remainder = (a % u128::from(b)) as u64;
+    let divisor = if remainder == 0 { b } else { remainder.gcd(b) };
+    a.checked_mul((b / divisor).into())
 }
 
 /// Halves summed apart, each within 64 bits, so that the loop vectorises: at most 2^31 operands, far over a datagram's.

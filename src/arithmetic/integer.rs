@@ -1,0 +1,234 @@
+//! One meaning of the operators over three kinds of integers: i64 and i128, which cost next to nothing but overflow, and
+//! [`IBig`], which never does.
+
+use std::ops::{BitAnd, BitOr, BitXor};
+
+use dashu_int::IBig;
+use dashu_int::ops::{BitTest, Gcd, UnsignedAbs};
+
+use super::Error;
+use crate::wire::Operator;
+
+/// Why an evaluation ended without a result.
+pub(super) enum Stop {
+    /// This kind of integer is too narrow: a wider one is to try.
+    Overflow,
+    /// No kind of integer has a result.
+    Refused(Error),
+}
+
+/// What the operators need of an integer. `None` is an overflow.
+pub(super) trait Integer:
+    Clone + Ord + BitAnd<Output = Self> + BitOr<Output = Self> + BitXor<Output = Self>
+{
+    const ZERO: Self;
+
+    fn add(self, other: Self) -> Option<Self>;
+    fn sub(self, other: Self) -> Option<Self>;
+    /// Truncated towards zero; `other` is not 0.
+    fn div(self, other: Self) -> Option<Self>;
+    /// Zero, or of the sign of `self`; `other` is not 0.
+    fn rem(self, other: Self) -> Option<Self>;
+    /// Never negative; of two zeros 0.
+    fn gcd(self, other: Self) -> Option<Self>;
+    fn product(operands: impl Iterator<Item = Self>) -> Option<Self>;
+    /// Of operands of which none is 0: never negative.
+    fn lcm(operands: impl Iterator<Item = Self>) -> Option<Self>;
+    fn power(self, exponent: &Self, max_bits: u64) -> Result<Self, Stop>;
+
+    fn is_zero(&self) -> bool {
+        *self == Self::ZERO
+    }
+}
+
+/// Evaluates any operator but describe.
+pub(super) fn fold<T: Integer>(
+    operator: Operator,
+    mut operands: impl Iterator<Item = T> + Clone,
+    count: usize,
+    max_bits: u64,
+) -> Result<T, Stop> {
+    let refused = || Stop::Refused(Error::OperandCount { operator, count });
+    if !operator.operand_count().contains(&count) || operator == Operator::Describe {
+        return Err(refused());
+    }
+    let divides = matches!(operator, Operator::Quotient | Operator::Remainder);
+    if divides && operands.clone().skip(1).any(|divisor| divisor.is_zero()) {
+        return Err(Stop::Refused(Error::DivisionByZero));
+    }
+    if operator == Operator::Product {
+        return T::product(operands).ok_or(Stop::Overflow);
+    }
+    if operator == Operator::Lcm {
+        let zero = operands.clone().any(|operand| operand.is_zero());
+        return if zero { Ok(T::ZERO) } else { T::lcm(operands).ok_or(Stop::Overflow) };
+    }
+    let first = operands.next().ok_or_else(refused)?;
+    let result = match operator {
+        Operator::Sum => operands.try_fold(first, T::add),
+        Operator::Difference if count == 1 => T::ZERO.sub(first),
+        Operator::Difference => operands.try_fold(first, T::sub),
+        Operator::Quotient => operands.try_fold(first, T::div),
+        Operator::Remainder => operands.try_fold(first, T::rem),
+        Operator::Power => return first.power(&operands.next().ok_or_else(refused)?, max_bits),
+        Operator::Gcd => operands.try_fold(first.gcd(T::ZERO).ok_or(Stop::Overflow)?, T::gcd),
+        Operator::Min => Some(operands.fold(first, Ord::min)),
+        Operator::Max => Some(operands.fold(first, Ord::max)),
+        Operator::And => Some(operands.fold(first, BitAnd::bitand)),
+        Operator::Or => Some(operands.fold(first, BitOr::bitor)),
+        Operator::Xor => Some(operands.fold(first, BitXor::bitxor)),
+        Operator::Product | Operator::Lcm | Operator::Describe => None,
+    };
+    result.ok_or(Stop::Overflow)
+}
+
+macro_rules! machine_integers {
+    ($($integer:ty)*) => {$(
+        impl Integer for $integer {
+            const ZERO: Self = 0;
+
+            fn add(self, other: Self) -> Option<Self> {
+                self.checked_add(other)
+            }
+
+            fn sub(self, other: Self) -> Option<Self> {
+                self.checked_sub(other)
+            }
+
+            fn div(self, other: Self) -> Option<Self> {
+                self.checked_div(other)
+            }
+
+            fn rem(self, other: Self) -> Option<Self> {
+                self.checked_rem(other)
+            }
+
+            fn gcd(self, other: Self) -> Option<Self> {
+                let (a, b) = (self.unsigned_abs(), other.unsigned_abs());
+                // dashu panics for two zeros.
+                let divisor = if a == 0 || b == 0 { a | b } else { Gcd::gcd(a, b) };
+                divisor.try_into().ok()
+            }
+
+            fn product(mut operands: impl Iterator<Item = Self>) -> Option<Self> {
+                operands.try_fold(1, Self::checked_mul)
+            }
+
+            fn lcm(mut operands: impl Iterator<Item = Self>) -> Option<Self> {
+                operands.try_fold(1, |multiple: Self, operand| {
+                    (multiple / multiple.gcd(operand)?).checked_mul(operand)?.checked_abs()
+                })
+            }
+
+            /// Left to [`IBig`]: one operation, so that there is nothing to gain.
+            fn power(self, _: &Self, _: u64) -> Result<Self, Stop> {
+                Err(Stop::Overflow)
+            }
+        }
+    )*};
+}
+machine_integers!(i64 i128);
+
+impl Integer for IBig {
+    const ZERO: Self = IBig::ZERO;
+
+    fn add(self, other: Self) -> Option<Self> {
+        Some(self + other)
+    }
+
+    fn sub(self, other: Self) -> Option<Self> {
+        Some(self - other)
+    }
+
+    fn div(self, other: Self) -> Option<Self> {
+        Some(self / other)
+    }
+
+    fn rem(self, other: Self) -> Option<Self> {
+        Some(self % other)
+    }
+
+    fn gcd(self, other: Self) -> Option<Self> {
+        // dashu panics for two zeros.
+        Some(match (self.is_zero(), other.is_zero()) {
+            (true, _) => absolute(other),
+            (_, true) => absolute(self),
+            _ => Gcd::gcd(self, other).into(),
+        })
+    }
+
+    /// Multiplies within 128 bits as long as that goes, then what has come together in a balanced tree, so that large
+    /// numbers meet large numbers.
+    fn product(operands: impl Iterator<Item = Self>) -> Option<Self> {
+        let mut parts = Vec::new();
+        let mut part = IBig::ONE;
+        for operand in operands {
+            if operand.is_zero() {
+                return Some(IBig::ZERO);
+            }
+            if part.bit_len() + operand.bit_len() > 128 {
+                parts.push(std::mem::replace(&mut part, operand));
+            } else {
+                part *= operand;
+            }
+        }
+        parts.push(part);
+        Some(multiply_balanced(parts))
+    }
+
+    fn lcm(operands: impl Iterator<Item = Self>) -> Option<Self> {
+        Some(lcm_in_turn(IBig::ONE, operands))
+    }
+
+    fn power(self, exponent: &Self, max_bits: u64) -> Result<Self, Stop> {
+        if exponent.is_zero() {
+            return Ok(IBig::ONE);
+        }
+        if *exponent < IBig::ZERO {
+            return Err(Stop::Refused(Error::NegativeExponent));
+        }
+        let bits = self.bit_len() as u64;
+        if bits < 2 {
+            // 0, 1 and -1 go by parity, whatever the exponent.
+            let even = exponent.trailing_zeros() != Some(0);
+            return Ok(if even { absolute(self) } else { self });
+        }
+        let times = u64::try_from(exponent).unwrap_or(u64::MAX);
+        let at_least = (bits - 1).saturating_mul(times).saturating_add(1);
+        if at_least > max_bits {
+            let at_most = bits.saturating_mul(times);
+            return Err(Stop::Refused(Error::TooLarge { at_least, at_most }));
+        }
+        Ok(self.pow(times as usize))
+    }
+}
+
+/// Multiplies neighbours until one number is left.
+pub(super) fn multiply_balanced(mut parts: Vec<IBig>) -> IBig {
+    while parts.len() > 1 {
+        let pairs = parts.chunks(2).map(|pair| match pair {
+            [left, right] => left * right,
+            rest => rest.iter().product(),
+        });
+        parts = pairs.collect();
+    }
+    parts.pop().unwrap_or(IBig::ONE)
+}
+
+/// Of numbers of which none is 0. Each divides the large multiple first: the search for the common divisor then costs
+/// what the operand's size does, not the multiple's.
+pub(super) fn lcm_in_turn(first: IBig, operands: impl Iterator<Item = IBig>) -> IBig {
+    let mut multiple = first;
+    for operand in operands {
+        let remainder = &multiple % &operand;
+        if !remainder.is_zero() {
+            let divisor = Gcd::gcd(&remainder, &operand);
+            multiple *= if divisor.is_one() { operand } else { operand / IBig::from(divisor) };
+        }
+    }
+    absolute(multiple)
+}
+
+fn absolute(number: IBig) -> IBig {
+    number.unsigned_abs().into()
+}
