@@ -2,6 +2,7 @@
 mod calculator;
 mod echo;
 mod integers;
+mod peers;
 mod sending;
 mod streams;
 mod support;
