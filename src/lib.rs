@@ -7,6 +7,7 @@ compile_error!("calc6 uses Linux's socket interface (recvmmsg, SO_RXQ_OVFL, SO_R
 pub mod arithmetic;
 #[cfg(feature = "capi")]
 pub mod capi;
+pub mod client;
 pub mod exchange;
 pub mod expression;
 pub mod limit;
@@ -14,6 +15,8 @@ pub mod net;
 pub mod responder;
 pub mod server;
 pub mod wire;
+
+pub use client::Client;
 
 #[cfg(feature = "programs")]
 pub mod lab;

@@ -1,0 +1,503 @@
+//! The `client` program on real sockets: against the real server, and against servers that follow a script.
+
+mod asking;
+mod serving;
+
+use std::fs;
+use std::net::{Ipv6Addr, UdpSocket};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use asking::{Act, Ended, Scripted, client, client_line, free_port, run};
+use serving::Server;
+
+/// The block of the README, as it is pasted into bash.
+const BLOCK: &str = "\
+./server :: 10000 &
+./client -op + ::1 10000 1 3 5 7 9
+./client -op * -s ::1 10000 1 3 5 7 9
+./client -op + ::1 10000 1 3 5
+";
+
+/// Runs a bash script in a network namespace of its own, loopback up, from a folder that holds the programs alone.
+/// A command that fails ends it; the server's end is waited for.
+fn bash(name: &str, script: &str) -> Ended {
+    let folder = Folder::new(name);
+    for program in [env!("CARGO_BIN_EXE_client"), env!("CARGO_BIN_EXE_server"), env!("CARGO_BIN_EXE_lab")] {
+        let program = Path::new(program);
+        fs::copy(program, folder.0.join(program.file_name().unwrap())).unwrap();
+    }
+    let mut command = Command::new("unshare");
+    command.args(["--net", "--mount", "--pid", "--fork", "--kill-child"]);
+    command.args(["bash", "-c", "ip link set lo up && exec bash -e"]).current_dir(&folder.0);
+    run(command, script.as_bytes())
+}
+
+/// A folder of the test's own, removed with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        Folder(folder)
+    }
+
+    fn client(&self, line: &str) -> Ended {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_client"));
+        command.args(line.split_whitespace()).current_dir(&self.0);
+        run(command, b"")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn the_block_as_it_is_pasted() {
+    let script = format!("{BLOCK}kill %1\nwait %1\n");
+    let stderr = bash("block", &script).printed("Result: 25\nResult: 945\nResult: 9\n");
+    assert!(stderr.contains("server: listening on"), "{stderr}");
+    assert!(stderr.contains("client: note: file names stand behind -op, taken for *; quote it: -op '*'\n"), "{stderr}");
+}
+
+#[test]
+fn names_have_several_addresses_and_addresses_have_zones() {
+    let script = "\
+printf '::1 both\\n127.0.0.1 both\\n' >hosts
+mount --bind hosts /etc/hosts
+./server 127.0.0.1 10000 &
+./client --timeout 0.2 -op + both 10000 4 2 3
+ip address add fe80::6/64 dev lo nodad
+./server fe80::6%lo 10001 &
+./client -op + fe80::6%lo 10001 4 2 3
+kill %1 %2
+wait %1 %2
+./client --timeout 0.2 -op + both 10000 4 2 3 && exit 9
+./client -op + neither 10000 4 2 3 && exit 9
+echo done
+";
+    let stderr = bash("addresses", script).printed("Result: 9\nResult: 9\ndone\n");
+    let refused = "no server listens there (connection refused)";
+    assert!(
+        stderr.contains(&format!("client: ::1 port 10000: {refused}; 127.0.0.1 port 10000: {refused}\n")),
+        "{stderr}"
+    );
+    assert!(stderr.contains("client: host \"neither\": "), "{stderr}");
+}
+
+#[test]
+fn every_operator_and_both_spellings_of_options() {
+    let server = Server::start(&["::", "0"]);
+    for (line, result) in [
+        ("-op + ::1 PORT 1 3 5 7 9", "25"),
+        ("--op + --string ::1 PORT 1 3 5", "9"),
+        ("-op=mul -s ::1 PORT 1 3 5 7 9", "945"),
+        ("-op x 127.0.0.1 PORT 6 7", "42"),
+        ("-op sum ::ffff:127.0.0.1 PORT 6 7", "13"),
+        ("-op + [::1] PORT 6 7", "13"),
+        ("-op - ::1 PORT 3 -5", "8"),
+        ("-op - ::1 PORT 7", "-7"),
+        ("-op / ::1 PORT -7 2", "-3"),
+        ("-op % ::1 PORT -7 2", "-1"),
+        ("-op ^ -s ::1 PORT -2 65", "-36893488147419103232"),
+        ("-op gcd ::1 PORT -12 18", "6"),
+        ("-op lcm ::1 PORT 4 -6", "12"),
+        ("-op < ::1 PORT 3 -1 2", "-1"),
+        ("-op max ::1 PORT 3 -1 2", "3"),
+        ("-op & ::1 PORT -1 12 10", "8"),
+        ("-op or ::1 PORT -4 1", "-3"),
+        ("-op ~ ::1 PORT -1 5", "-6"),
+        ("-op * ::1 PORT 4294967295 2", "8589934590"),
+        ("-op + ::1 PORT 0xff 0b11 0o17 1_000", "1273"),
+        ("-op + --extended ::1 PORT 1 2", "3"),
+        ("-op + --classic ::1 PORT 1 2", "3"),
+        ("-op + -- ::1 PORT -1 2", "1"),
+        ("-op + --local 1 3 5 7 9", "25"),
+        ("--local -op + -1 3", "2"),
+        ("-op - --local -- -1", "1"),
+    ] {
+        let line = line.replace("PORT", &server.port.to_string());
+        assert_eq!(client_line(&line).printed(&format!("Result: {result}\n")), "", "{line}");
+    }
+    let quiet = format!("-q -op + ::1 {} 1 2", server.port);
+    assert_eq!(client_line(&quiet).printed("3\n"), "");
+    let totals = server.stop();
+    assert!(totals.contains("errors answered 0, dropped 0"), "{totals}");
+}
+
+#[test]
+fn ports_by_the_name_of_their_service() {
+    let script = "\
+printf 'calc6 10000/udp\\n' >services
+mount --bind services /etc/services
+./server :: 10000 &
+./client -op + ::1 calc6 4 2 3
+kill %1
+wait %1
+";
+    bash("services", script).printed("Result: 9\n");
+}
+
+#[test]
+fn a_long_result_is_asked_for_again_unseen() {
+    let digits = calc6::arithmetic::evaluate(calc6::wire::Operator::Power, &[2.into(), 4000.into()], 4001).unwrap();
+    assert_eq!(digits.to_string().len(), 1205);
+    for line in ["-op ^ -s --local 2 4000", "-op ^ --local 2 4000"] {
+        assert_eq!(client_line(line).printed(&format!("Result: {digits}\n")), "");
+    }
+    let too_long = client_line("-op ^ -s --local 2 5000");
+    too_long.complained_of(1, "cannot bring the result back: longer than this server ever sends");
+}
+
+#[test]
+fn many_operands_are_split_and_combined() {
+    let count = 3_000;
+    let operands = || (1..=count).map(|operand| operand.to_string());
+    let asked = |options: &[&str]| {
+        client(options.iter().map(|word| word.to_string()).chain(["--local".to_owned()]).chain(operands()))
+    };
+    for options in [&["-op", "+"][..], &["-op", "+", "--classic"], &["-op", "+", "-s"]] {
+        assert_eq!(asked(options).printed(&format!("Result: {}\n", count * (count + 1) / 2)), "");
+    }
+    asked(&["-op", "gcd"]).printed("Result: 1\n");
+    asked(&["-op", "max"]).printed("Result: 3000\n");
+    let product = calc6::arithmetic::evaluate(
+        calc6::wire::Operator::Product,
+        &(1..=count).map(Into::into).collect::<Vec<_>>(),
+        u64::MAX,
+    );
+    for options in [&["-op", "mul"][..], &["-op", "mul", "-s"]] {
+        asked(options).printed(&format!("Result: {}\n", product.clone().unwrap()));
+    }
+    let line = "difference takes at most 610 operands of up to 2 octets in one datagram, not 3000";
+    asked(&["-op", "-"]).complained(2, line);
+}
+
+#[test]
+fn operands_have_up_to_255_octets() {
+    let largest = format!("0x7f{}", "f".repeat(508));
+    let evaluated =
+        calc6::arithmetic::evaluate(calc6::wire::Operator::Sum, &[largest.parse().unwrap(), 1.into()], u64::MAX);
+    client(["-op", "+", "--local", &largest, "1"]).printed(&format!("Result: {}\n", evaluated.unwrap()));
+    let larger = format!("0x80{}", "0".repeat(508));
+    let line = "operand 2 has 256 octets in two's complement; at most 255 can be sent";
+    client(["-op", "+", "--local", "1", &larger]).complained(2, line);
+    let longest = "9".repeat(5000);
+    let line = "argument 4: 5000 characters; an operand has at most 255 octets";
+    client(["-op", "+", "--local", &longest]).complained(2, line);
+}
+
+#[test]
+fn wrong_usage_says_what_where_and_what_would_be_right() {
+    for (line, complaint) in [
+        ("", "no operator: -op OPERATOR wanted; --help lists them"),
+        ("::1 10000 1", "no operator: -op OPERATOR wanted; --help lists them"),
+        ("-op", "-op: no operator behind it; the shell keeps some for itself: quote '<' '>' '&' '|'"),
+        (
+            "-op plus ::1 1 2",
+            "-op: \"plus\" is no operator; known are + - * / % ^ gcd lcm min max & | ~ and words such as mul \
+             (--help lists them)",
+        ),
+        ("-op +", "no HOST and PORT; --help shows how to ask, --local needs none"),
+        ("-op + ::1", "no PORT behind the host \"::1\""),
+        ("-op + ::1 0 1", "port \"0\": a number from 1 to 65535 or the name of a service wanted"),
+        ("-op + ::1 65536 1", "port \"65536\": a number from 1 to 65535 or the name of a service wanted"),
+        ("-op + ::1 9", "sum takes one operand or more, not 0"),
+        ("-op / ::1 9 1", "quotient takes two operands or more, not 1"),
+        ("-op ^ ::1 9 1 2 3", "power takes two operands, not 3"),
+        ("-op ? ::1 9 1", "describe takes no operands, not 1"),
+        ("-op + ::1 9 1 x2", "argument 6: \"x2\" is no integer: 'x' at character 1 is no digit of base 10"),
+        ("-op + --local 1 2 3z", "argument 6: \"3z\" is no integer: 'z' at character 2 is no digit of base 10"),
+        ("-op + --local -1 2 0x", "argument 6: \"0x\" is no integer: no digits"),
+        ("-op + ::1 9 1_", "argument 5: \"1_\" is no integer: '_' at character 2 does not stand between two digits"),
+        ("-op + ::1 9 -x", "argument 5: \"-x\" is no integer: 'x' at character 2 is no digit of base 10"),
+        ("-op + ::1 9 1 -s", "option -s stands behind the host or an operand; options come before the host"),
+        ("::1 9 -op + 1", "option -op stands behind the host or an operand; options come before the host"),
+        (
+            "-op + --local -1 --quiet",
+            "option --quiet stands behind the host or an operand; options come before the host",
+        ),
+        ("-op + -op - ::1 9 1", "option -op may stand only once"),
+        ("--nonsense", "unknown option --nonsense; --help lists them"),
+        ("-sv -op + ::1 9 1", "unknown option --sv; --help lists them"),
+        ("-z", "unknown option -z; --help lists them"),
+        ("--string=1 -op + ::1 9 1", "option --string takes no value"),
+        ("-op + --timeout", "option --timeout needs SECONDS behind it"),
+        ("-op + --timeout 0 ::1 9 1", "--timeout: \"0\": seconds above 0 and up to 86400 wanted"),
+        ("-op + --timeout -5 ::1 9 1", "--timeout: \"-5\": seconds above 0 and up to 86400 wanted"),
+        ("-op + --timeout nan ::1 9 1", "--timeout: \"nan\": seconds above 0 and up to 86400 wanted"),
+        ("-op + --deadline 1d ::1 9 1", "--deadline: \"1d\": seconds above 0 and up to 86400 wanted"),
+        ("-op + --retries 31 ::1 9 1", "--retries: \"31\": a whole number from 0 to 30 wanted"),
+        ("-op + --classic --extended ::1 9 1", "--classic and --extended exclude each other"),
+        (
+            "-op gcd --classic ::1 9 1",
+            "the classic form has only sum and product, not gcd; without --classic it can be asked",
+        ),
+        (
+            "-op + --classic ::1 9 -1",
+            "operand 1 is -1; the classic form has only integers from 0 to 4294967295; without --classic it can be asked",
+        ),
+        (
+            "-op + --classic ::1 9 4294967295 1",
+            "the sum is over 4294967295, the largest integer that the classic form brings back; \
+             -s asks for a string of digits instead",
+        ),
+    ] {
+        client_line(line).complained(2, complaint);
+    }
+    let not_utf8 = std::ffi::OsString::from_vec(vec![0xff]);
+    client(["-op".into(), "+".into(), "::1".into(), "9".into(), not_utf8])
+        .complained(2, r#"argument 5: "\xFF" is not UTF-8"#);
+}
+
+#[test]
+fn file_names_in_place_of_operators_are_explained() {
+    let folder = Folder::new("names");
+    for name in ["a", "b"] {
+        fs::write(folder.0.join(name), "").unwrap();
+    }
+    let quoting = "it is a file's name, which the shell puts in place of * and ?: quote them, -op '*', or write mul";
+    folder.client("-op a ::1 9 1").complained(2, &format!("-op: \"a\" is no operator; {quoting}"));
+    folder.client("-op a c ::1 9 1").complained(2, &format!("-op: \"a\" is no operator; {quoting}"));
+    let stderr = folder.client("-op b a --local 6 7").printed("Result: 42\n");
+    assert_eq!(stderr, "client: note: file names stand behind -op, taken for *; quote it: -op '*'\n");
+    assert_eq!(folder.client("-q -op b a --local 6 7").printed("42\n"), "");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_client"));
+    command.args(["-op", "/home/someone", "::1", "9", "1"]).env("HOME", "/home/someone");
+    run(command, b"").complained(
+        2,
+        "-op: \"/home/someone\" is no operator; the shell puts the home folder in place of ~: quote it, -op '~', \
+         or write xor",
+    );
+}
+
+#[test]
+fn help_and_version() {
+    let help = client_line("--help");
+    assert!(help.stdout.contains("Examples:\n  client -op + ::1 10000 1 3 5 7 9"), "{}", help.stdout);
+    for spec in calc6::client::program::options::all() {
+        assert!(help.stdout.contains(&format!("--{}", spec.long)), "{}", spec.long);
+    }
+    assert!(help.stdout.lines().all(|line| line.chars().count() <= 100), "{}", help.stdout);
+    assert_eq!(client_line("-h"), help);
+    help.printed(&client_line("-h -op + ::1").stdout);
+    assert_eq!(client_line("-V").stdout, format!("client {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(client_line("--version").status, Some(0));
+}
+
+#[test]
+fn a_server_describes_itself() {
+    for operator in ["?", "describe"] {
+        let described = client(["--local", "-op", operator]);
+        assert!(described.stdout.starts_with("calc6 "), "{described:?}");
+        assert!(described.stdout.contains("\noperators="), "{described:?}");
+        assert_eq!((described.status, described.stderr.as_str()), (Some(0), ""));
+    }
+}
+
+#[test]
+fn a_closed_standard_output_ends_quietly() {
+    let script = "\
+./client --help | :
+./client --local -op + 1 2 | :
+./client --local -op + 1 2 >/dev/full && exit 9
+echo \"${PIPESTATUS[*]}\"
+";
+    let stderr = bash("closed", script).printed("1\n");
+    assert_eq!(stderr, "client: standard output: No space left on device (os error 28)\n");
+}
+
+#[test]
+fn nobody_listens() {
+    let start = Instant::now();
+    let port = free_port();
+    let refused = client_line(&format!("-op + ::1 {port} 1 2"));
+    refused.complained(1, &format!("::1 port {port}: no server listens there (connection refused)"));
+    assert!(start.elapsed() >= Duration::from_millis(300), "a starting server is waited for");
+}
+
+#[test]
+fn a_server_that_is_only_starting_is_waited_for() {
+    let port = free_port();
+    let (started, late) = mpsc::channel();
+    let server = std::thread::spawn(move || {
+        late.recv().unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+        let socket = UdpSocket::bind((Ipv6Addr::LOCALHOST, port)).unwrap();
+        Scripted::on(socket, |_, _| vec![Act::Reply(vec![0xff, 0, 0, 0, 3])])
+    });
+    started.send(()).unwrap();
+    client_line(&format!("-op + ::1 {port} 1 2")).printed("Result: 3\n");
+    drop(server.join().unwrap());
+}
+
+#[test]
+fn no_route_and_the_deadline() {
+    let unreachable = client_line("-op + ff02::1%4242 9 1");
+    assert_eq!(unreachable.status, Some(1), "{unreachable:?}");
+    let silent = Scripted::start(|_, _| vec![]);
+    let start = Instant::now();
+    client_line(&format!("-op + --deadline 0.3 {} 1 2", silent.words()))
+        .complained_of(1, "no reply before the deadline");
+    assert!(start.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn silence_is_repeated_then_reported() {
+    let (seen, datagrams) = mpsc::channel();
+    let silent = Scripted::start(move |datagram, _| {
+        seen.send(datagram.to_vec()).unwrap();
+        vec![]
+    });
+    let asked = client_line(&format!("-op + --timeout 0.05 --retries 2 {} 1 2", silent.words()));
+    asked.complained_of(1, ": no reply to 3 datagrams");
+    drop(silent);
+    let datagrams: Vec<_> = datagrams.iter().collect();
+    assert_eq!(datagrams, vec![vec![0, 0, 0, 0, 1, 0, 0, 0, 2]; 3], "the same octets each time");
+}
+
+#[test]
+fn a_lossy_server_is_asked_again() {
+    let lossy = Scripted::start(|_, count| if count < 2 { vec![] } else { vec![Act::Reply(vec![0xff, 0, 0, 0, 3])] });
+    client_line(&format!("-op + --timeout 0.05 {} 1 2", lossy.words())).printed("Result: 3\n");
+}
+
+#[test]
+fn a_slow_server_is_waited_for_and_its_second_answer_ignored() {
+    let slow = Scripted::start(|_, _| {
+        vec![
+            Act::Wait(Duration::from_millis(150)),
+            Act::Reply(vec![0xff, 0, 0, 0, 3]),
+            Act::Reply(vec![0xff, 0, 0, 0, 4]),
+        ]
+    });
+    client_line(&format!("-op + --timeout 0.1 {} 1 2", slow.words())).printed("Result: 3\n");
+}
+
+#[test]
+fn answers_from_another_port_do_not_count() {
+    let elsewhere = Scripted::start(|_, count| {
+        let mut acts = vec![Act::FromElsewhere(vec![0xff, 0, 0, 0, 4])];
+        if count == 1 {
+            acts.push(Act::Reply(vec![0xff, 0, 0, 0, 3]));
+        }
+        acts
+    });
+    client_line(&format!("-op + --timeout 0.1 {} 1 2", elsewhere.words())).printed("Result: 3\n");
+}
+
+#[test]
+fn what_servers_of_the_course_send_is_read() {
+    for (octets, options, result) in [
+        (&b"\xff\0\0\0\x03"[..], "", "3"),
+        (b"\x80\0\0\0\x03", "", "3"),
+        (b"\xa5\0\0\0\x03", "", "3"),
+        (b"\x80945", "-s", "945"),
+        (b"\x80945\0", "-s", "945"),
+        (b"\x80-2", "-s", "-2"),
+    ] {
+        let server = Scripted::replying(octets);
+        client_line(&format!("-op + {options} {} 1 2", server.words())).printed(&format!("Result: {result}\n"));
+    }
+    let terminated = Scripted::replying(b"\x80-2\0");
+    let stderr = client_line(&format!("-v -s -op + {} 1 2", terminated.words())).printed("Result: -2\n");
+    assert!(stderr.contains("terminating NUL"), "{stderr}");
+    assert!(stderr.contains("negative"), "{stderr}");
+}
+
+#[test]
+fn what_is_no_reply_is_ignored_and_told() {
+    let noisy = Scripted::start(|_, _| {
+        let noise = [&b""[..], b"\xff", b"\xff\0\0\0", b"\xff\0\0\0\0\0", &[0xff; 5000]];
+        let noise = noise.into_iter().map(|octets| Act::Reply(octets.to_vec()));
+        noise.chain([Act::Reply(vec![0xff, 0, 0, 0, 3])]).collect()
+    });
+    let stderr = client_line(&format!("-v -op + {} 1 2", noisy.words())).printed("Result: 3\n");
+    assert_eq!(stderr.matches("ignored: ").count(), 5, "{stderr}");
+    assert_eq!(client_line(&format!("-op + {} 1 2", noisy.words())).printed("Result: 3\n"), "");
+}
+
+#[test]
+fn stale_identifiers_are_ignored() {
+    let stale = Scripted::start(|datagram, _| {
+        let mut reply = [&[0xff, 0, 0, 0], &datagram[4..12], &[9]].concat();
+        reply[5] ^= 1;
+        let wrong = reply.clone();
+        reply[5] ^= 1;
+        reply[12] = 7;
+        vec![Act::Reply(wrong), Act::Reply(reply)]
+    });
+    let stderr = client_line(&format!("-v --extended -op + {} 3 4", stale.words())).printed("Result: 7\n");
+    assert!(stderr.contains("ignored: unknown identifier"), "{stderr}");
+}
+
+#[test]
+fn the_servers_errors_are_sentences() {
+    for (line, complaint) in
+        [("-op / --local 1 0", "answered: division by zero"), ("-op ^ --local 2 -1", "answered: outside the domain")]
+    {
+        client_line(line).complained_of(1, complaint);
+    }
+    let classic = Scripted::replying(b"\x00no\x1b[31m");
+    client_line(&format!("-op + {} 1 2", classic.words())).complained_of(
+        1,
+        "answered with an error: it does not know the operation, or cannot express the result (\"no\u{fffd}[31m\")",
+    );
+    let strange =
+        Scripted::start(|datagram, _| vec![Act::Reply([&[0x7f, 17, 1, 0], &datagram[4..12], b"why"].concat())]);
+    client_line(&format!("-op gcd {} 1 2", strange.words()))
+        .complained_of(1, "answered with status 17, which this version does not know (\"why\")");
+}
+
+#[test]
+fn a_peer_that_knows_only_classic_is_recognised() {
+    let answers = Scripted::replying(b"\x00");
+    let hint = "; with --classic it can still be asked for sums and products of integers from 0 to 4294967295";
+    let complaint = "seems to know only the classic form: it answered an extended request with a classic error";
+    client_line(&format!("-op gcd {} 1 2", answers.words())).complained_of(1, &format!("{complaint}{hint}"));
+    client_line(&format!("-op + --extended {} 1 2", answers.words()))
+        .complained_of(1, &format!("{complaint}; --classic can ask exactly this of it"));
+    client_line(&format!("-op + {} 4294967295 2", answers.words()))
+        .complained_of(1, &format!("{complaint}; --classic -s can ask exactly this of it"));
+
+    let silent = Scripted::start(
+        |datagram, _| {
+            if datagram == [0; 5] { vec![Act::Reply(vec![0x80, 0, 0, 0, 0])] } else { vec![] }
+        },
+    );
+    let asked = client_line(&format!("-op gcd --timeout 0.03 --retries 1 {} 1 2", silent.words()));
+    asked.complained_of(1, "it left an extended request unanswered, but not a classic one");
+}
+
+#[test]
+fn silence_moves_the_library_to_the_next_address() {
+    let silent = Scripted::start(|_, _| vec![]);
+    let good = Scripted::replying(&[0xff, 0, 0, 0, 3]);
+    let peers = [&silent, &good].map(|server| match server.address {
+        std::net::SocketAddr::V6(address) => address,
+        other => panic!("{other}"),
+    });
+    let mut config = calc6::client::Config::default();
+    config.patience.first_wait = Duration::from_millis(50);
+    let mut client = calc6::Client::new(peers.to_vec(), config);
+    let mut asked = Vec::new();
+    for _ in 0..2 {
+        let evaluation = client.evaluate_watched(calc6::wire::Operator::Sum, &[1.into(), 2.into()], &mut |_, event| {
+            if let calc6::client::Event::Sent { peer, .. } = event {
+                asked.push(peer);
+            }
+        });
+        assert_eq!(evaluation.unwrap().result, 3.into());
+    }
+    assert_eq!(asked.first(), Some(&peers[0]));
+    assert_eq!(asked.last(), Some(&peers[1]));
+    assert_eq!(asked.iter().filter(|peer| **peer == peers[1]).count(), 2, "who answered is asked first from then on");
+}
