@@ -1,64 +1,50 @@
 //! `server HOST PORT`: answers requests until SIGINT or SIGTERM.
 
-use std::io;
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroUsize;
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
-use std::thread;
 
-use calc6::limit::Rules;
-use calc6::limit::access::Prefix;
-use calc6::limit::rate::{Policy, Setting};
 use calc6::responder::Limits;
-use calc6::server::{BindError, Config, Handle, Server};
+use calc6::server::daemon::options::{AccessOptions, Options};
+use calc6::server::daemon::{Daemon, log, systemd};
+use calc6::server::{BindError, Config, Server};
 use calc6::wire;
 use clap::Parser;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use clap::builder::BoolishValueParser;
 
 /// A calculator that answers UDP datagrams over IPv6 and IPv4.
 #[derive(Debug, Parser)]
 #[command(name = "server", version, after_help = EXAMPLES)]
 struct Arguments {
     /// Address to serve: IPv6, IPv4, or a name; :: is every address of this machine, of both families
-    host: String,
+    #[arg(env = "CALC6_HOST")]
+    host: Option<String>,
     /// Port to serve; 0 lets the system choose one
-    port: u16,
+    #[arg(env = "CALC6_PORT")]
+    port: Option<u16>,
     /// Answer classic integer requests modulo 2^32, as the usual C servers do, instead of with an error
-    #[arg(long)]
+    #[arg(long, env = "CALC6_WRAP", value_parser = BoolishValueParser::new())]
     wrap: bool,
     /// Longest reply in octets, 1232 to 3696; above 1232 replies may be fragmented
-    #[arg(long, value_name = "OCTETS", default_value_t = wire::MAX_REPLY as u16, value_parser = reply_range())]
+    #[arg(long, value_name = "OCTETS", env = "CALC6_MAX_REPLY")]
+    #[arg(default_value_t = wire::MAX_REPLY as u16, value_parser = reply_range())]
     max_reply: u16,
     /// Worker threads, each with its own socket [default: one for each processor]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", env = "CALC6_WORKERS")]
     workers: Option<NonZeroUsize>,
     /// Serve IPv6 only, not IPv4 through mapped addresses
-    #[arg(long)]
+    #[arg(long, env = "CALC6_IPV6_ONLY", value_parser = BoolishValueParser::new())]
     ipv6_only: bool,
     /// Share the port with other servers of this user that share it too
-    #[arg(long)]
+    #[arg(long, env = "CALC6_SHARE_PORT", value_parser = BoolishValueParser::new())]
     share_port: bool,
-    /// Answer source ports below 1024 too
-    #[arg(long)]
-    answer_low_ports: bool,
-    /// Answer this prefix, such as 2001:db8::/32 or 192.0.2.0/24; with any of these, all others are denied. May be
-    /// repeated; of all prefixes that contain a source the longest decides
-    #[arg(long, value_name = "PREFIX")]
-    allow: Vec<Prefix>,
-    /// Do not answer this prefix; may be repeated
-    #[arg(long, value_name = "PREFIX")]
-    deny: Vec<Prefix>,
-    /// Requests per second from one source prefix (/64 of IPv6, one IPv4 address), then ,burst=N at once and ,leak=N:
-    /// one in N of what is over is answered all the same, 0 for none. `off`: no limit. Loopback has none
-    #[arg(long, value_name = "N/s", default_value_t = Setting::On(Policy::default()))]
-    rate_limit: Setting,
-    /// Count what the rate limit would drop, and answer it
-    #[arg(long)]
-    rate_limit_dry_run: bool,
-    /// Write a line for each dropped datagram, within a rate
-    #[arg(short, long)]
-    verbose: bool,
+    #[command(flatten)]
+    access: AccessOptions,
+    #[command(flatten)]
+    service: Options,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -66,7 +52,10 @@ const EXAMPLES: &str = "Examples:
   server ::1 0              this machine only, any free port (the first line on stderr tells it)
   server 192.0.2.1 10000    one IPv4 address
 
-SIGINT and SIGTERM end it after the replies in flight are sent, with a line of totals.";
+  server :: 10000 --user nobody --metrics [::1]:9469 --rate-limit 1000/s
+
+Sockets that a service manager hands over (sd_listen_fds(3)) are served instead of HOST and PORT, one worker each.
+SIGINT and SIGTERM end it after the replies in flight are sent, with a line of totals; SIGUSR1 writes all totals.";
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -89,13 +78,23 @@ enum Failure {
 }
 
 fn serve(arguments: Arguments) -> Result<(), Failure> {
-    let addresses = resolve(&arguments.host, arguments.port).map_err(Failure::System)?;
+    let service = arguments.service.clone();
+    let place = (arguments.host.clone(), arguments.port);
     let config = Config::try_from(arguments).map_err(Failure::Usage)?;
-    let server = bind(&addresses, &config).map_err(|error| Failure::System(error.to_string()))?;
-    stop_on_signals(server.handle()).map_err(|error| Failure::System(format!("cannot catch signals: {error}")))?;
-    eprintln!("server: listening on {}", server.local_addr());
-    let totals = server.run().map_err(|error| Failure::System(format!("a worker failed: {error}")))?;
-    eprintln!("server: {totals}");
+    log::start(service.log_format);
+    let inherited = systemd::inherited().map_err(Failure::system)?;
+    let serving = if inherited.datagram.is_empty() { Some(host_and_port(place)?) } else { None };
+    if service.check_config {
+        return check(&config, &service, serving.as_ref());
+    }
+    let server = match &serving {
+        Some((host, port)) => bind(&resolve(host, *port).map_err(Failure::System)?, &config),
+        None => Server::adopt(inherited.datagram.into_iter().map(OwnedFd::from).collect(), config),
+    };
+    let server = server.map_err(Failure::system)?;
+    let daemon = Daemon::prepare(server, service, inherited.metrics).map_err(Failure::system)?;
+    let totals = daemon.run().map_err(Failure::system)?;
+    tracing::info!("{totals}");
     Ok(())
 }
 
@@ -103,21 +102,45 @@ impl TryFrom<Arguments> for Config {
     type Error = String;
 
     fn try_from(arguments: Arguments) -> Result<Config, String> {
-        Ok(Config {
+        let mut config = Config {
             workers: arguments.workers,
             limits: Limits { max_reply: arguments.max_reply.into(), wrap: arguments.wrap },
             ipv6_only: arguments.ipv6_only,
             share_port: arguments.share_port,
-            access: Rules {
-                allow: arguments.allow,
-                deny: arguments.deny,
-                answer_low_ports: arguments.answer_low_ports,
-            },
-            rate_limit: arguments.rate_limit,
-            rate_limit_dry_run: arguments.rate_limit_dry_run,
-            verbose: arguments.verbose,
+            verbose: arguments.service.verbose,
             ..Config::default()
-        })
+        };
+        arguments.access.apply(&mut config)?;
+        Ok(config)
+    }
+}
+
+fn host_and_port(place: (Option<String>, Option<u16>)) -> Result<(String, u16), Failure> {
+    match place {
+        (Some(host), Some(port)) => Ok((host, port)),
+        (None, _) => Err(Failure::Usage("HOST and PORT are missing (such as :: 10000; see --help)".to_owned())),
+        (Some(_), None) => Err(Failure::Usage("PORT is missing behind HOST (such as 10000; see --help)".to_owned())),
+    }
+}
+
+/// Checks what can be checked without binding anything, and prints what the options come to.
+fn check(config: &Config, service: &Options, serving: Option<&(String, u16)>) -> Result<(), Failure> {
+    if let Some((host, port)) = serving {
+        resolve(host, *port).map_err(Failure::System)?;
+    }
+    let lines = service.check(config).map_err(Failure::system)?;
+    let place = serving.map_or("the sockets handed over".to_owned(), |(host, port)| format!("{host} port {port}"));
+    let mut text = format!("serves: {place}\n");
+    lines.iter().for_each(|line| text.extend([line, "\n"]));
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::system(error)),
+        _ => Ok(()),
+    }
+}
+
+impl Failure {
+    fn system(error: impl Display) -> Failure {
+        Failure::System(error.to_string())
     }
 }
 
@@ -142,17 +165,6 @@ fn bind(addresses: &[SocketAddr], config: &Config) -> Result<Server, BindError> 
         result = Server::bind(address, config.clone()).or(result);
     }
     result
-}
-
-/// The first signal stops the server in order.
-fn stop_on_signals(handle: Handle) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    thread::Builder::new().name("signals".into()).spawn(move || {
-        for _ in signals.forever() {
-            handle.stop();
-        }
-    })?;
-    Ok(())
 }
 
 /// Prints help on stdout, or what is wrong with the arguments in one line on stderr.

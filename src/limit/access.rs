@@ -7,6 +7,7 @@
 //! they are given does not matter. A source that no prefix contains is denied if there is any `allow`, else allowed.
 //! `::/0` is therefore every source, IPv4 included, and `0.0.0.0/0`, being longer, decides for IPv4 over it.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -121,6 +122,12 @@ impl FromStr for Prefix {
         let net: IpNet = text.parse().map_err(|_| PrefixError::Syntax)?;
         let prefix = net.trunc();
         if prefix == net { Ok(Prefix(net)) } else { Err(PrefixError::HostBits { prefix, address: net.addr() }) }
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

@@ -28,7 +28,7 @@ pub struct Config {
     pub rate_limit: Setting,
     /// Counts what the rate limit would drop, and answers it.
     pub rate_limit_dry_run: bool,
-    /// Writes a line to stderr for each dropped datagram, within a rate.
+    /// Tells of datagrams that are not answered, a few a second: see [`Handle::take_dropped`](super::Handle::take_dropped).
     pub verbose: bool,
 }
 

@@ -1,43 +1,127 @@
-//! Lines on stderr about single datagrams, never more than a few a second, whatever arrives.
+//! What became of single datagrams, for whoever wants to write it down: a few a second for each reason, whatever
+//! arrives, through a queue that a worker never waits for.
 
 use std::net::SocketAddrV6;
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use crate::limit::Refusal;
+use crate::responder::Reason;
+
+/// A datagram that was not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// Where it came from.
+    pub source: SocketAddrV6,
+    /// The octets of its payload.
+    pub length: usize,
+    /// The reason's name.
+    pub reason: &'static str,
+    /// How many more the same worker dropped before, for the same reason, since the last one that it told about.
+    pub untold: u64,
+}
+
+/// Why a datagram is dropped.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Cause {
+    /// Before it is read.
+    Refused(Refusal),
+    /// By the responder.
+    Silent(Reason),
+}
 
 /// One worker's voice.
 pub(super) struct Journal {
-    enabled: bool,
-    since: Instant,
-    lines: u32,
-    withheld: u64,
+    to: SyncSender<Dropped>,
+    second: u64,
+    told: [u32; CAUSES],
+    untold: [u64; CAUSES],
 }
 
-/// Lines a second and worker.
-const LINES: u32 = 20;
-const PERIOD: Duration = Duration::from_secs(1);
+/// A queue with room for what all workers may tell in a moment, or for nothing.
+pub(super) fn queue(enabled: bool) -> (SyncSender<Dropped>, Receiver<Dropped>) {
+    sync_channel(if enabled { ROOM } else { 0 })
+}
+
+const ROOM: usize = 1024;
+
+/// How many datagrams a worker tells about in a second, for each reason.
+const A_SECOND: u32 = 10;
+
+const CAUSES: usize = Refusal::ALL.len() + Reason::ALL.len();
 
 impl Journal {
-    /// A journal that writes, or one that keeps silent.
-    pub fn new(enabled: bool) -> Self {
-        Self { enabled, since: Instant::now(), lines: 0, withheld: 0 }
+    pub fn new(to: SyncSender<Dropped>) -> Journal {
+        Journal { to, second: 0, told: [0; CAUSES], untold: [0; CAUSES] }
     }
 
-    /// Says that a datagram was dropped.
-    #[cold]
-    pub fn dropped(&mut self, source: &SocketAddrV6, length: usize, reason: &str) {
-        if !self.enabled {
-            return;
+    /// Tells of a datagram dropped at `now`, in nanoseconds.
+    pub fn dropped(&mut self, source: SocketAddrV6, length: usize, cause: Cause, now: u64) {
+        let second = now / 1_000_000_000;
+        if self.second != second {
+            self.second = second;
+            self.told = [0; CAUSES];
         }
-        if self.since.elapsed() >= PERIOD {
-            if self.withheld > 0 {
-                eprintln!("server: dropped {} more datagrams without a line each", self.withheld);
-            }
-            (self.since, self.lines, self.withheld) = (Instant::now(), 0, 0);
+        let place = cause.place();
+        let dropped = Dropped { source, length, reason: cause.name(), untold: self.untold[place] };
+        // A full queue: its reader is slow, or gone.
+        if self.told[place] < A_SECOND && self.to.try_send(dropped).is_ok() {
+            self.told[place] += 1;
+            self.untold[place] = 0;
+        } else {
+            self.untold[place] += 1;
         }
-        if self.lines == LINES {
-            self.withheld += 1;
-            return;
+    }
+}
+
+impl Cause {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Cause::Refused(refusal) => refusal.name(),
+            Cause::Silent(reason) => reason.name(),
         }
-        self.lines += 1;
-        eprintln!("server: dropped {length} octets from {source}: {reason}");
+    }
+
+    const fn place(self) -> usize {
+        match self {
+            Cause::Refused(refusal) => refusal as usize,
+            Cause::Silent(reason) => Refusal::ALL.len() + reason.index(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+
+    use super::*;
+
+    #[test]
+    fn a_reason_is_told_a_few_times_a_second_and_the_rest_counted() {
+        let (to, from) = queue(true);
+        let mut journal = Journal::new(to);
+        let source = SocketAddrV6::new(Ipv6Addr::LOCALHOST, 5, 0, 0);
+        for _ in 0..1000 {
+            journal.dropped(source, 1, Cause::Silent(Reason::Ragged), 1);
+        }
+        journal.dropped(source, 0, Cause::Silent(Reason::Empty), 1);
+        journal.dropped(source, 2, Cause::Silent(Reason::Ragged), 1_000_000_001);
+        let told: Vec<Dropped> = from.try_iter().collect();
+        assert_eq!(told.len() as u32, A_SECOND + 2);
+        assert!(told[..A_SECOND as usize].iter().all(|dropped| dropped.length == 1 && dropped.untold == 0));
+        assert_eq!(told[A_SECOND as usize].reason, Reason::Empty.name());
+        assert_eq!(told[A_SECOND as usize + 1].untold, 1000 - u64::from(A_SECOND));
+    }
+
+    #[test]
+    fn a_full_queue_stops_nobody() {
+        let (to, from) = queue(true);
+        let mut journal = Journal::new(to);
+        let source = SocketAddrV6::new(Ipv6Addr::LOCALHOST, 5, 0, 0);
+        for second in 0..10_000 {
+            journal.dropped(source, 1, Cause::Silent(Reason::Ragged), second * 1_000_000_000);
+        }
+        assert_eq!(from.try_iter().count(), ROOM);
+        journal.dropped(source, 1, Cause::Silent(Reason::Ragged), 0);
+        assert_eq!(from.recv().unwrap().untold, 10_000 - ROOM as u64);
     }
 }

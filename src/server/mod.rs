@@ -18,34 +18,42 @@
 
 mod config;
 mod counters;
+#[cfg(feature = "programs")]
+pub mod daemon;
 mod journal;
 mod worker;
 
 use std::io;
 use std::net::{SocketAddr, SocketAddrV6};
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 pub use config::Config;
 pub use counters::{Counter, Totals};
+pub use journal::Dropped;
 
 use crate::limit::Access;
 use crate::limit::access::Contradiction;
 use crate::net::socket::{Options, bind_group};
 use crate::net::{Socket, cpu};
 use counters::Counters;
-use worker::Worker;
+use journal::Journal;
+use worker::{Admission, Worker};
 
 /// A bound server that does not serve yet; datagrams already queue at its sockets.
 pub struct Server {
     config: Config,
-    access: Access,
+    /// The rules of each socket.
+    access: Vec<Access>,
     /// Of the rate limit's hash.
     key: [u64; 2],
+    /// Where workers tell of dropped datagrams, if anybody wants to hear of them.
+    journal: Option<SyncSender<Dropped>>,
     shared: Arc<Shared>,
 }
 
@@ -59,6 +67,7 @@ pub struct Handle {
 struct Shared {
     sockets: Vec<Socket>,
     counters: Vec<Counters>,
+    journal: Mutex<Receiver<Dropped>>,
     stop: AtomicBool,
     /// Whether the sockets are ours alone; where they were handed in, their holder's next server goes on with them.
     owned: bool,
@@ -81,6 +90,14 @@ pub enum BindError {
     Descriptors {
         /// How many workers were asked for.
         workers: usize,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// A socket that was handed in cannot be served.
+    #[error("inherited socket {place} cannot be served: {source}")]
+    Inherited {
+        /// Its place among the sockets, from 0.
+        place: usize,
         /// The system's error.
         source: io::Error,
     },
@@ -113,18 +130,26 @@ impl Server {
 
     /// Serves sockets that somebody else has bound and goes on to hold, one worker each. When stopped, the server
     /// answers what it has received and leaves the rest in the sockets' queues. Panics if there is no socket.
-    pub fn adopt(sockets: Vec<Socket>, config: Config) -> Result<Server, BindError> {
+    pub fn adopt(sockets: Vec<OwnedFd>, config: Config) -> Result<Server, BindError> {
         assert!(!sockets.is_empty(), "a server needs a socket");
-        Self::new(sockets, config, false)
+        let options = options(&config);
+        let adopted = sockets.into_iter().enumerate().map(|(place, socket)| {
+            Socket::adopt(socket, &options).map_err(|source| BindError::Inherited { place, source })
+        });
+        Self::new(adopted.collect::<Result<_, _>>()?, config, false)
     }
 
     fn new(sockets: Vec<Socket>, config: Config, owned: bool) -> Result<Server, BindError> {
-        let access = Access::new(&config.access, sockets[0].local_addr().port())?;
+        let access = sockets.iter().map(|socket| Access::new(&config.access, socket.local_addr().port()));
+        let access = access.collect::<Result<_, _>>()?;
         let random = || getrandom::u64().map_err(BindError::Random);
         let key = [random()?, random()?];
         let counters = sockets.iter().map(|_| Counters::new()).collect();
-        let shared = Arc::new(Shared { sockets, counters, stop: AtomicBool::new(false), owned });
-        Ok(Server { config, access, key, shared })
+        let (told, journal) = journal::queue(config.verbose);
+        let journal = Mutex::new(journal);
+        let shared = Arc::new(Shared { sockets, counters, journal, stop: AtomicBool::new(false), owned });
+        let journal = config.verbose.then_some(told);
+        Ok(Server { config, access, key, journal, shared })
     }
 
     /// The address and port it is bound to.
@@ -145,18 +170,28 @@ impl Server {
     /// Serves until [`Handle::stop`]. Every datagram received before that is answered. If a worker fails, all stop and
     /// its error is returned.
     pub fn run(self) -> io::Result<Totals> {
+        self.run_with(|| Ok(()), || Ok(()))
+    }
+
+    /// [`run`](Self::run), where each worker's thread first calls `enter`, and the calling thread calls `serving` once
+    /// all have done so: to give up what serving does not need. An error of either ends the server.
+    pub fn run_with(
+        self,
+        enter: impl Fn() -> io::Result<()> + Sync,
+        serving: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<Totals> {
         let handle = self.handle();
         let processors = if self.config.pin { cpu::allowed().unwrap_or_default() } else { Vec::new() };
         thread::scope(|scope| {
-            let (ended, endings) = mpsc::channel();
+            let (events, received) = mpsc::channel();
             let mut threads = Vec::new();
             for index in 0..self.workers() {
                 let processor = (!processors.is_empty()).then(|| processors[index % processors.len()]);
                 let worker = self.worker(index, processor);
-                let ended = Ending(Some(ended.clone()));
-                let spawned =
-                    thread::Builder::new().name(format!("worker {index}")).spawn_scoped(scope, || ended.run(worker));
-                match spawned {
+                let life = Life(events.clone());
+                let enter = &enter;
+                let thread = thread::Builder::new().name(format!("worker {index}"));
+                match thread.spawn_scoped(scope, move || life.live(worker, enter)) {
                     Ok(thread) => threads.push(thread),
                     Err(error) => {
                         handle.stop();
@@ -164,12 +199,8 @@ impl Server {
                     }
                 }
             }
-            drop(ended);
-            let mut result = Ok(());
-            for ending in endings {
-                handle.stop();
-                result = result.and(ending);
-            }
+            drop(events);
+            let result = wait(&received, threads.len(), &handle, serving);
             // A panic has been reported as an ending.
             threads.into_iter().for_each(|thread| drop(thread.join()));
             result
@@ -178,8 +209,9 @@ impl Server {
     }
 
     fn worker(&self, index: usize, processor: Option<usize>) -> Worker<'_> {
-        let Shared { sockets, counters, stop, owned } = &*self.shared;
-        let admission = (self.access.clone(), self.key);
+        let Shared { sockets, counters, stop, owned, .. } = &*self.shared;
+        let journal = self.journal.clone().map(Journal::new);
+        let admission = Admission { access: self.access[index].clone(), key: self.key, journal };
         Worker::new(&sockets[index], &counters[index], stop, &self.config, admission, processor, *owned)
     }
 }
@@ -202,25 +234,90 @@ impl Handle {
         self.shared.counters.iter().for_each(|counters| totals += counters);
         totals
     }
-}
 
-/// Reports how a worker ended, a panic included.
-struct Ending(Option<mpsc::Sender<io::Result<()>>>);
+    /// How many workers there are.
+    pub fn workers(&self) -> usize {
+        self.shared.counters.len()
+    }
 
-impl Ending {
-    fn run(mut self, worker: Worker<'_>) {
-        let result = worker.run();
-        if let Some(ended) = self.0.take() {
-            let _ = ended.send(result);
-        }
+    /// What one worker has counted so far. Of each worker some [`Counter::Batch`] grows at least four times a second, be
+    /// it that of 0, or it hangs. Panics if there is no such worker.
+    pub fn worker_totals(&self, worker: usize) -> Totals {
+        let mut totals = Totals::default();
+        totals += &self.shared.counters[worker];
+        totals
+    }
+
+    /// Takes what the workers have told of dropped datagrams ([`Config::verbose`]), oldest first, some hundred at a
+    /// time.
+    pub fn take_dropped(&self) -> Vec<Dropped> {
+        // The lock cannot be poisoned: taking does not panic.
+        self.shared.journal.lock().map(|queue| queue.try_iter().take(JOURNAL_ROUND).collect()).unwrap_or_default()
     }
 }
 
-impl Drop for Ending {
-    fn drop(&mut self) {
-        if let Some(ended) = self.0.take() {
-            let _ = ended.send(Err(io::Error::other("a worker panicked")));
+/// The most that [`Handle::take_dropped`] takes at once.
+const JOURNAL_ROUND: usize = 256;
+
+/// What a worker's thread reports.
+enum Event {
+    /// It begins to serve.
+    Serving,
+    /// It has ended.
+    Ended(io::Result<()>),
+}
+
+/// Waits until all `workers` have ended; the first end stops the others.
+fn wait(
+    events: &Receiver<Event>,
+    workers: usize,
+    handle: &Handle,
+    serving: impl FnOnce() -> io::Result<()>,
+) -> io::Result<()> {
+    let mut result = Ok(());
+    let (mut begun, mut serving) = (0, Some(serving));
+    for event in events {
+        match event {
+            Event::Serving => begun += 1,
+            Event::Ended(ending) => {
+                handle.stop();
+                result = result.and(ending);
+            }
         }
+        if begun == workers
+            && let Some(Err(error)) = serving.take().map(|serving| serving())
+        {
+            handle.stop();
+            result = result.and(Err(error));
+        }
+    }
+    result
+}
+
+/// Reports how a worker's thread begins and ends, a panic included.
+struct Life(mpsc::Sender<Event>);
+
+impl Life {
+    fn live(self, worker: Worker<'_>, enter: &impl Fn() -> io::Result<()>) {
+        // Dropped at the end of a panic, too.
+        let mut ending = Ending { to: &self.0, result: Err(io::Error::other("a worker panicked")) };
+        worker.pin();
+        ending.result = enter().and_then(|()| {
+            let _ = self.0.send(Event::Serving);
+            worker.run()
+        });
+    }
+}
+
+/// Tells the end when it is dropped.
+struct Ending<'a> {
+    to: &'a mpsc::Sender<Event>,
+    result: io::Result<()>,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let _ = self.to.send(Event::Ended(std::mem::replace(&mut self.result, Ok(()))));
     }
 }
 

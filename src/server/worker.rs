@@ -1,13 +1,12 @@
 //! One worker: a socket, a batch of buffers, and a loop of two system calls.
 
 use std::io;
-use std::net::SocketAddrV6;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use super::config::Config;
 use super::counters::{Counter, Counters};
-use super::journal::Journal;
+use super::journal::{Cause, Journal};
 use crate::limit::{Access, Decision, RateLimit, Refusal};
 use crate::net::{Batch, Datagram, Received, Socket, Wait, clock, cpu};
 use crate::responder::{self, Limits, Verdict};
@@ -24,12 +23,21 @@ pub(super) struct Worker<'a> {
     answerer: Answerer,
 }
 
+/// Who gets in, and who hears of the others.
+pub(super) struct Admission {
+    pub access: Access,
+    /// Of the rate limit's hash.
+    pub key: [u64; 2],
+    pub journal: Option<Journal>,
+}
+
 /// The part that turns one datagram into its reply.
 struct Answerer {
     limits: Limits,
     access: Access,
     rate_limit: RateLimit,
-    journal: Journal,
+    /// None if nobody wants to hear of single datagrams.
+    journal: Option<Journal>,
 }
 
 impl<'a> Worker<'a> {
@@ -39,25 +47,29 @@ impl<'a> Worker<'a> {
         counters: &'a Counters,
         stop: &'a AtomicBool,
         config: &Config,
-        (access, key): (Access, [u64; 2]),
+        admission: Admission,
         processor: Option<usize>,
         drain: bool,
     ) -> Self {
         // One octet more than the longest request, so that a longer one is seen to be.
         let request_len = wire::MAX_REQUEST + 1;
         let batch = Batch::new(config.batch, request_len, config.limits.max_reply, socket.is_wildcard());
-        let rate_limit = RateLimit::new(config.rate_limit, config.rate_limit_dry_run, key);
-        let journal = Journal::new(config.verbose);
+        let rate_limit = RateLimit::new(config.rate_limit, config.rate_limit_dry_run, admission.key);
+        let Admission { access, journal, .. } = admission;
         let answerer = Answerer { limits: config.limits, access, rate_limit, journal };
         Self { socket, counters, stop, drain, processor, batch, answerer }
     }
 
-    /// Serves until told to stop. An error is a mistake of ours, such as a closed socket: the network causes none.
-    pub fn run(mut self) -> io::Result<()> {
+    /// Moves the calling thread to the worker's processor.
+    pub fn pin(&self) {
         if let Some(processor) = self.processor {
             // Where pinning is forbidden the worker serves all the same, only less evenly.
             let _ = cpu::pin(processor);
         }
+    }
+
+    /// Serves until told to stop. An error is a mistake of ours, such as a closed socket: the network causes none.
+    pub fn run(mut self) -> io::Result<()> {
         let mut failures = 0;
         while !self.stop.load(Relaxed) {
             match self.batch.receive(self.socket, Wait::ForOne) {
@@ -144,15 +156,12 @@ impl Answerer {
     fn answer(&mut self, datagram: Datagram<'_>, now: u64, reply: &mut [u8], counters: &Counters) -> usize {
         let source = *datagram.source.ip();
         if let Err(refusal) = self.access.check(source, datagram.source.port(), datagram.destination) {
-            return self.drop(&datagram, Counter::Refused(refusal), refusal.name(), counters);
+            return self.drop(&datagram, Cause::Refused(refusal), now, counters);
         }
         match self.rate_limit.admit(source, now) {
             Decision::Answer => {}
             Decision::Leak => counters.add(Counter::Leaked, 1),
-            Decision::Drop => {
-                let refusal = Refusal::RateLimited;
-                return self.drop(&datagram, Counter::Refused(refusal), refusal.name(), counters);
-            }
+            Decision::Drop => return self.drop(&datagram, Cause::Refused(Refusal::RateLimited), now, counters),
         }
         match responder::respond(datagram.octets, reply, &self.limits) {
             Verdict::Reply(made) => {
@@ -160,15 +169,20 @@ impl Answerer {
                 counters.add(Counter::Reply(made.status), 1);
                 made.len
             }
-            Verdict::Silence(reason) => self.drop(&datagram, Counter::Silent(reason), reason.name(), counters),
+            Verdict::Silence(reason) => self.drop(&datagram, Cause::Silent(reason), now, counters),
         }
     }
 
     #[cold]
-    fn drop(&mut self, datagram: &Datagram<'_>, counter: Counter, reason: &str, counters: &Counters) -> usize {
+    fn drop(&mut self, datagram: &Datagram<'_>, cause: Cause, now: u64, counters: &Counters) -> usize {
+        let counter = match cause {
+            Cause::Refused(refusal) => Counter::Refused(refusal),
+            Cause::Silent(reason) => Counter::Silent(reason),
+        };
         counters.add(counter, 1);
-        let source: &SocketAddrV6 = &datagram.source;
-        self.journal.dropped(source, datagram.length, reason);
+        if let Some(journal) = &mut self.journal {
+            journal.dropped(datagram.source, datagram.length, cause, now);
+        }
         0
     }
 }

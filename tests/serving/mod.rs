@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test program uses its part")]
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::{ToSocketAddrs, UdpSocket};
+use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,7 @@ impl Server {
         let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
         let mut line = String::new();
         stderr.read_line(&mut line).unwrap();
-        let port = line.trim_end().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        let port = line.trim_end_matches(['\n', '"', '}']).rsplit_once(':').and_then(|(_, port)| port.parse().ok());
         let Some(port) = port.filter(|_| line.contains("listening on")) else {
             panic!("the server said {line:?}");
         };
@@ -40,6 +40,23 @@ impl Server {
     /// The process.
     pub fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
+    }
+
+    /// The next line on its stderr that contains `part`.
+    pub fn line_with(&mut self, part: &str) -> String {
+        let mut line = String::new();
+        while !line.contains(part) {
+            line.clear();
+            assert!(self.stderr.read_line(&mut line).unwrap() > 0, "the server ended without {part:?}");
+        }
+        line
+    }
+
+    /// The address of its metrics, once it has said it.
+    pub fn metrics(&mut self) -> SocketAddr {
+        let line = self.line_with("metrics at http://");
+        let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next());
+        address.and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("the server said {line:?}"))
     }
 
     /// Sends it a signal.

@@ -1,0 +1,99 @@
+//! The log: lines on stderr, as text or JSON.
+//!
+//! A reader of stderr that stops reading (a pager, a full pipe) must not stop the server: a line that cannot be written
+//! at once is lost.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use clap::ValueEnum;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// `server: ` and a sentence, with `warning: ` or `error: ` before it where it is one. The service manager's journal
+    /// knows the time.
+    #[default]
+    Text,
+    /// One JSON object a line: timestamp, level and fields.
+    Json,
+}
+
+/// Sends the log to stderr. Only the first call has an effect.
+pub fn start(format: Format) {
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(Level::INFO)
+        .with_target(false)
+        .with_ansi(false)
+        // A closed stderr is no reason to write there about it.
+        .log_internal_errors(false)
+        .with_writer(|| Stderr);
+    let _ = match format {
+        Format::Text => tracing::subscriber::set_global_default(builder.event_format(Text).finish()),
+        Format::Json => tracing::subscriber::set_global_default(builder.json().flatten_event(true).finish()),
+    };
+}
+
+/// Writes to stderr if that takes at least a line at once; else pretends to.
+struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let stderr = io::stderr();
+        // A pipe is writable when it takes PIPE_BUF octets (4096, pipe(7)); lines are shorter.
+        let mut fds = [PollFd::new(&stderr, PollFlags::OUT)];
+        let ready = poll(&mut fds, Some(&Timespec::default()));
+        if matches!(ready, Ok(1..)) && fds[0].revents().contains(PollFlags::OUT) {
+            let _ = (&stderr).write_all(octets);
+        }
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The text format.
+struct Text;
+
+impl<S, N> FormatEvent<S, N> for Text
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        to.write_str("server: ")?;
+        match *event.metadata().level() {
+            Level::ERROR => to.write_str("error: ")?,
+            Level::WARN => to.write_str("warning: ")?,
+            _ => {}
+        }
+        let mut line = Line { to: &mut to, result: Ok(()) };
+        event.record(&mut line);
+        line.result?;
+        writeln!(to)
+    }
+}
+
+/// Writes the message, then the other fields as `name=value`. tracing's macros record the message first.
+struct Line<'a, 'b> {
+    to: &'a mut Writer<'b>,
+    result: fmt::Result,
+}
+
+impl Visit for Line<'_, '_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let written = match field.name() {
+            "message" => write!(self.to, "{value:?}"),
+            name => write!(self.to, " {name}={value:?}"),
+        };
+        self.result = self.result.and(written);
+    }
+}

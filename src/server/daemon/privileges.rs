@@ -1,0 +1,124 @@
+//! Giving up root: the user to become, and becoming it for good (credentials(7), setresuid(2)).
+
+use nix::errno::Errno;
+use nix::unistd::{Gid, Uid, User, getgroups, getresgid, getresuid, setgroups, setresgid, setresuid};
+use thiserror::Error;
+
+/// A user whom the process can become.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    name: String,
+    uid: Uid,
+    gid: Gid,
+}
+
+/// Why the process cannot become another user.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PrivilegeError {
+    /// The user database does not have it.
+    #[error("there is no user {0:?}")]
+    NoSuchUser(String),
+    /// The user database cannot be read.
+    #[error("cannot look up the user {name:?}: {source}")]
+    Lookup {
+        /// The name or number asked for.
+        name: String,
+        /// The system's error.
+        source: Errno,
+    },
+    /// Becoming root gives nothing up.
+    #[error("the user {0:?} is root: name one with fewer rights")]
+    Root(String),
+    /// Only root may become somebody else.
+    #[error("only root can become {0}: start the server as root, or without --user")]
+    NotRoot(String),
+    /// A system call failed.
+    #[error("cannot become {name}: {call}: {source}")]
+    Refused {
+        /// The user.
+        name: String,
+        /// The system call.
+        call: &'static str,
+        /// Its error.
+        source: Errno,
+    },
+    /// The system calls succeeded, but privileges are left.
+    #[error("still privileged after becoming {0}")]
+    Kept(String),
+}
+
+impl Identity {
+    /// Looks up a user by name, or by number if no user has that name. Its group is the user's own.
+    ///
+    /// # Errors
+    ///
+    /// [`PrivilegeError`] if there is no such user, or it is root.
+    pub fn resolve(text: &str) -> Result<Identity, PrivilegeError> {
+        let lookup = |source| PrivilegeError::Lookup { name: text.to_owned(), source };
+        let mut user = User::from_name(text).map_err(lookup)?;
+        if let (None, Ok(number)) = (&user, text.parse()) {
+            user = User::from_uid(Uid::from_raw(number)).map_err(lookup)?;
+        }
+        let user = user.ok_or_else(|| PrivilegeError::NoSuchUser(text.to_owned()))?;
+        if user.uid.is_root() {
+            return Err(PrivilegeError::Root(text.to_owned()));
+        }
+        Ok(Identity { name: user.name, uid: user.uid, gid: user.gid })
+    }
+
+    /// Becomes the user, with no other group, and checks that there is no way back. Must be called before other threads
+    /// exist.
+    ///
+    /// # Errors
+    ///
+    /// [`PrivilegeError`]; the process is then in a state in which it must end.
+    pub fn assume(&self) -> Result<(), PrivilegeError> {
+        if !Uid::effective().is_root() {
+            return if self.is_assumed() { Ok(()) } else { Err(PrivilegeError::NotRoot(self.name.clone())) };
+        }
+        let refused = |call| move |source| PrivilegeError::Refused { name: self.name.clone(), call, source };
+        setgroups(&[]).map_err(refused("setgroups"))?;
+        setresgid(self.gid, self.gid, self.gid).map_err(refused("setresgid"))?;
+        setresuid(self.uid, self.uid, self.uid).map_err(refused("setresuid"))?;
+        let root = Uid::from_raw(0);
+        let alone = getgroups().is_ok_and(|groups| groups.iter().all(|group| *group == self.gid));
+        if !self.is_assumed() || !alone || setresuid(root, root, root).is_ok() {
+            return Err(PrivilegeError::Kept(self.name.clone()));
+        }
+        Ok(())
+    }
+
+    /// The user's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether all six identities of the process are the user's.
+    fn is_assumed(&self) -> bool {
+        let users = getresuid().is_ok_and(|ids| [ids.real, ids.effective, ids.saved] == [self.uid; 3]);
+        let groups = getresgid().is_ok_and(|ids| [ids.real, ids.effective, ids.saved] == [self.gid; 3]);
+        users && groups
+    }
+}
+
+/// Whether the process runs as root.
+pub fn is_root() -> bool {
+    Uid::effective().is_root()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_found_by_name_and_number() {
+        let nobody = Identity::resolve("nobody").unwrap();
+        assert_eq!(nobody.name(), "nobody");
+        assert_eq!(Identity::resolve(&nobody.uid.to_string()), Ok(nobody));
+        assert_eq!(Identity::resolve("root"), Err(PrivilegeError::Root("root".into())));
+        assert_eq!(Identity::resolve("0"), Err(PrivilegeError::Root("0".into())));
+        for text in ["", "no such user", "-1", "4294967294"] {
+            assert_eq!(Identity::resolve(text), Err(PrivilegeError::NoSuchUser(text.into())));
+        }
+    }
+}

@@ -1,0 +1,415 @@
+//! The server as a service: what it gives up, what it tells, and how it is configured.
+
+mod serving;
+
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use calc6::server::daemon::sandbox::{self, Files, Filters, Role};
+use rustix::process::Signal;
+use serving::{Server, peer};
+
+/// 1 + 3 + 5 + 7 + 9 in the classic form, and the answer.
+const SUM: [u8; 21] = [0, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 5, 0, 0, 0, 7, 0, 0, 0, 9];
+const SUM_REPLY: [u8; 5] = [0xff, 0, 0, 0, 25];
+
+/// What a thread of a role must not be able to do.
+const FORBIDDEN: [(&str, fn()); 5] = [
+    ("open", || drop(fs::File::open("/etc/hostname"))),
+    ("socket", || drop(UdpSocket::bind("[::1]:0"))),
+    ("execute", || drop(Command::new("/bin/true").status())),
+    ("kill", || rustix::process::kill_process(rustix::process::getpid(), Signal::CONT).unwrap()),
+    ("identity", || assert!(rustix::process::getuid().as_raw() < u32::MAX)),
+];
+
+/// Run by the tests below in a process of its own: confines itself, and does what the environment says.
+#[test]
+#[ignore = "a part of other tests"]
+fn confined_child() {
+    let Ok(deed) = std::env::var("CALC6_TEST_DEED") else { return };
+    if let Some(deed) = deed.strip_prefix("files-") {
+        assert_eq!(sandbox::close_files().unwrap(), Files::Closed, "these tests need Linux 6.12 with Landlock");
+        let refused = match deed {
+            "open" => fs::File::open("/etc/hostname").map(drop),
+            "create" => fs::File::create("/tmp/calc6-must-not-exist").map(drop),
+            "list" => fs::read_dir("/").map(drop),
+            "listen" => TcpListener::bind("[::1]:0").map(drop),
+            "connect" => TcpStream::connect("[::1]:9").map(drop),
+            _ => panic!("no such deed"),
+        };
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::PermissionDenied);
+        // What serving needs goes on.
+        let (one, other) = (UdpSocket::bind("[::1]:0").unwrap(), UdpSocket::bind("[::1]:0").unwrap());
+        one.send_to(b"x", other.local_addr().unwrap()).unwrap();
+        assert_eq!(other.recv(&mut [0; 9]).unwrap(), 1);
+        return;
+    }
+    let (role, deed) = deed.split_once('-').unwrap();
+    let role = match role {
+        "worker" => Role::Worker,
+        "main" => Role::Main,
+        _ => Role::Metrics,
+    };
+    Filters::new().unwrap().confine(role).unwrap();
+    FORBIDDEN.iter().find(|(name, _)| *name == deed).unwrap().1();
+    eprintln!("survived {deed}");
+}
+
+fn in_child(deed: &str) -> Output {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "confined_child", "--ignored", "--nocapture", "--test-threads=1"])
+        .env("CALC6_TEST_DEED", deed)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn a_forbidden_system_call_kills() {
+    for role in ["worker", "main", "metrics"] {
+        for (deed, _) in FORBIDDEN {
+            let output = in_child(&format!("{role}-{deed}"));
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.signal(), Some(libc::SIGSYS), "{role} {deed}: {} {said}", output.status);
+        }
+    }
+}
+
+#[test]
+fn landlock_closes_files_and_tcp_but_not_open_sockets() {
+    for deed in ["open", "create", "list", "listen", "connect"] {
+        let output = in_child(&format!("files-{deed}"));
+        assert!(output.status.success(), "{deed}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+#[test]
+fn every_thread_is_confined_and_all_still_works() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
+    command.args(["::", "0", "-v", "--require-sandbox", "--workers", "3", "--metrics", "[::1]:0"]);
+    let mut server = Server::spawn(command);
+    let metrics = server.metrics();
+    for thread in fs::read_dir(format!("/proc/{}/task", server.pid().as_raw_nonzero())).unwrap() {
+        let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+        for line in ["Seccomp:\t2", "NoNewPrivs:\t1"] {
+            assert!(status.contains(line), "{line} in {status}");
+        }
+    }
+    for peer in [peer("[::1]:0", ("::1", server.port)), peer("127.0.0.1:0", ("127.0.0.1", server.port))] {
+        for request in all_operators() {
+            let reply = ask(&peer, &request);
+            assert_eq!(reply[0], if request[1] == b'/' { 0x7f } else { 0xff }, "{request:?} {reply:?}");
+        }
+        for datagram in [&[][..], &[0xff], &[0, 1], &[0; 1300]] {
+            peer.send(datagram).unwrap();
+        }
+        assert_eq!(ask(&peer, &SUM), SUM_REPLY);
+    }
+    assert!(fetch(metrics, "/metrics").contains("\n# EOF\n"));
+    server.signal(Signal::USR1);
+    assert!(server.line_with("calc6_requests_total").contains("} 2"));
+    let said = server.stop();
+    assert!(said.contains("dropped 8"), "{said}");
+}
+
+#[test]
+fn without_a_sandbox_nothing_is_confined() {
+    let server = Server::start(&["::1", "0", "--no-sandbox"]);
+    let status = fs::read_to_string(format!("/proc/{}/status", server.pid().as_raw_nonzero())).unwrap();
+    assert!(status.contains("Seccomp:\t0") && status.contains("NoNewPrivs:\t0"), "{status}");
+    assert!(server.stop().contains("warning: no sandbox"));
+}
+
+#[test]
+fn root_is_given_up_for_good() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
+    command.args(["::1", "0", "--user", "nobody"]);
+    // A user namespace in which one is root may have no other user (user_namespaces(7)).
+    let mapped: u64 = fs::read_to_string("/proc/self/uid_map")
+        .unwrap()
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok())
+        .sum();
+    if mapped < 65535 {
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.starts_with("server: cannot become nobody: ") && said.lines().count() == 1, "{said}");
+        return;
+    }
+    let server = Server::spawn(command);
+    let status = fs::read_to_string(format!("/proc/{}/status", server.pid().as_raw_nonzero())).unwrap();
+    let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
+    for (field, id) in [("Uid", nobody.uid.as_raw()), ("Gid", nobody.gid.as_raw())] {
+        assert!(status.contains(&format!("{field}:\t{id}\t{id}\t{id}\t{id}\n")), "{status}");
+    }
+    assert!(status.contains("Groups:\t \n"), "{status}");
+    for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+        assert!(status.contains(&format!("{set}:\t0000000000000000\n")), "{status}");
+    }
+    assert_eq!(ask(&peer("[::1]:0", ("::1", server.port)), &SUM), SUM_REPLY);
+    assert!(server.stop().contains("running as nobody"));
+}
+
+#[test]
+fn sources_are_refused_by_flags_and_by_the_environment() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
+    command.args(["::", "0", "--allow", "127.0.0.0/8"]).env("CALC6_DENY", "::1,127.0.0.64/26");
+    let server = Server::spawn(command);
+    let from = |address: &str| {
+        let to = if address.contains(':') { "::1" } else { "127.0.0.1" };
+        let peer = peer(&SocketAddr::new(address.parse().unwrap(), 0).to_string(), (to, server.port));
+        peer.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        peer.send(&SUM).unwrap();
+        peer.recv(&mut [0; 99]).is_ok()
+    };
+    assert!(from("127.0.0.1") && from("127.0.0.128"));
+    assert!(!from("127.0.0.65") && !from("::1"));
+    assert!(server.stop().contains("denied 2"));
+}
+
+#[test]
+fn metrics_count_every_datagram_once() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
+    command.args(["::1", "0", "--metrics", "[::1]:0", "--max-reply", "1300"]);
+    let mut server = Server::spawn(command);
+    let metrics = server.metrics();
+    let peer = peer("[::1]:0", ("::1", server.port));
+    for _ in 0..5 {
+        ask(&peer, &SUM);
+    }
+    all_operators().iter().for_each(|request| drop(ask(&peer, request)));
+    // An unknown opcode, and an unknown operator.
+    ask(&peer, &[0x08, 0, 0, 0, 1]);
+    ask(&peer, &[0x1e, b'!', 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5]);
+    peer.send(&[0xff, 1]).unwrap();
+    ask(&peer, &SUM);
+    let text = fetch(metrics, "/metrics");
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n";
+    assert!(text.starts_with(head), "{text}");
+    let value = |sample: &str| {
+        let line = text.lines().find(|line| line.strip_prefix(sample).is_some_and(|rest| rest.starts_with(' ')));
+        let line = line.unwrap_or_else(|| panic!("{sample} in {text}"));
+        line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()
+    };
+    assert_eq!(value(r#"calc6_requests_total{form="classic",operator="sum"}"#), 6.0);
+    assert_eq!(value(r#"calc6_requests_total{form="classic",operator="unknown"}"#), 1.0);
+    assert_eq!(value(r#"calc6_requests_total{form="extended",operator="power"}"#), 1.0);
+    assert_eq!(value(r#"calc6_requests_total{form="extended",operator="unknown"}"#), 1.0);
+    assert_eq!(value(r#"calc6_replies_total{status="division by zero"}"#), 1.0);
+    assert_eq!(value(r#"calc6_replies_total{status="unknown operator"}"#), 2.0);
+    assert_eq!(value(r#"calc6_drops_total{reason="is-reply"}"#), 1.0);
+    let sum_of = |family: &str| {
+        let samples = text.lines().filter(|line| line.starts_with(family));
+        samples.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum::<f64>()
+    };
+    let requests = 6.0 + all_operators().len() as f64 + 2.0;
+    assert_eq!(sum_of("calc6_requests_total{"), requests);
+    assert_eq!(sum_of("calc6_replies_total{"), requests);
+    assert_eq!(sum_of("calc6_drops_total{"), 1.0);
+    assert_eq!(value("calc6_batch_size_sum"), requests + 1.0);
+    assert_eq!(value(r#"calc6_batch_size_bucket{le="+Inf"}"#), value("calc6_batch_size_count"));
+    for sample in ["calc6_kernel_drops_total", "calc6_receive_errors_total"] {
+        assert_eq!(value(sample), 0.0, "{sample}");
+    }
+    for sample in ["calc6_uptime_seconds", "calc6_start_time_seconds", r#"calc6_octets_total{direction="out"}"#] {
+        assert!(value(sample) > 0.0, "{sample}");
+    }
+    let build = format!("calc6_build_info{{version=\"{}\",", env!("CARGO_PKG_VERSION"));
+    assert!(text.contains(&build) && text.ends_with("# EOF\n"), "{text}");
+}
+
+#[test]
+fn slow_metrics_clients_hold_neither_memory_nor_the_service() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
+    command.args(["::1", "0", "--metrics", "[::1]:0"]);
+    let mut server = Server::spawn(command);
+    let metrics = server.metrics();
+    fetch(metrics, "/metrics");
+    let (threads, resident) = (status_field(&server, "Threads"), status_field(&server, "VmRSS"));
+    let mut slow: Vec<TcpStream> = Vec::new();
+    for i in 0..100 {
+        let mut stream = TcpStream::connect(metrics).unwrap();
+        // Some ask and never read; some never end their request, with as much of it as is taken.
+        let request = if i % 2 == 0 { "GET /metrics HTTP/1.1\r\n\r\n".to_owned() } else { "A".repeat(100_000) };
+        stream.set_nonblocking(true).unwrap();
+        let _ = stream.write(request.as_bytes());
+        slow.push(stream);
+    }
+    assert_eq!(ask(&peer("[::1]:0", ("::1", server.port)), &SUM), SUM_REPLY);
+    assert_eq!(status_field(&server, "Threads"), threads);
+    let grown = status_field(&server, "VmRSS").saturating_sub(resident);
+    assert!(grown < 1024, "{grown} KiB for {} slow clients", slow.len());
+    drop(slow);
+    assert!(fetch(metrics, "/metrics").contains("200 OK"));
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    let server = Server::start(&["::1", "0", "-v", "--workers", "1"]);
+    let peer = peer("[::1]:0", ("::1", server.port));
+    let junk: [&[u8]; 5] = [&[], &[0xff], &[0], &[0, 1, 2], &[0; 1300]];
+    // At 50 lines of some 60 octets a second, a pipe of 64 KiB would take 20 seconds to fill: the totals fill it sooner.
+    let until = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < until {
+        junk.iter().for_each(|datagram| drop(peer.send(datagram)));
+        server.signal(Signal::USR1);
+        assert_eq!(ask(&peer, &SUM), SUM_REPLY);
+    }
+    server.signal(Signal::TERM);
+    let ended = Instant::now() + Duration::from_secs(10);
+    let mut server = server;
+    while server.runs() {
+        assert!(Instant::now() < ended, "SIGTERM does not end it");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn drops_are_written_down_a_few_a_second_in_either_format() {
+    for format in ["text", "json"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
+        command.args(["::1", "0", "--workers", "1", "--log-format", format]).env("CALC6_VERBOSE", "yes");
+        let server = Server::spawn(command);
+        let peer = peer("[::1]:0", ("::1", server.port));
+        for _ in 0..500 {
+            peer.send(&[0, 1, 2]).unwrap();
+        }
+        peer.send(&[]).unwrap();
+        assert_eq!(ask(&peer, &SUM), SUM_REPLY);
+        let said = server.stop();
+        let source = peer.local_addr().unwrap();
+        let lines = said.matches(&format!("dropped 3 octets from {source}: ragged")).count();
+        assert!((1..=30).contains(&lines), "{lines} lines in {said}");
+        assert!(said.contains(&format!("dropped 0 octets from {source}: empty")), "{said}");
+        assert_eq!(said.lines().all(|line| line.starts_with("{\"timestamp\":")), format == "json", "{said}");
+    }
+}
+
+#[test]
+fn the_service_manager_hears_of_start_health_and_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let heard = || {
+        let mut octets = [0; 500];
+        let length = manager.recv(&mut octets).expect("a notification");
+        String::from_utf8(octets[..length].to_vec()).unwrap()
+    };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
+    command.args(["::1", "0"]).env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "1000000");
+    let server = Server::spawn(command);
+    assert_eq!(heard(), format!("READY=1\nSTATUS=listening on [::1]:{}\n", server.port));
+    let begun = Instant::now();
+    for _ in 0..2 {
+        assert_eq!(heard(), "WATCHDOG=1\n");
+    }
+    assert!(begun.elapsed() > Duration::from_millis(900), "half the limit each time");
+    server.signal(Signal::TERM);
+    while heard() != "STOPPING=1\n" {}
+    server.wait();
+}
+
+#[test]
+fn what_cannot_be_is_said_in_one_line() {
+    let taken = TcpListener::bind("[::1]:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let run = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_server")).args(arguments).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    for (arguments, status, part) in [
+        (&["::1", "0", "--user", "no-such-user"][..], 1, "there is no user \"no-such-user\""),
+        (&["::1", "0", "--user", "root"], 1, "the user \"root\" is root"),
+        (&["::1", "0", "--metrics", &taken], 1, "cannot serve metrics on"),
+        (&["::1", "0", "--metrics", "here"], 2, "--metrics"),
+        (&["::1", "0", "--deny", "::1/64"], 2, "the prefix is ::/64, the address alone ::1"),
+        (&["::1", "0", "--deny", "::/0", "--allow", "::/0"], 2, "::/0 is both allowed and denied"),
+        (&["::1", "0", "--rate-limit", "fast"], 2, "such as 5000/s"),
+        (&["::1", "0", "--log-format", "xml"], 2, "xml"),
+        (&["::1", "0", "--no-sandbox", "--require-sandbox"], 2, "--require-sandbox"),
+        (&["::1"], 2, "PORT is missing"),
+        (&[], 2, "HOST and PORT are missing"),
+    ] {
+        let (code, said) = run(arguments);
+        assert!(code == status && said.contains(part) && said.lines().count() == 1, "{arguments:?}: {code} {said}");
+    }
+}
+
+#[test]
+fn the_configuration_is_checked_without_serving() {
+    let check = |variable: (&str, &str)| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
+        command.args(["--check-config", "::1", "10000", "--rate-limit", "7/s"]).env(variable.0, variable.1);
+        let output = command.output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let (status, said) = check(("CALC6_ALLOW", "2001:db8::/32,192.0.2.0/24"));
+    assert_eq!(status, 0, "{said}");
+    for line in [
+        "serves: ::1 port 10000",
+        "allowed: 2001:db8::/32, 192.0.2.0/24",
+        "denied: all others",
+        "rate limit: 7/s,burst=14,leak=4",
+        "sandbox: as far as the kernel has it",
+    ] {
+        assert!(said.lines().any(|said| said == line), "{line} in {said}");
+    }
+    // Flags come before the environment.
+    assert!(check(("CALC6_RATE_LIMIT", "off")).1.contains("rate limit: 7/s"));
+    assert_eq!(check(("CALC6_WORKERS", "many")).0, 2);
+    assert_eq!(check(("CALC6_USER", "no-such-user")).0, 1);
+}
+
+#[test]
+fn help_names_every_variable() {
+    let output = Command::new(env!("CARGO_BIN_EXE_server")).arg("--help").output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    let flags = help.split_whitespace().filter_map(|word| word.strip_prefix("--"));
+    for flag in flags.filter(|flag| !matches!(*flag, "check-config" | "help" | "version")) {
+        let name = flag.trim_end_matches(|c: char| !c.is_alphanumeric()).to_uppercase().replace('-', "_");
+        assert!(help.contains(&format!("[env: CALC6_{name}=")), "{flag} in {help}");
+    }
+}
+
+/// An extended request for each operator: 2^1000 among them, whose result is longer than a machine word, and 7/0.
+fn all_operators() -> Vec<Vec<u8>> {
+    let request = |symbol: u8, operands: &[u16]| {
+        let mut octets = vec![0x1f, symbol, 64, 0, 9, 9, 9, 9, 9, 9, 9, symbol];
+        for operand in operands {
+            octets.extend([0; 62]);
+            octets.extend(operand.to_be_bytes());
+        }
+        octets
+    };
+    let pairs = b"+*-%gl<>&|~".iter().map(|symbol| request(*symbol, &[12, 18]));
+    pairs.chain([request(b'/', &[7, 0]), request(b'^', &[2, 1000]), request(b'?', &[0; 10])]).collect()
+}
+
+fn ask(peer: &UdpSocket, request: &[u8]) -> Vec<u8> {
+    peer.send(request).unwrap();
+    let mut reply = [0; 4000];
+    let length = peer.recv(&mut reply).expect("a reply");
+    reply[..length].to_vec()
+}
+
+fn fetch(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+/// A number of /proc/PID/status (proc(5)); sizes are in KiB.
+fn status_field(server: &Server, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.pid().as_raw_nonzero())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
