@@ -1,0 +1,1492 @@
+-- calc6.lua: the calculator's datagrams, classic and extended, in Wireshark and tshark.
+--
+-- One file to copy into the personal Lua plugin folder, or to load with `-X lua_script:calc6.lua`; README.md beside it
+-- says how, and lists every field. Plain Lua, without bit operators or libraries, so that one text runs in Lua 5.1 to
+-- 5.4 (Wireshark 3.6 to 4.6): no `//`, and numbers are turned into text by "%d", because 5.3 prints a float 3 as "3.0".
+--
+-- From top to bottom: what the octets can say, integers of any size, reading a datagram, the calculator, who answers
+-- whom, and only then Wireshark: fields, tree, registration, statistics. The upper half knows nothing of Wireshark.
+
+------------------------------------------------------------------------------------------------------------------------
+-- What the octets can say (docs/protocol.md)
+------------------------------------------------------------------------------------------------------------------------
+
+local DEFAULT_PORTS = "10000"
+local CLASSIC_HEADER, CLASSIC_OPERANDS, CLASSIC_TEXT = 1, 64, 256
+local EXTENDED_HEADER, VERSION, ESCAPE = 12, 1, 7
+local REQUEST_LIMIT = 1232  -- 1280 - 40 - 8: no fragmentation on any IPv6 path
+local REPLY_LIMIT = 3696    -- the longest reply that a server can be told to send
+local AMPLIFICATION = 3     -- RFC 9000, section 8.1
+
+local OPCODES = { [0] = "sum", [1] = "multiplication", [ESCAPE] = "the extended form" }
+local CLASSIC_SYMBOLS = { [0] = "+", [1] = "*" }
+local FORMATS = { [0] = "integer", [1] = "text" }
+
+-- By the operator's octet: its symbol, its name, and how many operands it takes.
+local OPERATORS = {}
+for _, row in ipairs({
+  { "+", "sum", 1 }, { "*", "product", 1 }, { "-", "difference", 1 }, { "/", "quotient", 2 },
+  { "%", "remainder", 2 }, { "^", "power", 2, 2 }, { "g", "greatest common divisor", 1 },
+  { "l", "least common multiple", 1 }, { "<", "minimum", 1 }, { ">", "maximum", 1 }, { "&", "and", 1 },
+  { "|", "or", 1 }, { "~", "exclusive or", 1 }, { "?", "describe", 0 },
+}) do
+  OPERATORS[string.byte(row[1])] = { symbol = row[1], name = row[2], least = row[3], most = row[4] }
+end
+
+local STATUS = {
+  [0] = "ok", "malformed", "unknown operator", "division by zero", "result too large", "unsupported",
+  "outside the operator's domain",
+}
+local OK, MALFORMED, UNKNOWN_OPERATOR, DIVISION_BY_ZERO, TOO_LARGE, UNSUPPORTED, DOMAIN = 0, 1, 2, 3, 4, 5, 6
+
+local byte, char, concat, floor, format, sub = string.byte, string.char, table.concat, math.floor, string.format,
+  string.sub
+local unpack_list = unpack or table.unpack  -- it moved in Lua 5.2
+
+------------------------------------------------------------------------------------------------------------------------
+-- Integers of any size
+--
+-- A natural number is a list of limbs in base 10^7, the least first, without leading zeros: zero is {}. A product of
+-- two limbs and a carry stays below 2^53, so that the doubles of Lua 5.1 and 5.2 hold it exactly. An integer is a
+-- natural and a sign: { negative = boolean, ... }; zero is never negative.
+------------------------------------------------------------------------------------------------------------------------
+
+local BASE, DIGITS = 10000000, 7
+
+local function compare_naturals(a, b)
+  if #a ~= #b then return #a < #b and -1 or 1 end
+  for i = #a, 1, -1 do
+    if a[i] ~= b[i] then return a[i] < b[i] and -1 or 1 end
+  end
+  return 0
+end
+
+local function add_naturals(a, b)
+  local total, carry = {}, 0
+  for i = 1, math.max(#a, #b) do
+    local limb = (a[i] or 0) + (b[i] or 0) + carry
+    carry = limb >= BASE and 1 or 0
+    total[i] = limb - carry * BASE
+  end
+  if carry > 0 then total[#total + 1] = carry end
+  return total
+end
+
+-- a - b, where a >= b.
+local function subtract_naturals(a, b)
+  local rest, borrow, top = {}, 0, 0
+  for i = 1, #a do
+    local limb = a[i] - (b[i] or 0) - borrow
+    borrow = limb < 0 and 1 or 0
+    rest[i] = limb + borrow * BASE
+    if rest[i] > 0 then top = i end
+  end
+  for i = #rest, top + 1, -1 do rest[i] = nil end
+  return rest
+end
+
+local function multiply_naturals(a, b)
+  local product = {}
+  if #a == 0 or #b == 0 then return product end
+  for i = 1, #a + #b do product[i] = 0 end
+  for i = 1, #a do
+    local factor, carry, at = a[i], 0, i
+    for j = 1, #b do
+      local limb = product[at] + factor * b[j] + carry
+      carry = floor(limb / BASE)
+      product[at] = limb - carry * BASE
+      at = at + 1
+    end
+    product[at] = carry
+  end
+  if product[#product] == 0 then product[#product] = nil end
+  return product
+end
+
+-- A natural as a double; from 0.0, because the integers of Lua 5.3 would wrap.
+local function approximate(limbs)
+  local value = 0.0
+  for i = #limbs, 1, -1 do value = value * BASE + limbs[i] end
+  return value
+end
+
+-- Quotient and remainder, for divisors below 10^300: doubles estimate each digit of the quotient, one off at most.
+local function divide_naturals(a, b)
+  local quotient, rest, divisor = {}, {}, approximate(b)
+  for i = #a, 1, -1 do
+    if #rest > 0 or a[i] > 0 then table.insert(rest, 1, a[i]) end
+    local digit = floor(approximate(rest) / divisor)
+    local part = digit > 0 and multiply_naturals(b, { digit }) or {}
+    if compare_naturals(part, rest) > 0 then
+      digit, part = digit - 1, subtract_naturals(part, b)
+    end
+    rest = subtract_naturals(rest, part)
+    if compare_naturals(rest, b) >= 0 then
+      digit, rest = digit + 1, subtract_naturals(rest, b)
+    end
+    if #quotient > 0 or digit > 0 then table.insert(quotient, 1, digit) end
+  end
+  return quotient, rest
+end
+
+-- Octets from `from` to `to` as an unsigned number, three at a time; `flip` inverts each of their bits.
+local function natural_from_octets(octets, from, to, flip)
+  local limbs, at = {}, from
+  while at <= to do
+    local take, carry, factor = (to - at) % 3 + 1, 0, 1
+    for _ = 1, take do
+      local octet = byte(octets, at)
+      carry, factor, at = carry * 256 + (flip and 255 - octet or octet), factor * 256, at + 1
+    end
+    for i = 1, #limbs do
+      local limb = limbs[i] * factor + carry
+      carry = floor(limb / BASE)
+      limbs[i] = limb - carry * BASE
+    end
+    while carry > 0 do
+      local above = floor(carry / BASE)
+      limbs[#limbs + 1] = carry - above * BASE
+      carry = above
+    end
+  end
+  return limbs
+end
+
+local function integer(limbs, negative)
+  limbs.negative = negative and #limbs > 0
+  return limbs
+end
+
+-- Two's complement of any width: the negative ones are -(inverted + 1).
+local function integer_from_octets(octets, from, to)
+  if from > to or byte(octets, from) < 128 then return integer(natural_from_octets(octets, from, to), false) end
+  return integer(add_naturals(natural_from_octets(octets, from, to, true), { 1 }), true)
+end
+
+local function decimal(number)
+  if #number == 0 then return "0" end
+  local parts = { number.negative and "-" or "", format("%d", number[#number]) }
+  for i = #number - 1, 1, -1 do parts[#parts + 1] = format("%07d", number[i]) end
+  return concat(parts)
+end
+
+local function negate(a)
+  return integer(add_naturals(a, {}), not a.negative)
+end
+
+local function compare(a, b)
+  if a.negative ~= b.negative then return a.negative and -1 or 1 end
+  return a.negative and compare_naturals(b, a) or compare_naturals(a, b)
+end
+
+local function add(a, b)
+  if a.negative == b.negative then return integer(add_naturals(a, b), a.negative) end
+  if compare_naturals(a, b) < 0 then return integer(subtract_naturals(b, a), b.negative) end
+  return integer(subtract_naturals(a, b), a.negative)
+end
+
+local function multiply(a, b)
+  return integer(multiply_naturals(a, b), a.negative ~= b.negative)
+end
+
+-- Truncated towards zero, as the remainder demands that has the dividend's sign.
+local function divide(a, b)
+  local quotient, rest = divide_naturals(a, b)
+  return integer(quotient, a.negative ~= b.negative), integer(rest, a.negative)
+end
+
+local UNSIGNED_64 = natural_from_octets(("\255"):rep(8), 1, 8)
+local POSITIVE_64 = natural_from_octets("\127" .. ("\255"):rep(7), 1, 8)
+local NEGATIVE_64 = add_naturals(POSITIVE_64, { 1 })
+
+-- Signed, as the type of calc6.operand.
+local function fits_signed_64(number)
+  return compare_naturals(number, number.negative and NEGATIVE_64 or POSITIVE_64) <= 0
+end
+
+-- Signed or unsigned: what the slower operators are recomputed for.
+local function fits_64(number)
+  return compare_naturals(number, number.negative and NEGATIVE_64 or UNSIGNED_64) <= 0
+end
+
+local WORD = 4294967296
+
+-- A natural modulo 2^32, halves first, to stay below 2^53.
+local function modulo_word(limbs)
+  local rest = 0
+  for i = #limbs, 1, -1 do
+    local high = floor(rest / 65536)
+    local low = rest - high * 65536
+    rest = ((high * BASE) % 65536 * 65536 + low * BASE + limbs[i]) % WORD
+  end
+  return rest
+end
+
+local function word_octets(value)
+  local octets = {}
+  for i = 4, 1, -1 do
+    octets[i] = value % 256
+    value = floor(value / 256)
+  end
+  return char(octets[1], octets[2], octets[3], octets[4])
+end
+
+local function word_from_octets(octets, at)
+  local a, b, c, d = byte(octets, at, at + 3)
+  return ((a * 256 + b) * 256 + c) * 256 + d
+end
+
+-- The bitwise and of two octets, by a table of four bits times four.
+local NIBBLES = {}
+for a = 0, 15 do
+  for b = 0, 15 do
+    local both, bit = 0, 1
+    for _ = 1, 4 do
+      if floor(a / bit) % 2 == 1 and floor(b / bit) % 2 == 1 then both = both + bit end
+      bit = bit * 2
+    end
+    NIBBLES[a * 16 + b] = both
+  end
+end
+
+local function and_octets(a, b)
+  local low_a, low_b = a % 16, b % 16
+  return NIBBLES[a - low_a + (b - low_b) / 16] * 16 + NIBBLES[low_a * 16 + low_b]
+end
+
+------------------------------------------------------------------------------------------------------------------------
+-- Reading a datagram
+--
+-- `octets` is what the capture holds of it, `length` how long it was: a capture may cut packets short.
+------------------------------------------------------------------------------------------------------------------------
+
+-- Replies of this protocol mark themselves, and no server answers what is marked so.
+local function marked_as_reply(octets)
+  local first = byte(octets, 1)
+  return first == 0xFF or first == 0x7F
+end
+
+local function plural(count, word)
+  return format("%d %s%s", count, word, count == 1 and "" or "s")
+end
+
+local function printable(text)
+  return (text:gsub("[^\32-\126\n]", function(c) return format("\\x%02x", byte(c)) end))
+end
+
+-- Long numbers with their middle left out, for one line of text.
+local function shorten(text)
+  if #text <= 40 then return text end
+  local digits = #text - (sub(text, 1, 1) == "-" and 1 or 0)
+  return format("%s...%s (%d digits)", sub(text, 1, 12), sub(text, -12), digits)
+end
+
+-- What is wrong with a request, and what the rules make of it: an answer with this status, a classic error, or silence.
+local function problem(kind, answer, text)
+  return { kind = kind, answer = answer, text = text }
+end
+
+-- What follows opcode 7 is not read as operands: it is of a form that is not known.
+local function read_classic_operands(request)
+  local octets = request.length - CLASSIC_HEADER
+  request.offset, request.width = CLASSIC_HEADER, 4
+  request.left_over = request.opcode == ESCAPE and octets or octets % 4
+  request.operands = floor((octets - request.left_over) / 4)
+end
+
+local function classic_problem(request)
+  local length, opcode, count = request.length, request.opcode, request.operands
+  if opcode == ESCAPE then
+    local version = request.unused
+    local shaped = length % 4 == 1 and length > CLASSIC_HEADER and length <= CLASSIC_HEADER + 4 * CLASSIC_OPERANDS
+    local text = version == VERSION
+      and format("opcode 7 opens the extended form, whose header is 12 octets; these are %d", length)
+      or format("opcode 7 with version %d: only version 1 of the extended form is known", version)
+    local answered = shaped or (version ~= VERSION and length >= EXTENDED_HEADER and length <= REQUEST_LIMIT)
+    return problem(answered and "unknown_opcode" or "malformed", answered and "error" or "silence", text)
+  end
+  if length == CLASSIC_HEADER then return problem("no_operands", "silence", "no operands after the header") end
+  if request.left_over > 0 then
+    return problem("ragged", "silence", format("%s after the header, not a multiple of 4", plural(length - 1, "octet")))
+  end
+  if count > CLASSIC_OPERANDS then
+    return problem("too_many", "silence", format("%d operands, 64 at most", count))
+  end
+  if not CLASSIC_SYMBOLS[opcode] then return problem("unknown_opcode", "error", format("unknown opcode %d", opcode)) end
+end
+
+local function read_extended_header(request)
+  local octets = request.octets
+  request.operator, request.width, request.reserved = byte(octets, 2, 4)
+  request.id = #octets >= EXTENDED_HEADER and sub(octets, 5, 12) or nil
+  request.operation = OPERATORS[request.operator]
+  request.offset = EXTENDED_HEADER
+  local rest, width = request.length - EXTENDED_HEADER, request.width or 0
+  request.left_over = width > 0 and rest % width or rest
+  request.operands = width > 0 and floor((rest - request.left_over) / width) or 0
+end
+
+-- The operand numbered `index` from 1, or nil where the capture does not hold it.
+local function operand(request, index)
+  local known = request.values[index]
+  if known then return known end
+  local from = request.offset + (index - 1) * request.width + 1
+  local to = from + request.width - 1
+  if to > #request.octets then return nil end
+  if request.form == "classic" then
+    known = integer(natural_from_octets(request.octets, from, to), false)
+  else
+    known = integer_from_octets(request.octets, from, to)
+  end
+  request.values[index] = known
+  return known
+end
+
+-- In the order in which a server checks: the first failure decides the status.
+local function extended_problem(request)
+  local operation, count = request.operation, request.operands
+  if request.length > REQUEST_LIMIT then
+    return problem("unsupported", UNSUPPORTED, format("%d octets, %d at most", request.length, REQUEST_LIMIT))
+  end
+  if not request.id then return nil end  -- cut by the capture: not to be judged
+  if request.reserved ~= 0 then
+    return problem("unsupported", UNSUPPORTED, format("Reserved is 0x%02x, not 0", request.reserved))
+  end
+  if not operation then
+    return problem("unknown_operator", UNKNOWN_OPERATOR, format("unknown operator 0x%02x", request.operator))
+  end
+  if request.left_over > 0 then
+    return problem("malformed", MALFORMED, format("%s after the header, not a multiple of Width %d",
+      plural(request.length - EXTENDED_HEADER, "octet"), request.width))
+  end
+  if count < operation.least or (operation.most and count > operation.most) then
+    return problem("malformed", MALFORMED,
+      format("%s for %s, which takes %d%s", plural(count, "operand"), operation.symbol, operation.least,
+        operation.most and "" or " or more"))
+  end
+  if #request.octets < request.length then return nil end
+  if operation.symbol == "^" and operand(request, 2).negative then
+    return problem("domain", DOMAIN, "a negative exponent")
+  end
+  if operation.symbol == "/" or operation.symbol == "%" then
+    for i = 2, count do
+      if #operand(request, i) == 0 then return problem("domain", DIVISION_BY_ZERO, "division by zero") end
+    end
+  end
+end
+
+local function read_request(octets, length)
+  local request = { octets = octets, length = length, form = "classic", values = {}, operands = 0, left_over = 0 }
+  local first = byte(octets, 1)
+  if not first then
+    if length == 0 then request.problem = problem("malformed", "silence", "an empty datagram") end
+    return request
+  end
+  request.format = first % 2
+  request.opcode = (first - request.format) / 2 % 8
+  request.unused = floor(first / 16)
+  if request.opcode == ESCAPE and request.unused == VERSION and length >= EXTENDED_HEADER then
+    request.form = "extended"
+    read_extended_header(request)
+    request.problem = extended_problem(request)
+    request.symbol = request.operation and request.operation.symbol
+  else
+    read_classic_operands(request)
+    request.problem = classic_problem(request)
+    request.symbol = CLASSIC_SYMBOLS[request.opcode]
+  end
+  return request
+end
+
+-- Clause 4.7: marked, a whole header, and a status, which is below 32.
+local function looks_extended_reply(octets, length)
+  local status = byte(octets, 2)
+  return length >= EXTENDED_HEADER and marked_as_reply(octets) and status ~= nil and status < 32
+end
+
+local function is_number(text)
+  return text == "0" or text:match("^%-?[1-9]%d*$") ~= nil
+end
+
+local function read_extended_result(reply, describes)
+  local octets, from = reply.octets, EXTENDED_HEADER + 1
+  local count = reply.length - EXTENDED_HEADER
+  if count == 0 then
+    reply.problem = "a success without a result"
+  elseif #octets < reply.length or count > REPLY_LIMIT then
+    return
+  elseif reply.format == 0 then
+    reply.result = decimal(integer_from_octets(octets, from, #octets))
+    local first, second = byte(octets, from, from + 1)
+    reply.wider = count > 1 and ((first == 0 and second < 128) or (first == 255 and second >= 128))
+  else
+    local text = sub(octets, from)
+    reply.result = printable(text)
+    reply.description = describes or not is_number(text)
+    if reply.description and describes == false then reply.problem = "a result that is no decimal number" end
+  end
+end
+
+local function read_extended_reply(reply, request)
+  local octets, length = reply.octets, reply.length
+  reply.form = "extended"
+  reply.status, reply.format, reply.reserved = byte(octets, 2, 4)
+  reply.id = #octets >= EXTENDED_HEADER and sub(octets, 5, 12) or nil
+  if not reply.id then return end
+  if reply.success ~= (reply.status == OK) then
+    reply.problem = format("S is %d, but Status is %d", reply.success and 1 or 0, reply.status)
+  elseif reply.format > 1 then
+    reply.problem = format("Format is %d, neither 0 nor 1", reply.format)
+  elseif reply.success then
+    local describes
+    if request then describes = request.symbol == "?" end
+    read_extended_result(reply, describes)
+  else
+    local from = EXTENDED_HEADER + 1
+    if reply.format ~= 1 then reply.problem = "an error whose Format is not 1 (text)" end
+    if reply.status == TOO_LARGE then
+      if length < EXTENDED_HEADER + 4 then
+        reply.problem = "status 4 without the count of octets needed"
+      elseif #octets >= from + 3 then
+        reply.needed, from = word_from_octets(octets, from), from + 4
+      end
+    end
+    reply.text_from = from
+  end
+end
+
+local function read_classic_result(reply, request)
+  local octets, count = reply.octets, reply.length - CLASSIC_HEADER
+  if #octets < reply.length then return end
+  local text = count <= CLASSIC_TEXT + 1 and sub(octets, 2) or ""
+  if sub(text, -1) == "\0" and count ~= 4 then text, reply.terminated = sub(text, 1, -2), true end
+  local as_text = is_number(text) and #text <= CLASSIC_TEXT
+  local wanted = request and request.format
+  if wanted == 0 and count ~= 4 then
+    reply.problem = format("%s for an integer, which has 4", plural(count, "octet"))
+  elseif wanted == 1 and not as_text then
+    reply.problem = "a text that is no decimal number"
+  elseif wanted ~= 1 and count == 4 then
+    reply.result = format("%.0f", word_from_octets(octets, 2))
+    reply.either = wanted == nil and as_text and text or nil
+  elseif as_text then
+    reply.result = text
+  else
+    reply.problem = "neither a 32-bit integer nor a decimal text"
+  end
+end
+
+-- `request` is what it answers, where that was seen: only the request says how a classic reply is to be read.
+local function read_reply(octets, length, request)
+  local first = byte(octets, 1)
+  local reply = { octets = octets, length = length, form = "classic" }
+  if not first then
+    if length == 0 then reply.problem = "an empty datagram" end
+    return reply
+  end
+  reply.success = first >= 128
+  reply.unused = first % 128
+  if looks_extended_reply(octets, length) then
+    read_extended_reply(reply, request)
+  elseif reply.success then
+    read_classic_result(reply, request)
+  else
+    reply.text_from = CLASSIC_HEADER + 1
+  end
+  if reply.text_from and #octets >= reply.text_from then
+    reply.text = printable(sub(octets, reply.text_from, REPLY_LIMIT))
+  end
+  return reply
+end
+
+------------------------------------------------------------------------------------------------------------------------
+-- The calculator
+--
+-- Each function takes a request of the right shape and gives its exact result, or nil and why it was not computed.
+------------------------------------------------------------------------------------------------------------------------
+
+local function fold(request, step)
+  local total = operand(request, 1)
+  for i = 2, request.operands do total = step(total, operand(request, i)) end
+  return total
+end
+
+-- For the operators whose cost or size grows: as long as every value fits 64 bits.
+local function fold_64(request, start, step)
+  local total = start(operand(request, 1))
+  for i = 1, request.operands do
+    local value = operand(request, i)
+    if not fits_64(value) then return nil, "an operand exceeds 64 bits" end
+    if i > 1 then total = step(total, value) end
+    if not fits_64(total) then return nil, "the result exceeds 64 bits" end
+  end
+  return total
+end
+
+local function magnitude(a)
+  return a.negative and negate(a) or a
+end
+
+local function greatest_common_divisor(a, b)
+  while #b > 0 do
+    local _, rest = divide_naturals(a, b)
+    a, b = b, rest
+  end
+  return integer(add_naturals(a, {}), false)
+end
+
+local function least_common_multiple(a, b)
+  if #a == 0 or #b == 0 then return integer({}, false) end
+  return integer(multiply_naturals(divide_naturals(a, greatest_common_divisor(a, b)), b), false)
+end
+
+local function power(request)
+  local base, exponent = operand(request, 1), operand(request, 2)
+  local one = integer({ 1 }, false)
+  if #exponent == 0 then return one end
+  if #base == 0 then return base end
+  if #base == 1 and base[1] == 1 then
+    return (base.negative and exponent[1] % 2 == 1) and base or one
+  end
+  local result = one
+  if #exponent > 1 or exponent[1] > 64 then return nil, "the result exceeds 64 bits" end
+  for _ = 1, exponent[1] do
+    result = multiply(result, base)
+    if not fits_64(result) then return nil, "the result exceeds 64 bits" end
+  end
+  return result
+end
+
+-- Bit by bit, on two's complement as wide as the operands.
+local function bitwise(request, combine)
+  local width, octets, offset = request.width, request.octets, request.offset
+  local total = { byte(octets, offset + 1, offset + width) }
+  for i = 2, request.operands do
+    local from = offset + (i - 1) * width
+    for j = 1, width do total[j] = combine(total[j], byte(octets, from + j)) end
+  end
+  return integer_from_octets(char(unpack_list(total)), 1, width)
+end
+
+local CALCULATE = {
+  ["+"] = function(request) return fold(request, add) end,
+  ["*"] = function(request) return fold(request, multiply) end,
+  ["-"] = function(request)
+    if request.operands == 1 then return negate(operand(request, 1)) end
+    return fold(request, function(a, b) return add(a, negate(b)) end)
+  end,
+  ["<"] = function(request) return fold(request, function(a, b) return compare(b, a) < 0 and b or a end) end,
+  [">"] = function(request) return fold(request, function(a, b) return compare(b, a) > 0 and b or a end) end,
+  ["&"] = function(request) return bitwise(request, and_octets) end,
+  ["|"] = function(request) return bitwise(request, function(a, b) return a + b - and_octets(a, b) end) end,
+  ["~"] = function(request) return bitwise(request, function(a, b) return a + b - 2 * and_octets(a, b) end) end,
+  ["/"] = function(request)
+    return fold_64(request, function(a) return a end, function(a, b) return (divide(a, b)) end)
+  end,
+  ["%"] = function(request)
+    return fold_64(request, function(a) return a end, function(a, b) return select(2, divide(a, b)) end)
+  end,
+  ["g"] = function(request) return fold_64(request, magnitude, greatest_common_divisor) end,
+  ["l"] = function(request) return fold_64(request, magnitude, least_common_multiple) end,
+  ["^"] = power,
+}
+
+-- What the rules demand as the answer, computed once for each request. One of
+--   result    the exact decimal text, and for a classic integer `payload`, its four octets
+--   error     a classic error; `wrapped` holds the value modulo 2^32 that a server told to --wrap sends instead
+--   status    the status of an extended error
+--   silence   no answer at all
+--   unchecked why nothing is known
+local function evaluate(request)
+  local trouble = request.problem
+  if trouble then
+    if trouble.answer == "silence" then return { silence = true } end
+    if trouble.answer == "error" then return { error = true } end
+    return { status = trouble.answer }
+  end
+  if #request.octets < request.length then return { unchecked = "the capture cut the request" } end
+  if request.symbol == "?" then return { unchecked = "a description" } end
+  local number, reason = CALCULATE[request.symbol](request)
+  if not number then return { unchecked = reason } end
+  local text = decimal(number)
+  if request.form == "extended" then return { result = text } end
+  local word = modulo_word(number)
+  if request.format == 0 then
+    if #number > 2 or #text > 10 or (#text == 10 and text > "4294967295") then
+      return { error = true, exact = text, wrapped = word }
+    end
+    return { result = text, payload = word_octets(word) }
+  end
+  if #text > CLASSIC_TEXT then return { error = true, exact = text } end
+  return { result = text, payload = text, wrapped = word }
+end
+
+local function outcome(request)
+  request.outcome = request.outcome or evaluate(request)
+  return request.outcome
+end
+
+-- Whether the text is the value modulo 2^32 instead, as C's unsigned or signed int prints it.
+local function is_wrapped(text, word)
+  return word ~= nil and (text == format("%.0f", word) or (word >= WORD / 2 and text == format("%.0f", word - WORD)))
+end
+
+-- "right", "wrong", "wrapped" (modulo 2^32) or "not checked", and why.
+local function judge(request, reply)
+  local wanted = outcome(request)
+  if wanted.unchecked then return "not checked", wanted.unchecked end
+  if wanted.silence then return "wrong", "no answer was owed" end
+  if #reply.octets < reply.length then return "not checked", "the capture cut the reply" end
+  if reply.problem then return "wrong", reply.problem end
+  local text = reply.result
+  if reply.success and not text then return "not checked", "the reply is too long" end
+  if request.form == "extended" and reply.form == "classic" then return "not checked", "a classic reply" end
+  if reply.success then
+    if text == wanted.result then return "right" end
+    if is_wrapped(text, wanted.wrapped) then
+      local exact = wanted.exact or wanted.result
+      return "wrapped", format("%s modulo 2^32", shorten(exact))
+    end
+    if wanted.result then return "wrong", format("%s expected", shorten(wanted.result)) end
+    if wanted.error then return "wrong", "an error expected" end
+    return "wrong", format("status %d (%s) expected", wanted.status, STATUS[wanted.status])
+  end
+  if reply.form == "classic" then
+    if wanted.error then return "right" end
+    return "wrong", format("%s expected", shorten(wanted.result))
+  end
+  if reply.status == wanted.status then return "right" end
+  if wanted.status then return "wrong", format("status %d (%s) expected", wanted.status, STATUS[wanted.status]) end
+  if reply.status == MALFORMED or reply.status == DIVISION_BY_ZERO or reply.status == DOMAIN then
+    return "wrong", format("%s expected", shorten(wanted.result))
+  end
+  return "not checked", "the server's own limits"
+end
+
+------------------------------------------------------------------------------------------------------------------------
+-- Who answers whom
+--
+-- Every datagram is recorded when it is first seen, in the order of the capture; later looks read the record.
+--   flow         all that one client port asked one server port
+--   exchange     one request with its repeats and its replies; frames and times are lists
+--   record       what is known of one datagram in one frame
+------------------------------------------------------------------------------------------------------------------------
+
+local state
+
+local function forget_everything()
+  state = { flows = {}, frames = {}, servers = {}, last = {}, addresses = {}, address_count = 0 }
+end
+forget_everything()
+
+-- A number for an address. Its text alone would not do: it becomes a name when names are resolved, perhaps half-way
+-- through the capture, and two addresses may have the same name.
+local function address_number(address)
+  local text = tostring(address)
+  local known = state.addresses[text]
+  if not known then
+    known = {}
+    state.addresses[text] = known
+  end
+  for i = 1, #known do
+    if known[i].address == address then return known[i].number end
+  end
+  local number
+  if not (text:match("^[%x.:]*:[%x.:]*$") or text:match("^[%d.]+$")) then
+    for _, others in pairs(state.addresses) do
+      for i = 1, #others do
+        if others[i].address == address then number = others[i].number end
+      end
+    end
+  end
+  if not number then
+    number = state.address_count + 1
+    state.address_count = number
+  end
+  known[#known + 1] = { address = address, number = number }
+  return number
+end
+
+local function endpoints(pinfo)
+  return format("%d:%d", address_number(pinfo.src), pinfo.src_port),
+    format("%d:%d", address_number(pinfo.dst), pinfo.dst_port)
+end
+
+local function flow_between(client, server, create)
+  local name = client .. ">" .. server
+  local flow = state.flows[name]
+  if not flow and create then
+    flow = { by_id = {}, by_octets = {}, by_payload = {}, answered = {}, open = { at = 1 }, silent = { at = 1 } }
+    state.flows[name] = flow
+  end
+  return flow
+end
+
+-- The first unanswered exchange of a list; the answered ones before it are passed over for good.
+local function first_open(list)
+  while list[list.at] and #list[list.at].replies > 0 do list.at = list.at + 1 end
+  return list[list.at]
+end
+
+local function enqueue(lists, key, exchange)
+  local list = lists[key]
+  if not list then
+    list = { at = 1 }
+    lists[key] = list
+  end
+  list[#list + 1] = exchange
+end
+
+local function owes_silence(request)
+  return request.problem ~= nil and request.problem.answer == "silence"
+end
+
+-- Classic replies carry no identifier: an exchange can be found by the payload that would answer it rightly.
+local function expect(flow, exchange)
+  local wanted = outcome(exchange.request)
+  if wanted.payload then enqueue(flow.by_payload, wanted.payload, exchange) end
+  if wanted.error then enqueue(flow.by_payload, "error", exchange) end
+  if wanted.error and wanted.wrapped then enqueue(flow.by_payload, word_octets(wanted.wrapped), exchange) end
+end
+
+local function record_request(record, flow, request)
+  local key = request.form == "extended" and request.id
+  local kept = sub(request.octets, 1, REQUEST_LIMIT + 1)
+  local before
+  if key then before = flow.by_id[key] else before = flow.by_octets[kept] end
+  local repeats = before and before.kept == kept and (key or #before.replies == 0)
+  local exchange = repeats and before
+  if not exchange then
+    exchange = { request = request, kept = kept, requests = {}, replies = {}, key = key }
+    if key then
+      flow.by_id[key] = exchange
+      record.reused = before and before.requests[1].frame or nil
+    else
+      flow.by_octets[kept] = exchange
+      expect(flow, exchange)
+    end
+    local list = owes_silence(request) and flow.silent or flow.open
+    list[#list + 1] = exchange
+  end
+  exchange.requests[#exchange.requests + 1] = { frame = record.frame, time = record.time }
+  record.exchange, record.nth = exchange, #exchange.requests
+end
+
+-- The exchange that a classic reply answers: the oldest open one that it answers rightly; else the last one that the
+-- same octets answered before, if that was sent again; else the oldest open one, of whatever form, as a peer that knows
+-- only the classic form answers an extended request so; else one that should have met silence.
+local function classic_exchange(flow, octets)
+  local success = byte(octets, 1) >= 128
+  local payload = success and sub(octets, 2) or "error"
+  local list = flow.by_payload[payload]
+  if not list and sub(payload, -1) == "\0" then list = flow.by_payload[sub(payload, 1, -2)] end
+  local exact = list and first_open(list)
+  if exact then return exact end
+  local same = flow.answered[octets]
+  if same and #same.requests > #same.replies then return same end
+  return first_open(flow.open) or first_open(flow.silent) or same
+end
+
+local function record_reply(record, flow, octets, length)
+  local exchange
+  if not flow or length == 0 or octets == "" then
+    exchange = nil
+  elseif looks_extended_reply(octets, length) then
+    exchange = flow.by_id[sub(octets, 5, 12)]
+  else
+    exchange = classic_exchange(flow, octets)
+    if exchange then flow.answered[octets] = exchange end
+  end
+  record.exchange = exchange
+  if exchange then
+    exchange.replies[#exchange.replies + 1] = { frame = record.frame, time = record.time }
+    record.nth = #exchange.replies
+    record.first_request = exchange.requests[1]
+    record.last_request = exchange.requests[#exchange.requests]
+  end
+end
+
+-- Whether something of the other form of this flow still waits for an answer.
+local function awaits_reply(client, server)
+  local flow = flow_between(client, server)
+  return flow ~= nil and first_open(flow.open) ~= nil
+end
+
+-- Which way a datagram goes. Direction is not in the octets (clause 4.7), but for replies that mark themselves; so it
+-- goes by ports: those of the preference, then (Decode As) the one that was matched, or what this pair was seen to do.
+local function direction(octets, here, there, from_server, to_server, matched)
+  if marked_as_reply(octets) then
+    if not from_server and not to_server then state.servers[there .. ">" .. here] = true end
+    return "reply"
+  end
+  if from_server ~= to_server then return from_server and "reply" or "request" end
+  if from_server then return awaits_reply(there, here) and "reply" or "request" end
+  if state.servers[there .. ">" .. here] then return "reply" end
+  if matched == "source" and not state.servers[here .. ">" .. there] then return "reply" end
+  state.servers[here .. ">" .. there] = true
+  return "request"
+end
+
+local function find_record(frame, here, there)
+  for _, record in ipairs(state.frames[frame] or {}) do
+    if record.here == here and record.there == there then return record end
+  end
+end
+
+-- By what the statistics count a reply.
+local function status_of(octets, length)
+  if octets == "" or length == 0 then return "empty" end
+  if looks_extended_reply(octets, length) then
+    local status = byte(octets, 2)
+    return format("%d %s", status, STATUS[status] or "not assigned")
+  end
+  return byte(octets, 1) >= 128 and "classic success" or "classic error"
+end
+
+-- The record of this datagram, made when it is seen for the first time.
+local function track(pinfo, octets, length, here, there, kind, between_servers)
+  local record = { frame = pinfo.number, here = here, there = there, kind = kind,
+    time = { relative = pinfo.rel_ts, absolute = pinfo.abs_ts } }
+  local pair = here < there and here .. " " .. there or there .. " " .. here
+  local last = state.last[pair]
+  if kind == "request" then
+    record_request(record, flow_between(here, there, true), read_request(octets, length))
+  else
+    record_reply(record, flow_between(there, here), octets, length)
+    record.status = status_of(octets, length)
+  end
+  local answers_reply = last and last.kind == "reply" and last.here == there
+  if answers_reply and ((kind == "reply" and not record.exchange) or (kind == "request" and between_servers)) then
+    record.answers = last.frame
+  end
+  state.last[pair] = record
+  local records = state.frames[record.frame] or {}
+  records[#records + 1] = record
+  state.frames[record.frame] = records
+  return record
+end
+
+-- Seconds from one time to another. Relative times keep the nanoseconds that absolute ones lose in a double; they jump
+-- where the user sets a time reference, which the absolute ones show.
+local function seconds_between(from, to)
+  local absolute, relative = to.absolute - from.absolute, to.relative - from.relative
+  return math.abs(absolute - relative) < 0.001 and relative or absolute
+end
+
+------------------------------------------------------------------------------------------------------------------------
+-- Wireshark: the protocol, its fields and its expert items
+------------------------------------------------------------------------------------------------------------------------
+
+local calc6 = Proto("calc6", "Calculator over UDP")
+
+local OPCODE_NAMES, OPERATOR_NAMES = {}, {}
+for opcode = 0, 7 do OPCODE_NAMES[opcode] = OPCODES[opcode] or "unknown" end
+for octet, operation in pairs(OPERATORS) do
+  OPERATOR_NAMES[octet] = format("%s (%s)", operation.symbol, operation.name)
+end
+
+local fields = {
+  form = ProtoField.string("calc6.form", "Form"),
+  message = ProtoField.string("calc6.message", "Message"),
+  unused = ProtoField.uint8("calc6.unused", "Unused", base.DEC, nil, 0xF0),
+  opcode = ProtoField.uint8("calc6.opcode", "Opcode", base.DEC, OPCODE_NAMES, 0x0E),
+  format = ProtoField.uint8("calc6.format", "Format", base.DEC, FORMATS, 0x01),
+  version = ProtoField.uint8("calc6.version", "Version", base.DEC, nil, 0xF0),
+  operator = ProtoField.uint8("calc6.operator", "Operator", base.HEX, OPERATOR_NAMES),
+  op = ProtoField.string("calc6.op", "Operation"),
+  width = ProtoField.uint8("calc6.width", "Width", base.DEC),
+  reserved = ProtoField.uint8("calc6.reserved", "Reserved", base.HEX),
+  id = ProtoField.uint64("calc6.id", "Request identifier", base.HEX),
+  operands = ProtoField.uint32("calc6.operands", "Operands", base.DEC),
+  operand = ProtoField.int64("calc6.operand", "Operand", base.DEC),
+  operand_text = ProtoField.string("calc6.operand.text", "Operand"),
+  success = ProtoField.bool("calc6.success", "Success", 8, nil, 0x80),
+  reply_unused = ProtoField.uint8("calc6.unused", "Unused", base.DEC, nil, 0x7F),
+  ones = ProtoField.uint8("calc6.ones", "Ones", base.DEC, nil, 0x7F),
+  status = ProtoField.uint8("calc6.status", "Status", base.DEC, STATUS),
+  reply_format = ProtoField.uint8("calc6.format", "Format", base.DEC, FORMATS),
+  needed = ProtoField.uint32("calc6.needed", "Octets needed", base.DEC),
+  result = ProtoField.string("calc6.result", "Result"),
+  text = ProtoField.string("calc6.text", "Error text"),
+  left_over = ProtoField.bytes("calc6.left_over", "Left over"),
+  reply_in = ProtoField.framenum("calc6.reply_in", "Reply in frame", base.NONE, frametype.RESPONSE),
+  request_in = ProtoField.framenum("calc6.request_in", "Request in frame", base.NONE, frametype.REQUEST),
+  time = ProtoField.relative_time("calc6.time", "Time since the request"),
+  time_repeat = ProtoField.relative_time("calc6.time.repeat", "Time since the last repeat"),
+  repeat_of = ProtoField.framenum("calc6.repeat_of", "Retransmission of frame", base.NONE, frametype.RETRANS_PREV),
+  repeated_in = ProtoField.framenum("calc6.repeated_in", "Retransmitted in frame", base.NONE, frametype.RETRANS_NEXT),
+  duplicate_of = ProtoField.framenum("calc6.duplicate_of", "Duplicate of the reply in frame", base.NONE),
+  answers = ProtoField.framenum("calc6.answers", "Answers the reply in frame", base.NONE),
+  check = ProtoField.string("calc6.check", "Recomputed"),
+  expected = ProtoField.string("calc6.expected", "Expected result"),
+}
+
+local FIELD_ORDER = {}
+for _, field in pairs(fields) do FIELD_ORDER[#FIELD_ORDER + 1] = field end
+calc6.fields = FIELD_ORDER
+
+local MALFORMED_GROUP, PROTOCOL, SEQUENCE = expert.group.MALFORMED, expert.group.PROTOCOL, expert.group.SEQUENCE
+local CODE = expert.group.RESPONSE_CODE
+local CHAT, NOTE, WARN, ERROR = expert.severity.CHAT, expert.severity.NOTE, expert.severity.WARN, expert.severity.ERROR
+
+-- The names of problem() in the upper half are the keys here.
+local experts = {
+  malformed = ProtoExpert.new("calc6.malformed", "Malformed", MALFORMED_GROUP, ERROR),
+  ragged = ProtoExpert.new("calc6.ragged", "Not a whole number of operands", MALFORMED_GROUP, ERROR),
+  no_operands = ProtoExpert.new("calc6.no_operands", "No operands", MALFORMED_GROUP, ERROR),
+  too_many = ProtoExpert.new("calc6.too_many", "Over 64 operands", MALFORMED_GROUP, ERROR),
+  unknown_opcode = ProtoExpert.new("calc6.unknown_opcode", "Unknown opcode", PROTOCOL, WARN),
+  unknown_operator = ProtoExpert.new("calc6.unknown_operator", "Unknown operator", PROTOCOL, WARN),
+  unsupported = ProtoExpert.new("calc6.unsupported", "Unsupported", PROTOCOL, WARN),
+  domain = ProtoExpert.new("calc6.domain", "Without a result", PROTOCOL, NOTE),
+  overflow = ProtoExpert.new("calc6.overflow", "The exact result does not fit a classic reply", PROTOCOL, WARN),
+  wrong = ProtoExpert.new("calc6.wrong", "Wrong result", PROTOCOL, ERROR),
+  error = ProtoExpert.new("calc6.error", "Error reply", CODE, NOTE),
+  classic_peer = ProtoExpert.new("calc6.classic_peer", "A classic answer to an extended request", PROTOCOL, NOTE),
+  long_reply = ProtoExpert.new("calc6.long_reply", "Reply longer than three times its request", PROTOCOL, ERROR),
+  reply_to_reply = ProtoExpert.new("calc6.reply_to_reply", "Reply to a reply", PROTOCOL, ERROR),
+  stray = ProtoExpert.new("calc6.stray", "Reply sent to a server", PROTOCOL, WARN),
+  unanswered = ProtoExpert.new("calc6.unanswered", "No reply in this capture", SEQUENCE, WARN),
+  silence = ProtoExpert.new("calc6.silence", "No reply, and none is owed", SEQUENCE, CHAT),
+  retransmission = ProtoExpert.new("calc6.retransmission", "Retransmission", SEQUENCE, NOTE),
+  reused = ProtoExpert.new("calc6.reused", "Identifier of an earlier, different request", SEQUENCE, WARN),
+  orphan = ProtoExpert.new("calc6.orphan", "No request in this capture", SEQUENCE, NOTE),
+  duplicate = ProtoExpert.new("calc6.duplicate", "Duplicate reply", SEQUENCE, NOTE),
+  liberty = ProtoExpert.new("calc6.liberty", "Not as this specification sends it", PROTOCOL, CHAT),
+  cut = ProtoExpert.new("calc6.cut", "Cut short by the capture", expert.group.UNDECODED, NOTE),
+}
+
+local EXPERT_ORDER = {}
+for _, item in pairs(experts) do EXPERT_ORDER[#EXPERT_ORDER + 1] = item end
+calc6.experts = EXPERT_ORDER
+
+-- What a datagram is shown by: its octets, the tree item of the protocol, and the words for the Info column.
+local function remark(view, kind, text)
+  if text then
+    view.item:add_proto_expert_info(experts[kind], text)
+  else
+    view.item:add_proto_expert_info(experts[kind])
+  end
+end
+
+-- Adds a field where the capture holds at least one of its octets.
+local function show(view, field, offset, count, ...)
+  local held = view.tvb:len() - offset
+  if held <= 0 or count <= 0 then return nil end
+  return view.item:add(field, view.tvb:range(offset, math.min(count, held)), ...)
+end
+
+-- Adds a field that is not in the octets but follows from them.
+local function infer(view, field, ...)
+  return view.item:add(field, ...):set_generated()
+end
+
+local function nstime(seconds)
+  local whole = floor(seconds)
+  local nanoseconds = floor((seconds - whole) * 1e9 + 0.5)
+  if nanoseconds >= 1000000000 then whole, nanoseconds = whole + 1, 0 end
+  if whole < 0 and nanoseconds > 0 then whole, nanoseconds = whole + 1, nanoseconds - 1000000000 end
+  return NSTime.new(whole, nanoseconds)
+end
+
+local function duration(seconds)
+  if math.abs(seconds) >= 1 then return format("%.3f s", seconds) end
+  return format("%.3f ms", seconds * 1000)
+end
+
+------------------------------------------------------------------------------------------------------------------------
+-- The tree and the Info column of a request
+------------------------------------------------------------------------------------------------------------------------
+
+local LISTED_IN_INFO = 90  -- characters of operands; then dots
+
+-- Problems of requests whose operands can be listed all the same.
+local WELL_SHAPED = { domain = true, unknown_opcode = true, unknown_operator = true }
+
+local function operand_list(request)
+  local parts, used = {}, 0
+  for i = 1, request.operands do
+    local value = used < LISTED_IN_INFO and operand(request, i)
+    local text = value and shorten(decimal(value)) or "..."
+    parts[#parts + 1] = text
+    used = used + #text + 2
+    if not value then break end
+  end
+  return concat(parts, ", ")
+end
+
+local function describe_request(request)
+  local trouble = request.problem
+  if trouble and not WELL_SHAPED[trouble.kind] then
+    return format("[Malformed: %s]", trouble.text)
+  end
+  if request.symbol == "?" then return "? (describe)" end
+  local head = request.symbol or "[cut by the capture]"
+  if trouble and not request.symbol then head = format("[%s]", trouble.text:gsub("^%l", string.upper)) end
+  if request.operands == 0 then return head end
+  return format("%s %s (%s)%s", head, operand_list(request), plural(request.operands, "operand"),
+    request.format == 1 and " as text" or "")
+end
+
+local function show_operands(view, request)
+  local limit = request.form == "classic" and CLASSIC_OPERANDS or REQUEST_LIMIT
+  if request.length > 0 then
+    infer(view, fields.operands, request.operands)
+  end
+  if request.symbol == "?" then
+    local padding = show(view, fields.left_over, request.offset, request.length - request.offset)
+    if padding then padding:append_text(" (padding)") end
+    return
+  end
+  local shown = math.min(request.operands, limit)
+  for i = 1, shown do
+    local value = operand(request, i)
+    if not value then break end
+    local text, offset = decimal(value), request.offset + (i - 1) * request.width
+    local label = format("Operand %d: %s", i, text)
+    if fits_signed_64(value) then
+      show(view, fields.operand, offset, request.width, Int64.new(text), label)
+    else
+      show(view, fields.operand_text, offset, request.width, text, label)
+    end
+  end
+  local rest = request.offset + shown * request.width
+  if request.length > rest then show(view, fields.left_over, rest, request.length - rest) end
+end
+
+local function show_request(view, request)
+  infer(view, fields.form, request.form)
+  infer(view, fields.message, "request")
+  if request.opcode then
+    if request.form == "extended" then
+      show(view, fields.version, 0, 1)
+    else
+      show(view, fields.unused, 0, 1)
+    end
+    show(view, fields.opcode, 0, 1)
+    show(view, fields.format, 0, 1)
+  end
+  if request.form == "extended" then
+    show(view, fields.operator, 1, 1)
+    show(view, fields.width, 2, 1)
+    show(view, fields.reserved, 3, 1)
+    if request.id then show(view, fields.id, 4, 8) end
+  end
+  if request.symbol then
+    local item = show(view, fields.op, request.form == "extended" and 1 or 0, 1, request.symbol)
+    if item then item:set_generated() end
+  end
+  if request.offset then show_operands(view, request) end
+  if request.problem then remark(view, request.problem.kind, request.problem.text) end
+  if request.form == "classic" and request.opcode and request.opcode ~= ESCAPE and request.unused ~= 0 then
+    remark(view, "liberty", "Unused is sent as 0, and ignored")
+  end
+end
+
+-- Links to what was seen of the exchange. Replies are known only once the whole capture was read: with two passes
+-- (tshark -2), or when a packet is looked at again.
+local function show_request_links(view, record)
+  local exchange, request = record.exchange, record.exchange.request
+  local first, later = exchange.requests[1], exchange.requests[record.nth + 1]
+  if record.nth > 1 then
+    infer(view, fields.repeat_of, first.frame)
+    remark(view, "retransmission", format("Repeats the request of frame %d", first.frame))
+  end
+  if later then infer(view, fields.repeated_in, later.frame) end
+  for _, reply in ipairs(exchange.replies) do infer(view, fields.reply_in, reply.frame) end
+  if record.reused then
+    remark(view, "reused", format("The identifier of a different request, in frame %d", record.reused))
+  end
+  if record.answers then
+    infer(view, fields.answers, record.answers)
+    remark(view, "reply_to_reply",
+      format("Sent after the reply of frame %d, between two servers: perhaps a loop", record.answers))
+  end
+  if view.again and #exchange.replies == 0 then
+    remark(view, owes_silence(request) and "silence" or "unanswered")
+  end
+  local exact = request.form == "classic" and outcome(request).exact
+  if exact then
+    remark(view, "overflow", request.format == 0
+      and format("The result, %s, exceeds 32 bits: an error, or the value modulo 2^32", shorten(exact))
+      or format("The result has %d digits, 256 at most: an error", #exact))
+  end
+end
+
+local function dissect_request(view, record)
+  local request = read_request(view.octets, view.length)
+  local summary = describe_request(request)
+  show_request(view, request)
+  if record then
+    show_request_links(view, record)
+    if record.nth > 1 then summary = "[Retransmission] " .. summary end
+    if record.answers then summary = "[Reply to a reply?] " .. summary end
+  end
+  return request.form, summary
+end
+
+------------------------------------------------------------------------------------------------------------------------
+-- The tree and the Info column of a reply
+------------------------------------------------------------------------------------------------------------------------
+
+local function describe_reply(reply)
+  if reply.problem then return format("[Malformed: %s]", reply.problem) end
+  if reply.success then
+    if reply.description then return "Description " .. reply.result:match("^[^\n]*") end
+    if reply.either then return format("Result %s or \"%s\"", reply.result, reply.either) end
+    return reply.result and "Result " .. shorten(reply.result) or "Result [cut short]"
+  end
+  if reply.form == "extended" then
+    return format("Error %d (%s)", reply.status, STATUS[reply.status] or "not assigned")
+  end
+  return reply.text and format("Error \"%s\"", reply.text) or "Error"
+end
+
+local function show_reply(view, reply)
+  local length = reply.length
+  infer(view, fields.form, reply.form)
+  infer(view, fields.message, "reply")
+  if reply.success ~= nil then show(view, fields.success, 0, 1) end
+  if reply.form == "extended" then
+    show(view, fields.ones, 0, 1)
+    show(view, fields.status, 1, 1)
+    show(view, fields.reply_format, 2, 1)
+    show(view, fields.reserved, 3, 1)
+    if reply.id then show(view, fields.id, 4, 8) end
+    if reply.needed then show(view, fields.needed, EXTENDED_HEADER, 4) end
+  elseif reply.success ~= nil then
+    show(view, fields.reply_unused, 0, 1)
+  end
+  local offset = reply.form == "extended" and EXTENDED_HEADER or CLASSIC_HEADER
+  if reply.result then
+    show(view, fields.result, offset, length - offset, reply.result)
+    if reply.either then show(view, fields.result, offset, length - offset, reply.either) end
+  elseif reply.text then
+    show(view, fields.text, reply.text_from - 1, length - reply.text_from + 1, reply.text)
+  elseif length > offset then
+    show(view, fields.left_over, offset, length - offset)
+  end
+  if reply.problem then remark(view, "malformed", reply.problem) end
+  if reply.wider then remark(view, "liberty", "Wider than the result needs") end
+  if reply.terminated then remark(view, "liberty", "A NUL after the text") end
+  if reply.reserved and reply.reserved ~= 0 then remark(view, "liberty", "Reserved is sent as 0, and ignored") end
+  if reply.either then remark(view, "liberty", "An integer or a text: only the request would say") end
+  if reply.success == false then remark(view, "error", describe_reply(reply)) end
+end
+
+local function show_check(view, record, reply)
+  local request = record.exchange.request
+  local verdict, reason = judge(request, reply)
+  local item = infer(view, fields.check, verdict)
+  if reason then item:append_text(format(" (%s)", reason)) end
+  local wanted = outcome(request)
+  if verdict == "wrong" then
+    if wanted.result then infer(view, fields.expected, wanted.result) end
+    remark(view, "wrong", "Wrong: " .. reason)
+    return format(" [Wrong: %s]", reason)
+  elseif verdict == "wrapped" then
+    infer(view, fields.expected, wanted.exact or wanted.result)
+    remark(view, "overflow", reason)
+    return format(" [%s]", reason)
+  end
+  return ""
+end
+
+-- Links to the request, and what follows from having both. Gives what the Info column adds.
+local function show_reply_links(view, record, reply)
+  local exchange = record.exchange
+  if not exchange then
+    remark(view, "orphan")
+    return " [no request seen]"
+  end
+  local added = ""
+  for i = 1, #exchange.requests do
+    if exchange.requests[i].frame <= record.last_request.frame then
+      infer(view, fields.request_in, exchange.requests[i].frame)
+    end
+  end
+  local seconds = seconds_between(record.first_request.time, record.time)
+  infer(view, fields.time, nstime(seconds))
+  if record.last_request ~= record.first_request then
+    infer(view, fields.time_repeat, nstime(seconds_between(record.last_request.time, record.time)))
+  end
+  added = " in " .. duration(seconds)
+  if record.nth > 1 then
+    local first = exchange.replies[1].frame
+    infer(view, fields.duplicate_of, first)
+    remark(view, "duplicate", format("A reply was seen in frame %d", first))
+    added = format("%s [Duplicate of frame %d]", added, first)
+  end
+  if exchange.request.form == "extended" and reply.form == "classic" then
+    remark(view, "classic_peer", "The peer answers an extended request as classic: it may know no other form")
+  end
+  if reply.length > AMPLIFICATION * exchange.request.length then
+    remark(view, "long_reply",
+      format("%d octets answer %d, more than three times as many", reply.length, exchange.request.length))
+    added = added .. " [over three times its request]"
+  end
+  return added .. show_check(view, record, reply)
+end
+
+local function dissect_reply(view, record, to_server)
+  local request = record and record.exchange and record.exchange.request
+  local reply = read_reply(view.octets, view.length, request)
+  local summary = describe_reply(reply)
+  show_reply(view, reply)
+  if record then
+    summary = summary .. show_reply_links(view, record, reply)
+    if record.answers then
+      infer(view, fields.answers, record.answers)
+      remark(view, "reply_to_reply", format("Answers the reply of frame %d: a loop", record.answers))
+      summary = "[Reply to a reply] " .. summary
+    elseif to_server and not record.exchange then
+      remark(view, "stray", "A reply sent to a server, which never answers it")
+      summary = "[Reply to a server] " .. summary
+    end
+  end
+  return reply.form, summary
+end
+
+------------------------------------------------------------------------------------------------------------------------
+-- Registration: port preference, Decode As, heuristic
+------------------------------------------------------------------------------------------------------------------------
+
+calc6.prefs.ports = Pref.range("UDP ports", DEFAULT_PORTS, "Ports of servers, such as 10000,10010-10019", 65535)
+
+local udp_ports = DissectorTable.get("udp.port")
+local ports_in_use, port_ranges
+
+local function use_ports(text)
+  if ports_in_use == text then return end
+  if ports_in_use and ports_in_use ~= "" then udp_ports:remove(ports_in_use, calc6) end
+  if text ~= "" then udp_ports:add(text, calc6) end
+  ports_in_use, port_ranges = text, {}
+  for low, high in text:gmatch("(%d+)%-?(%d*)") do
+    port_ranges[#port_ranges + 1] = { tonumber(low), tonumber(high) or tonumber(low) }
+  end
+end
+
+local function is_server_port(port)
+  for _, range in ipairs(port_ranges) do
+    if port >= range[1] and port <= range[2] then return true end
+  end
+  return false
+end
+
+local function view_of(tvb, pinfo, tree)
+  local octets = tvb:len() > 0 and tvb:raw() or ""
+  return { tvb = tvb, octets = octets, length = tvb:reported_len(), tree = tree, again = pinfo.visited }
+end
+
+-- Shows a datagram of the given kind; `record` is nil for the copy of a packet that an ICMP error carries.
+local function dissect(view, pinfo, kind, record, to_server)
+  pinfo.cols.protocol:set("calc6")
+  view.item = #view.octets > 0 and view.tree:add(calc6, view.tvb:range()) or view.tree:add(calc6)
+  local form, summary
+  if kind == "request" then
+    form, summary = dissect_request(view, record)
+  else
+    form, summary = dissect_reply(view, record, to_server)
+  end
+  if #view.octets < view.length then
+    remark(view, "cut", format("The capture holds %d of %d octets", #view.octets, view.length))
+  end
+  view.item:append_text(format(", %s %s: %s", form, kind, summary))
+  pinfo.cols.info:set(summary)
+end
+
+function calc6.dissector(tvb, pinfo, tree)
+  local view = view_of(tvb, pinfo, tree)
+  local here, there = endpoints(pinfo)
+  local from_server, to_server = is_server_port(pinfo.src_port), is_server_port(pinfo.dst_port)
+  local record = find_record(pinfo.number, here, there)
+  local kind = record and record.kind
+  if not kind then
+    local matched = pinfo.match_uint == pinfo.src_port and pinfo.match_uint ~= pinfo.dst_port and "source"
+    kind = direction(view.octets, here, there, from_server, to_server, matched)
+    if not pinfo.in_error_pkt then
+      record = track(pinfo, view.octets, view.length, here, there, kind, from_server and to_server)
+    end
+  end
+  dissect(view, pinfo, kind, record, to_server and not from_server)
+  return tvb:len()
+end
+
+-- The heuristic claims extended requests that are right in every octet, and the replies to those. A request must be one
+-- that a server computes, and its identifier must look drawn at random: a DNS query numbered 0x1e2b has the octets of a
+-- sum of Width 1, but its counts stand where the identifier should be. A reply alone is never claimed: a QUIC Retry
+-- packet can start with ff 00 00 00.
+local function looks_random(id)
+  local zeros, distinct, seen = 0, 0, {}
+  for i = 1, #id do
+    local octet = byte(id, i)
+    if octet == 0 then zeros = zeros + 1 end
+    if not seen[octet] then seen[octet], distinct = true, distinct + 1 end
+  end
+  return zeros <= 2 and distinct >= 5
+end
+
+local function plausible_request(octets, length)
+  local first = byte(octets, 1)
+  if (first ~= 0x1E and first ~= 0x1F) or length < EXTENDED_HEADER or #octets < length then return false end
+  local request = read_request(octets, length)
+  return request.form == "extended" and request.problem == nil and request.width > 0 and looks_random(request.id)
+end
+
+local function expected_reply(octets, length, here, there)
+  if not looks_extended_reply(octets, length) then return false end
+  local flow = flow_between(there, here)
+  return flow ~= nil and flow.by_id[sub(octets, 5, 12)] ~= nil
+end
+
+local function heuristic(tvb, pinfo, tree)
+  if tvb:len() < EXTENDED_HEADER then return false end
+  local first = tvb:range(0, 1):uint()
+  if first ~= 0x1E and first ~= 0x1F and first ~= 0x7F and first ~= 0xFF then return false end
+  local view = view_of(tvb, pinfo, tree)
+  local here, there = endpoints(pinfo)
+  local record = find_record(pinfo.number, here, there)
+  if not record then
+    local kind
+    if plausible_request(view.octets, view.length) then
+      kind = "request"
+    elseif expected_reply(view.octets, view.length, here, there) then
+      kind = "reply"
+    else
+      return false
+    end
+    if pinfo.in_error_pkt then
+      dissect(view, pinfo, kind)
+      return true
+    end
+    record = track(pinfo, view.octets, view.length, here, there, kind)
+  end
+  dissect(view, pinfo, record.kind, record)
+  return true
+end
+
+function calc6.init()
+  forget_everything()
+end
+
+function calc6.prefs_changed()
+  use_ports(calc6.prefs.ports)
+end
+
+use_ports(DEFAULT_PORTS)
+udp_ports:add_for_decode_as(calc6)
+calc6:register_heuristic("udp", heuristic)
+
+------------------------------------------------------------------------------------------------------------------------
+-- Statistics: a window under Statistics, and `tshark -z calc6,stat[,FILTER]`
+------------------------------------------------------------------------------------------------------------------------
+
+
+local function line_for(counts, list, name)
+  local line = counts[list][name]
+  if not line then
+    line = { name = name, requests = 0, repeats = 0, unanswered = 0, replies = 0, times = {} }
+    counts[list][name] = line
+  end
+  return line
+end
+
+local function operator_line(counts, request)
+  local problem_name = request.problem and request.problem.kind:gsub("_", " ")
+  return line_for(counts, "operators", request.symbol or problem_name or "cut short")
+end
+
+local function count_record(counts, record)
+  local exchange = record.exchange
+  local line = exchange and operator_line(counts, exchange.request)
+  if record.kind == "request" and record.nth > 1 then
+    line.repeats = line.repeats + 1
+  elseif record.kind == "request" then
+    line.requests = line.requests + 1
+    counts.exchanges[#counts.exchanges + 1] = { line = line, exchange = exchange }
+  else
+    local status = line_for(counts, "statuses", record.status)
+    status.replies = status.replies + 1
+    if not exchange then
+      counts.orphans = counts.orphans + 1
+    elseif record.nth > 1 then
+      counts.duplicates = counts.duplicates + 1
+    else
+      line.replies = line.replies + 1
+      line.times[#line.times + 1] = seconds_between(record.first_request.time, record.time) * 1000
+    end
+  end
+end
+
+local function sorted_lines(lines)
+  local list = {}
+  for _, line in pairs(lines) do list[#list + 1] = line end
+  table.sort(list, function(a, b) return a.name < b.name end)
+  return list
+end
+
+-- Least, median, 99th percentile (nearest rank) and greatest of response times in milliseconds.
+local function spread(times)
+  if #times == 0 then return format("%10s %10s %10s %10s", "-", "-", "-", "-") end
+  table.sort(times)
+  local function rank(share) return times[math.max(1, math.ceil(share * #times))] end
+  return format("%10.3f %10.3f %10.3f %10.3f", times[1], rank(0.5), rank(0.99), times[#times])
+end
+
+local function report(counts)
+  for _, line in pairs(counts.operators) do line.unanswered = 0 end
+  for _, pair in ipairs(counts.exchanges) do
+    if #pair.exchange.replies == 0 then pair.line.unanswered = pair.line.unanswered + 1 end
+  end
+  local text = {
+    "Requests by operator, response times in milliseconds",
+    format("%-18s %8s %8s %10s %8s %10s %10s %10s %10s", "operator", "requests", "repeats", "unanswered", "replies",
+      "least", "median", "99%", "greatest"),
+  }
+  for _, line in ipairs(sorted_lines(counts.operators)) do
+    text[#text + 1] = format("%-18s %8d %8d %10d %8d %s", line.name, line.requests, line.repeats, line.unanswered,
+      line.replies, spread(line.times))
+  end
+  text[#text + 1] = ""
+  text[#text + 1] = "Replies by status"
+  for _, line in ipairs(sorted_lines(counts.statuses)) do
+    text[#text + 1] = format("%-30s %8d", line.name, line.replies)
+  end
+  text[#text + 1] = ""
+  text[#text + 1] = format("Duplicate replies %d, replies without a request %d", counts.duplicates, counts.orphans)
+  return concat(text, "\n") .. "\n"
+end
+
+-- Listens to every packet of this protocol that passes the filter, and hands the report to `draw` when it is due.
+local function listen(filter, draw)
+  local tap = Listener.new("frame", filter ~= "" and format("calc6 && (%s)", filter) or "calc6")
+  local counts
+  local function reset()
+    counts = { operators = {}, statuses = {}, exchanges = {}, duplicates = 0, orphans = 0 }
+  end
+  reset()
+  tap.reset = reset
+  function tap.packet(pinfo)
+    for _, record in ipairs(state.frames[pinfo.number] or {}) do count_record(counts, record) end
+  end
+  function tap.draw()
+    draw(report(counts))
+  end
+  return tap
+end
+
+local function show_statistics_window()
+  local window = TextWindow.new("Calculator over UDP (calc6)")
+  local tap = listen(get_filter and get_filter() or "", function(text) window:set(text) end)
+  window:set_atclose(function() tap:remove() end)
+  retap_packets()
+end
+
+if gui_enabled() then
+  register_menu("Calculator over UDP (calc6)", show_statistics_window, MENU_STAT_UNSORTED)
+else
+  register_stat_cmd_arg("calc6,stat", function(argument)
+    local filter = (argument or ""):match("^calc6,stat,(.+)$") or ""
+    listen(filter, function(text) print(text) end)
+  end)
+end

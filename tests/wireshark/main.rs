@@ -1,0 +1,12 @@
+//! The Wireshark dissector, docs/wireshark/calc6.lua, in Debian's tshark and sharkd and under every Lua.
+
+#![cfg(feature = "programs")]
+
+mod calculator;
+mod capture;
+mod fields;
+mod fuzz;
+mod heuristic;
+mod lua;
+mod tools;
+mod tracking;
