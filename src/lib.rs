@@ -14,6 +14,7 @@ pub mod limit;
 pub mod net;
 pub mod responder;
 pub mod server;
+pub mod view;
 pub mod wire;
 
 pub use client::Client;

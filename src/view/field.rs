@@ -1,0 +1,183 @@
+//! Fields and faults.
+
+use std::ops::Range;
+
+/// The fields of both forms, as docs/wireshark/README.md names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Name {
+    /// Bits without a meaning in classic messages.
+    Unused,
+    /// What a classic request asks for; 7 leaves the form.
+    Opcode,
+    /// How the result travels.
+    Format,
+    /// Of the extended form.
+    Version,
+    /// What an extended request asks for.
+    Operator,
+    /// Octets of each operand.
+    Width,
+    /// Sent 0.
+    Reserved,
+    /// What an extended reply is recognised by.
+    Id,
+    /// An integer to compute with.
+    Operand,
+    /// The bit S of a reply.
+    Success,
+    /// Bits of an extended reply that are all 1.
+    Ones,
+    /// How an extended request was answered.
+    Status,
+    /// How long a reply would have been.
+    Needed,
+    /// What was computed.
+    Result,
+    /// What an error says.
+    Text,
+    /// Octets that no clause gives a meaning.
+    Rest,
+}
+
+impl Name {
+    /// What people call it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Name::Unused => "Unused",
+            Name::Opcode => "Opcode",
+            Name::Format => "Format",
+            Name::Version => "Version",
+            Name::Operator => "Operator",
+            Name::Width => "Width",
+            Name::Reserved => "Reserved",
+            Name::Id => "Request identifier",
+            Name::Operand => "Operand",
+            Name::Success => "Success",
+            Name::Ones => "Ones",
+            Name::Status => "Status",
+            Name::Needed => "Octets needed",
+            Name::Result => "Result",
+            Name::Text => "Error text",
+            Name::Rest => "No field",
+        }
+    }
+
+    /// What Wireshark's display filters call it: `calc6.opcode`. `None` for octets without a meaning.
+    pub const fn filter(self) -> Option<&'static str> {
+        Some(match self {
+            Name::Unused => "calc6.unused",
+            Name::Opcode => "calc6.opcode",
+            Name::Format => "calc6.format",
+            Name::Version => "calc6.version",
+            Name::Operator => "calc6.operator",
+            Name::Width => "calc6.width",
+            Name::Reserved => "calc6.reserved",
+            Name::Id => "calc6.id",
+            Name::Operand => "calc6.operand",
+            Name::Success => "calc6.success",
+            Name::Ones => "calc6.ones",
+            Name::Status => "calc6.status",
+            Name::Needed => "calc6.needed",
+            Name::Result => "calc6.result",
+            Name::Text => "calc6.text",
+            Name::Rest => return None,
+        })
+    }
+
+    /// The name in a cell of one bit, as the specification's diagrams have it.
+    pub(super) const fn letter(self) -> &'static str {
+        match self {
+            Name::Format => "F",
+            Name::Success => "S",
+            _ => self.label(),
+        }
+    }
+}
+
+/// Some bits of a datagram, and what they say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// Its name.
+    pub name: Name,
+    /// Of an operand, its place among the operands, the first being 1.
+    pub number: Option<usize>,
+    /// Its bits; bit 0 is the most significant of the first octet.
+    pub bits: Range<usize>,
+    /// What it says: an integer in decimal, a text or a symbol in quotes. ASCII, whatever the octets are.
+    pub value: String,
+    /// What that means, where the value alone does not say it; else empty.
+    pub meaning: String,
+    /// The clause of docs/protocol.md that rules it.
+    pub clause: &'static str,
+}
+
+impl Field {
+    pub(super) fn new(name: Name, bits: Range<usize>, value: impl ToString, clause: &'static str) -> Field {
+        Field { name, number: None, bits, value: value.to_string(), meaning: String::new(), clause }
+    }
+
+    pub(super) fn meaning(mut self, meaning: impl Into<String>) -> Field {
+        self.meaning = meaning.into();
+        self
+    }
+
+    pub(super) fn number(mut self, number: usize) -> Field {
+        self.number = Some(number);
+        self
+    }
+
+    /// The label, and the number of an operand.
+    pub fn label(&self) -> String {
+        match self.number {
+            Some(number) => format!("{} {number}", self.name.label()),
+            None => self.name.label().to_owned(),
+        }
+    }
+
+    /// The octets that it lies in, as a range of the datagram's.
+    pub fn octets(&self) -> Range<usize> {
+        self.bits.start / 8..self.bits.end.div_ceil(8)
+    }
+
+    /// Whether it shares its octet with other fields.
+    pub fn is_part_of_an_octet(&self) -> bool {
+        !self.bits.start.is_multiple_of(8) || !self.bits.end.is_multiple_of(8)
+    }
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Severity {
+    /// A request that gets no result, or a reply that does not count.
+    Wrong,
+    /// Legal or tolerated, and worth knowing.
+    Remark,
+}
+
+/// Something to be said about a datagram.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The clause of docs/protocol.md that says so.
+    pub clause: &'static str,
+    /// A sentence, without the clause.
+    pub text: String,
+    /// The bits that it is about; `None` if it is about the whole, or about what is missing.
+    pub bits: Option<Range<usize>>,
+}
+
+impl Fault {
+    pub(super) fn wrong(clause: &'static str, text: impl ToString) -> Fault {
+        Fault { severity: Severity::Wrong, clause, text: text.to_string(), bits: None }
+    }
+
+    pub(super) fn remark(clause: &'static str, text: impl ToString) -> Fault {
+        Fault { severity: Severity::Remark, clause, text: text.to_string(), bits: None }
+    }
+
+    pub(super) fn at(mut self, bits: Range<usize>) -> Fault {
+        self.bits = Some(bits).filter(|bits| !bits.is_empty());
+        self
+    }
+}

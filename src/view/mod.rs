@@ -1,0 +1,264 @@
+//! A datagram, named and drawn: which octets are which field, what each says, which clause of docs/protocol.md rules it,
+//! and what is wrong with it. Pure, and total: nothing here panics, whatever the octets are.
+//!
+//! A [`View`] is made of a request ([`View::request`]) or of a reply, where possible together with the request that it
+//! answers ([`View::reply`]). It is drawn as a bit diagram ([`diagram`]) or as an annotated hex dump ([`dump`]); a
+//! [`Ladder`] draws datagrams between a client and a server over time.
+//!
+//! ```
+//! use calc6::view::{Drawing, View, dump};
+//! let view = View::request(&[0x00, 0, 0, 0, 1, 0, 0, 0, 3]);
+//! assert_eq!(view.to_string(), "+ 1 3");
+//! assert!(view.faults().is_empty());
+//! let lines = dump(&view, &Drawing::default());
+//! assert!(lines.lines().next().unwrap().starts_with("0000  00  0000....  "));
+//! ```
+
+mod classic;
+mod diagram;
+mod dump;
+mod extended;
+mod field;
+mod ladder;
+mod style;
+
+pub use diagram::diagram;
+pub use dump::dump;
+pub use field::{Fault, Field, Name, Severity};
+pub use ladder::{Ladder, Step};
+pub use style::{Role, Style};
+
+use std::fmt;
+
+use crate::wire::{self, ERROR, Form, Kind, Operator, SUCCESS, SUCCESS_BIT};
+
+/// Which way a datagram goes. It is not in the octets (docs/protocol.md, clause 4.7): ports tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Message {
+    /// To the server.
+    Request,
+    /// From the server.
+    Reply,
+}
+
+impl Message {
+    /// `request` or `reply`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Message::Request => "request",
+            Message::Reply => "reply",
+        }
+    }
+
+    /// What a datagram is if no port tells: a reply where it starts like one of docs/protocol.md, else a request.
+    pub fn guess(octets: &[u8]) -> Message {
+        if Kind::of(octets) == Kind::Reply { Message::Reply } else { Message::Request }
+    }
+}
+
+/// How much is drawn, and in which style.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Drawing {
+    /// Plain, or with colours.
+    pub style: Style,
+    /// Everything, however long; otherwise the middle of many operands and of long fields is left out, and said so.
+    pub whole: bool,
+}
+
+/// A datagram taken apart.
+#[derive(Debug, Clone)]
+pub struct View<'a> {
+    octets: &'a [u8],
+    message: Message,
+    form: Form,
+    operator: Option<Operator>,
+    operand_count: usize,
+    fields: Vec<Field>,
+    faults: Vec<Fault>,
+}
+
+impl<'a> View<'a> {
+    /// Takes apart a datagram that went to a server.
+    pub fn request(octets: &'a [u8]) -> View<'a> {
+        let mut view = View::empty(octets, Message::Request);
+        match Kind::of(octets) {
+            Kind::Extended => extended::request(&mut view),
+            // Too short for the form, but of no other.
+            Kind::Escape { .. } => extended::escape(&mut view),
+            Kind::Empty | Kind::Reply | Kind::Classic => classic::request(&mut view),
+        }
+        view
+    }
+
+    /// Takes apart a datagram that came from a server. `request` is what it answers, if that is known: without, the
+    /// form follows from docs/protocol.md, clause 4.7, and a classic result's format is a guess.
+    pub fn reply(octets: &'a [u8], request: Option<&[u8]>) -> View<'a> {
+        let mut view = View::empty(octets, Message::Reply);
+        let asked = request.map(View::request);
+        match reply_form(octets, request) {
+            Form::Classic => classic::reply(&mut view, asked.as_ref()),
+            Form::Extended => extended::reply(&mut view, asked.as_ref()),
+        }
+        if let Some(asked) = &asked {
+            view.check_length(asked.octets.len());
+        }
+        view
+    }
+
+    /// The datagram.
+    pub fn octets(&self) -> &'a [u8] {
+        self.octets
+    }
+
+    /// Which way it goes.
+    pub fn message(&self) -> Message {
+        self.message
+    }
+
+    /// Its form.
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// What a request asks for, or what the request of a reply asked for, as far as that is known.
+    pub fn operator(&self) -> Option<Operator> {
+        self.operator
+    }
+
+    /// How many whole operands a request carries.
+    pub fn operand_count(&self) -> usize {
+        self.operand_count
+    }
+
+    /// The fields, in their order. They cover every bit, and none twice.
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// What is to be said about it, what is wrong first.
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
+    }
+
+    /// Whether anything is wrong with it: whether it is no request that gets a result, or no reply that counts.
+    pub fn is_wrong(&self) -> bool {
+        self.faults.iter().any(|fault| fault.severity == Severity::Wrong)
+    }
+
+    /// Form, direction and length: `classic request, 21 octets`.
+    pub fn kind(&self) -> String {
+        format!("{} {}, {}", self.form.name(), self.message.name(), octets_counted(self.octets.len()))
+    }
+
+    fn empty(octets: &'a [u8], message: Message) -> View<'a> {
+        let form = Form::Classic;
+        View { octets, message, form, operator: None, operand_count: 0, fields: Vec::new(), faults: Vec::new() }
+    }
+
+    fn fault(&mut self, fault: Fault) {
+        // Stable, so that what belongs together stays together.
+        let place = match fault.severity {
+            Severity::Wrong => self.faults.iter().take_while(|other| other.severity == Severity::Wrong).count(),
+            Severity::Remark => self.faults.len(),
+        };
+        self.faults.insert(place, fault);
+    }
+
+    fn check_length(&mut self, asked: usize) {
+        let len = self.octets.len();
+        if len > wire::reply_limit(asked, usize::MAX) {
+            let text = format!(
+                "{len} octets in reply to {asked}: over three times as many, so a forged source turns the server into \
+                 an amplifier"
+            );
+            self.fault(Fault::remark("4.2", text));
+        }
+    }
+}
+
+/// The first line that one would write about it: `+ 1 3 5`, `= 9`, `error: unknown operator`.
+impl fmt::Display for View<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.message {
+            Message::Request => self.fmt_request(f),
+            Message::Reply => self.fmt_reply(f),
+        }
+    }
+}
+
+impl View<'_> {
+    fn fmt_request(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 8;
+        if self.octets.is_empty() {
+            return f.write_str("empty");
+        }
+        match self.operator {
+            Some(operator) => write!(f, "{operator}")?,
+            None => f.write_str("unknown operator")?,
+        }
+        if self.operator == Some(Operator::Describe) {
+            return Ok(());
+        }
+        for field in self.fields_named(Name::Operand).take(SHOWN) {
+            write!(f, " {}", shortened(&field.value, 24))?;
+        }
+        match self.operand_count.saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => write!(f, " … ({more} more)"),
+        }
+    }
+
+    fn fmt_reply(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(result) = self.fields_named(Name::Result).next() {
+            return write!(f, "= {}", shortened(&result.value, 60));
+        }
+        f.write_str("error")?;
+        let status = self.fields_named(Name::Status).next().map(|status| status.meaning.clone());
+        let text = self.fields_named(Name::Text).next().map(|text| shortened(&text.value, 60));
+        if let Some(reason) = status.filter(|meaning| !meaning.is_empty()).or(text) {
+            write!(f, ": {reason}")?;
+        }
+        match self.fields_named(Name::Needed).next() {
+            Some(needed) => write!(f, ", needs {} {}", needed.value, needed.meaning),
+            None => Ok(()),
+        }
+    }
+
+    fn fields_named(&self, name: Name) -> impl Iterator<Item = &Field> {
+        self.fields.iter().filter(move |field| field.name == name)
+    }
+}
+
+/// The form of a reply: that of its request, but for errors of peers that know only the classic form.
+fn reply_form(octets: &[u8], request: Option<&[u8]>) -> Form {
+    let starts_as_ours = matches!(octets.first(), Some(&(SUCCESS | ERROR)));
+    let has_header = octets.len() >= wire::extended::HEADER;
+    let extended = match request.map(Kind::of) {
+        None => starts_as_ours && has_header && octets[wire::extended::STATUS] < wire::extended::STATUS_END,
+        Some(Kind::Extended) => match octets.first() {
+            Some(first) if first & SUCCESS_BIT == 0 => starts_as_ours && has_header,
+            Some(_) => starts_as_ours,
+            None => false,
+        },
+        Some(_) => false,
+    };
+    if extended { Form::Extended } else { Form::Classic }
+}
+
+fn octets_counted(count: usize) -> String {
+    if count == 1 { "1 octet".into() } else { format!("{count} octets") }
+}
+
+/// The beginning and the end of what is longer than `most` characters, which must be 24 or more.
+fn shortened(text: &str, most: usize) -> String {
+    let count = text.chars().count();
+    if count <= most {
+        return text.to_owned();
+    }
+    let note = format!("… ({count} characters)");
+    let kept = most.saturating_sub(note.chars().count());
+    text.chars().take(kept).collect::<String>() + &note
+}
+
+#[cfg(test)]
+mod tests;

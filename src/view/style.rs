@@ -1,0 +1,53 @@
+//! Colours, if wanted: ECMA-48's Select Graphic Rendition, as every terminal emulator understands it.
+
+/// Whether drawings carry escape sequences. Whether a terminal is there, and `NO_COLOR` is not, the caller finds out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Style {
+    /// Text alone.
+    #[default]
+    Plain,
+    /// With colours and weights.
+    Colour,
+}
+
+/// What a piece of text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// A heading.
+    Heading,
+    /// The name of a field.
+    Label,
+    /// What a field says.
+    Value,
+    /// What helps to find the way: offsets, clauses, lines.
+    Frame,
+    /// What is wrong.
+    Wrong,
+    /// What is worth knowing.
+    Remark,
+    /// What is as it should be.
+    Right,
+}
+
+impl Style {
+    /// The text in the colours of its role; in the plain style, the text.
+    pub fn paint(self, role: Role, text: &str) -> String {
+        match self {
+            Style::Plain => text.to_owned(),
+            Style::Colour if text.is_empty() => String::new(),
+            Style::Colour => format!("\x1b[{}m{text}\x1b[0m", parameters(role)),
+        }
+    }
+}
+
+fn parameters(role: Role) -> &'static str {
+    match role {
+        Role::Heading => "1",
+        Role::Label => "36",
+        Role::Value => "1",
+        Role::Frame => "2",
+        Role::Wrong => "1;31",
+        Role::Remark => "33",
+        Role::Right => "32",
+    }
+}
