@@ -85,8 +85,7 @@ impl Config {
         let waits = 1u128.checked_shl(self.retries.saturating_add(1)).map_or(u128::MAX, |power| power - 1);
         let longest_first = scaled(self.first_wait, u32::MAX);
         let nanos = longest_first.as_nanos().saturating_mul(waits.saturating_mul(2).saturating_add(1));
-        let waited = u64::try_from(nanos / 1_000_000_000)
-            .map_or(Duration::MAX, |secs| Duration::new(secs, (nanos % 1_000_000_000) as u32));
+        let waited = duration_of_nanos(nanos);
         self.deadline.map_or(waited, |deadline| deadline.min(waited))
     }
 }
@@ -116,7 +115,7 @@ pub struct Exchange {
     other_id: u64,
     phase: Phase,
     /// How often the timer has sent the present datagram.
-    sent: u32,
+    sent: u64,
     /// When the timer next runs out.
     timer: Duration,
     /// When to send once more because a datagram was refused.
@@ -243,7 +242,7 @@ impl Exchange {
         if now >= end {
             self.outcome = Some(Outcome::Refused);
         } else if self.resend.is_none() {
-            self.resend = Some(now.saturating_add(doubled(FIRST_REFUSAL_WAIT, earlier)).min(end));
+            self.resend = Some(now.saturating_add(doubled(FIRST_REFUSAL_WAIT, earlier.into())).min(end));
         }
     }
 
@@ -282,9 +281,9 @@ impl Exchange {
     /// Prepares what is due when the timer has run out; false if nothing is left to try.
     fn timer_ran_out(&mut self, now: Duration) -> bool {
         let wait = match self.phase {
-            Phase::Asking if self.sent <= self.config.retries => {
+            Phase::Asking if self.sent <= u64::from(self.config.retries) => {
                 let wait = doubled(self.first_wait, self.sent);
-                self.statistics.repeats += u32::from(self.sent > 0);
+                self.statistics.repeats = self.statistics.repeats.saturating_add(u32::from(self.sent > 0));
                 self.sent += 1;
                 wait
             }
@@ -355,24 +354,29 @@ impl Exchange {
         }
     }
 
-    /// What is no extended reply may still be a classic peer's: an error, or its answer to the probe. It has no
-    /// identifier and anybody could have sent it, so it counts only where nobody else can be meant.
+    /// What is no extended reply may still be a classic peer's. It has no identifier and anybody could have sent it, so
+    /// it counts only where nobody else can be meant.
     fn judge_other_form(&self, datagram: &[u8], error: extended::ReplyError) -> Result<Verdict, Why> {
-        let evidence = if is_classic_error(datagram) {
-            ClassicOnly::Error { text: outcome::printable(&datagram[classic::HEADER..]) }
-        } else if self.phase == Phase::Probing && classic::Reply::decode(datagram, Format::Integer).is_ok() {
-            ClassicOnly::Probe
-        } else {
-            return Err(match error {
-                extended::ReplyError::Short { octets } => Why::Short { octets },
-                error => Why::NoExtendedReply(error),
-            });
-        };
-        if self.socket == Socket::Shared {
-            return Err(Why::ClassicOnSharedSocket);
+        match (self.evidence(datagram), error) {
+            (Some(_), _) if self.socket == Socket::Shared => Err(Why::ClassicOnSharedSocket),
+            (Some(evidence), _) => self.in_progress().map(|()| Verdict::End(Outcome::ClassicOnly(evidence))),
+            (None, extended::ReplyError::Short { octets }) => Err(Why::Short { octets }),
+            (None, error) => Err(Why::NoExtendedReply(error)),
         }
-        self.in_progress()?;
-        Ok(Verdict::End(Outcome::ClassicOnly(evidence)))
+    }
+
+    /// What of a classic-only peer a datagram shows: an error, or the answer to the probe. Nothing does after a peer has
+    /// shown that it knows the extended form.
+    fn evidence(&self, datagram: &[u8]) -> Option<ClassicOnly> {
+        if self.statistics.widened {
+            None
+        } else if is_classic_error(datagram) {
+            Some(ClassicOnly::Error { text: outcome::printable(&datagram[classic::HEADER..]) })
+        } else if self.phase == Phase::Probing && classic::Reply::decode(datagram, Format::Integer).is_ok() {
+            Some(ClassicOnly::Probe)
+        } else {
+            None
+        }
     }
 
     fn in_progress(&self) -> Result<(), Why> {
@@ -388,7 +392,8 @@ impl Exchange {
         Some(match reply.needed() {
             None => Ok(TooLarge::Uncounted),
             Some(extended::NEEDED_OVER_LIMIT) => Ok(TooLarge::OverLimit),
-            Some(needed) if self.statistics.widened || needed as usize <= paid => Ok(TooLarge::Inconsistent { needed }),
+            Some(needed) if needed as usize <= paid => Ok(TooLarge::Inconsistent { needed }),
+            Some(needed) if self.statistics.widened => Ok(TooLarge::Again { needed }),
             Some(needed) if self.question.widened(needed).is_none() => Ok(TooLarge::NoWiderRequest { needed }),
             Some(needed) => Err(needed),
         })
@@ -430,19 +435,25 @@ fn is_classic_error(datagram: &[u8]) -> bool {
 
 /// `wait` times 1 + `fraction` / 2^33: a factor of 1 to 1.5.
 fn scaled(wait: Duration, fraction: u32) -> Duration {
-    let half = wait / 2;
-    let secs = u128::from(half.as_secs()) * 1_000_000_000 + u128::from(half.subsec_nanos());
-    let extra = (secs * (u128::from(fraction) + 1)) >> 32;
-    let extra = Duration::new((extra / 1_000_000_000) as u64, (extra % 1_000_000_000) as u32);
-    wait.saturating_add(extra)
+    let extra = (wait.as_nanos() / 2 * (u128::from(fraction) + 1)) >> 32;
+    wait.saturating_add(duration_of_nanos(extra))
+}
+
+/// The duration, or the longest that there is.
+fn duration_of_nanos(nanos: u128) -> Duration {
+    let second = Duration::from_secs(1).as_nanos();
+    u64::try_from(nanos / second).map_or(Duration::MAX, |secs| Duration::new(secs, (nanos % second) as u32))
 }
 
 /// `wait`, doubled so many times.
-fn doubled(wait: Duration, times: u32) -> Duration {
-    wait.saturating_mul(1u32.checked_shl(times).unwrap_or(u32::MAX))
+fn doubled(wait: Duration, times: u64) -> Duration {
+    wait.saturating_mul(u32::try_from(times).ok().and_then(|times| 1u32.checked_shl(times)).unwrap_or(u32::MAX))
 }
 
 /// The second of two identifiers, made different from the first.
 fn distinct(first: u64, second: u64) -> u64 {
     if first == second { second.wrapping_add(1) } else { second }
 }
+
+#[cfg(test)]
+mod tests;

@@ -122,6 +122,12 @@ pub enum TooLarge {
         /// Octets of the reply.
         needed: u32,
     },
+    /// It was asked for again with as long a request as the server had said, and that did not do either.
+    #[error("asked again as the server said, the reply needs yet more: {needed} octets")]
+    Again {
+        /// Octets of the reply, as the server says now.
+        needed: u32,
+    },
     /// The server did not say how many octets it needs.
     #[error("the server did not say how long the reply would be")]
     Uncounted,
