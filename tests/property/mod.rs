@@ -1,0 +1,52 @@
+//! The properties that hold for whatever arrives: each body takes octets and panics where its property does not hold.
+//! Two drivers call them: proptest, with octets that mostly resemble messages (`tests/properties.rs`), and libFuzzer
+//! (`fuzz/`, which takes this folder for its library).
+
+pub mod exchange;
+pub mod reference;
+pub mod reply;
+pub mod request;
+pub mod responder;
+
+pub use exchange::exchange;
+pub use reply::reply;
+pub use request::request;
+pub use responder::responder;
+
+/// A body: the name of its fuzz target and of its folder in the corpus, and itself.
+pub type Body = (&'static str, fn(&[u8]));
+
+/// Every body.
+pub const BODIES: [Body; 4] =
+    [("request", request), ("reply", reply), ("responder", responder), ("exchange", exchange)];
+
+/// What buffers are filled with before something is written to them, so that an octet left unset is noticed.
+const DIRT: [u8; 2] = [0xa5, 0x5a];
+
+/// Encodes into dirty buffers that are longer than the message; gives the octets, which must not depend on the dirt,
+/// and checks that nothing is written behind them.
+fn encoded(room: usize, encode: impl Fn(&mut [u8]) -> usize) -> Vec<u8> {
+    let [first, second] = DIRT.map(|dirt| {
+        let mut out = vec![dirt; room];
+        let len = encode(&mut out);
+        assert!(out[len..].iter().all(|&octet| octet == dirt), "written behind the message");
+        out.truncate(len);
+        out
+    });
+    assert_eq!(first, second, "the buffer shines through");
+    first
+}
+
+/// Calls `check` on every truncation of a datagram, and on the datagram with every single bit of its first `flipped`
+/// octets changed.
+fn neighbours(datagram: &[u8], flipped: usize, mut check: impl FnMut(&[u8])) {
+    for len in 0..datagram.len() {
+        check(&datagram[..len]);
+    }
+    let mut changed = datagram.to_vec();
+    for bit in 0..8 * flipped.min(datagram.len()) {
+        changed[bit / 8] ^= 1 << (bit % 8);
+        check(&changed);
+        changed[bit / 8] ^= 1 << (bit % 8);
+    }
+}

@@ -1,0 +1,135 @@
+//! The responder against the second server of [`reference`](super::reference).
+
+use calc6::exchange::Question;
+use calc6::responder::{Limits, Reason, Verdict, respond};
+use calc6::wire::{self, Form, Format, Status, classic, extended};
+
+use super::reference::{Expected, TooLarge, expected};
+use super::{DIRT, neighbours};
+
+/// Datagrams up to this length are checked with all their truncations and changed bits.
+const SHORT: usize = 48;
+
+/// Every verdict is the specification's and its octets are exact; no reply exceeds its bound, leaves an octet unset, or
+/// is answered; and a request widened by the count of status 4 learns its answer.
+pub fn responder(datagram: &[u8]) {
+    for max_reply in [wire::MAX_REPLY, wire::MAX_REPLY_CEILING] {
+        for wrap in [false, true] {
+            check(datagram, &Limits { max_reply, wrap });
+        }
+    }
+    let limits = Limits::default();
+    if datagram.len() <= SHORT {
+        neighbours(datagram, SHORT, |neighbour| check(neighbour, &limits));
+    }
+}
+
+/// The reply to a request, or `None` for silence, after every check that needs no second opinion.
+pub fn answer(datagram: &[u8], limits: &Limits) -> Option<Vec<u8>> {
+    let [first, second] = DIRT.map(|dirt| {
+        let mut out = vec![dirt; limits.max_reply];
+        let verdict = respond(datagram, &mut out, limits);
+        if let Verdict::Reply(reply) = verdict {
+            out.truncate(reply.len);
+        }
+        (verdict, out)
+    });
+    assert_eq!(first.0, second.0, "the verdict depends on the buffer");
+    let Verdict::Reply(reply) = first.0 else { return None };
+    assert_eq!(first.1, second.1, "the buffer shines through");
+    let octets = first.1;
+    assert!(octets.len() <= wire::reply_limit(datagram.len(), limits.max_reply), "longer than its bound");
+    assert_eq!(reply.form == Form::Extended, wire::Kind::of(datagram) == wire::Kind::Extended);
+    assert_eq!(reply.status == Status::Ok, octets[0] == wire::SUCCESS);
+    let mut out = [0; 64];
+    assert_eq!(respond(&octets, &mut out, limits), Verdict::Silence(Reason::IsReply), "a reply is answered");
+    Some(octets)
+}
+
+fn check(datagram: &[u8], limits: &Limits) {
+    let answer = answer(datagram, limits);
+    let expected = expected(datagram, limits.max_reply, limits.wrap);
+    let octets = match (&expected, answer) {
+        (Expected::Silence, None) => return,
+        (Expected::Silence, Some(octets)) => panic!("answered {octets:02x?}"),
+        (_, None) => panic!("silence in place of {expected:02x?}"),
+        (_, Some(octets)) => octets,
+    };
+    match expected {
+        Expected::Silence => {}
+        Expected::Reply(reply) => assert_eq!(octets, reply),
+        Expected::ClassicError => check_classic_error(&octets),
+        Expected::Error { status, id } => check_error(&octets, status, id),
+        Expected::TooLarge(too_large) => check_too_large(datagram, &octets, &too_large, limits),
+        Expected::Describe { id } => check_description(datagram, &octets, id, limits),
+    }
+}
+
+fn check_classic_error(octets: &[u8]) {
+    assert_eq!(octets[0], wire::ERROR);
+    assert!(octets.len() > 1 && octets[1..].iter().all(|octet| (0x20..0x7f).contains(octet)));
+    for format in [Format::Integer, Format::Text] {
+        assert_eq!(classic::Reply::decode(octets, format), Ok(classic::Reply::Error(&octets[1..])));
+    }
+}
+
+fn check_error(octets: &[u8], status: u8, id: [u8; 8]) {
+    let (header, text) = octets.split_at(12);
+    assert_eq!(header, [&[wire::ERROR, status, 1, 0], &id[..]].concat());
+    let text = if status == 4 { &text[4..] } else { text };
+    assert!(!text.is_empty() && text.iter().all(|octet| (0x20..0x7f).contains(octet)));
+}
+
+fn check_too_large(datagram: &[u8], octets: &[u8], too_large: &TooLarge, limits: &Limits) {
+    check_error(octets, 4, too_large.id);
+    let needed = extended::Reply::decode(octets).unwrap().needed().unwrap();
+    let room = wire::reply_limit(datagram.len(), limits.max_reply);
+    match too_large.octets.filter(|&octets| octets <= limits.max_reply) {
+        Some(octets) => {
+            assert!(octets > room, "it would have fitted");
+            assert!((octets..=limits.max_reply).contains(&(needed as usize)), "{octets} octets, said {needed}");
+            let exact = !too_large.is_power && datagram[0] & 1 == 0;
+            // Text is measured by its bits, so within two digits; a power may be refused uncomputed.
+            let most = if exact {
+                octets
+            } else if too_large.is_power {
+                2 * octets
+            } else {
+                octets + 2
+            };
+            assert!(needed as usize <= most, "{octets} octets, said {needed}");
+        }
+        // Where only computing could tell, the count is the server's limit.
+        None => assert!(needed == u32::MAX || needed as usize == limits.max_reply, "over the limit, said {needed}"),
+    }
+    check_widened(datagram, needed, limits);
+}
+
+/// A request as wide as the count says gets its answer: a result, or that the limit is exceeded.
+fn check_widened(datagram: &[u8], needed: u32, limits: &Limits) {
+    let request = extended::Request::decode(datagram).unwrap();
+    let question =
+        Question::extended(request.operator(), request.format(), request.width(), request.operands().to_vec());
+    let Some(wider) = question.unwrap().widened(needed) else { return };
+    let wider = extended::Request::new(wider.operator(), wider.format(), wider.width(), 7, wider.operands()).unwrap();
+    let mut out = [0; wire::MAX_REQUEST];
+    let len = wider.encode(&mut out);
+    let octets = answer(&out[..len], limits).expect("an answer");
+    let reply = extended::Reply::decode(&octets).unwrap();
+    assert!(reply.is_success() || reply.needed() == Some(extended::NEEDED_OVER_LIMIT), "{reply:?}");
+}
+
+fn check_description(datagram: &[u8], octets: &[u8], id: [u8; 8], limits: &Limits) {
+    let reply = extended::Reply::decode(octets).unwrap();
+    if !reply.is_success() {
+        check_error(octets, 4, id);
+        let needed = reply.needed().unwrap();
+        assert!(needed as usize > wire::reply_limit(datagram.len(), limits.max_reply));
+        return check_widened(datagram, needed, limits);
+    }
+    assert_eq!(octets[..12], [&[wire::SUCCESS, 0, 1, 0], &id[..]].concat());
+    let text = str::from_utf8(reply.result()).unwrap();
+    let largest = format!("largest-reply={}", limits.max_reply);
+    assert!(text.starts_with("calc6 ") && text.lines().any(|line| line == largest), "{text}");
+    assert!(text.lines().any(|line| line == "operators=+*-/%^gl<>&|~?"), "{text}");
+}
