@@ -368,14 +368,16 @@ impl Exchange {
     /// What of a classic-only peer a datagram shows: an error, or the answer to the probe. Nothing does after a peer has
     /// shown that it knows the extended form.
     fn evidence(&self, datagram: &[u8]) -> Option<ClassicOnly> {
+        let probed = self.phase == Phase::Probing;
         if self.statistics.widened {
             None
         } else if is_classic_error(datagram) {
             Some(ClassicOnly::Error { text: outcome::printable(&datagram[classic::HEADER..]) })
-        } else if self.phase == Phase::Probing && classic::Reply::decode(datagram, Format::Integer).is_ok() {
-            Some(ClassicOnly::Probe)
         } else {
-            None
+            match classic::Reply::decode(datagram, Format::Integer) {
+                Ok(classic::Reply::Integer(_)) if probed => Some(ClassicOnly::Probe),
+                _ => None,
+            }
         }
     }
 

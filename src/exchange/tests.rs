@@ -327,6 +327,9 @@ fn a_late_extended_reply_beats_the_probe() {
         let now = exchange.wake_at().unwrap();
         exchange.transmit(now);
     }
+    // A damaged extended reply is no answer to the probe.
+    let damaged = [0x7f, 0, 1, 0, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11];
+    assert!(matches!(exchange.receive(START, true, &damaged), Heard::Ignored(Why::NoExtendedReply(_))));
     assert_eq!(exchange.receive(START, true, &success(exchange.id().unwrap(), "3")), Heard::Accepted);
     assert!(matches!(exchange.outcome(), Some(Outcome::Answer(_))));
 }

@@ -4,11 +4,14 @@ use calc6::wire::{ESCAPE_OPCODE, Form, Format, Kind, MAX_REQUEST, classic, exten
 
 use super::{encoded, neighbours};
 
+/// How many octets of a datagram are changed bit by bit: behind the header all are operands or result alike.
+const CHANGED: usize = 64;
+
 /// What decodes re-encodes to the same octets, unused bits apart; what does not breaks a rule of lengths; and this
 /// holds for every truncation and every change of one bit.
 pub fn request(datagram: &[u8]) {
     check(datagram);
-    neighbours(datagram, datagram.len(), check);
+    neighbours(datagram, CHANGED, check);
 }
 
 fn check(datagram: &[u8]) {
@@ -25,7 +28,7 @@ fn check_classic(datagram: &[u8]) {
         return;
     };
     assert!(has_a_length_of_requests, "accepted");
-    let octets = encoded(classic::MAX_REQUEST + 7, |out| request.encode(out));
+    let octets = encoded(datagram.len() + 7, |out| request.encode(out));
     assert_eq!(octets[0], datagram[0] & 0x0f, "unused bits are sent 0");
     assert_eq!(octets[1..], datagram[1..]);
     assert_eq!(classic::Request::decode(&octets), Ok(request));
@@ -52,7 +55,7 @@ fn check_extended(datagram: &[u8]) {
         }
     };
     assert!((extended::HEADER..=MAX_REQUEST).contains(&datagram.len()));
-    let octets = encoded(MAX_REQUEST + 7, |out| request.encode(out));
+    let octets = encoded(datagram.len() + 7, |out| request.encode(out));
     assert_eq!(octets, datagram, "there are no unused bits");
     let extended::Request { .. } = request;
     let (operator, format, width) = (request.operator(), request.format(), request.width());
