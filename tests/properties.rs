@@ -60,8 +60,8 @@ fn exchange() {
 /// What is encoded from parts decodes to them, for every message: `decode(encode(x)) = x`.
 #[test]
 fn messages_survive_the_wire() {
-    drive("messages", |datagram| property::request(datagram), requests());
-    drive("messages", |datagram| property::reply(datagram), replies());
+    drive("messages", property::request, requests());
+    drive("messages", property::reply, replies());
 }
 
 /// The seed corpus of every fuzz target, and what fuzzing has found, goes through the same bodies.

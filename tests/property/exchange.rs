@@ -125,10 +125,9 @@ impl World {
 
     /// A reply of the real server to something that was sent before.
     fn echo_of_the_server(&mut self, script: &mut Unstructured<'_>, from_peer: bool) -> Result<()> {
-        if let Some(request) = self.sent.get(script.int_in_range(0..=self.sent.len().max(1) - 1)?) {
-            if let Some(octets) = answer(request, &Limits::default()) {
-                self.receive(from_peer, &octets);
-            }
+        let request = self.sent.get(script.int_in_range(0..=self.sent.len().max(1) - 1)?);
+        if let Some(octets) = request.and_then(|request| answer(request, &Limits::default())) {
+            self.receive(from_peer, &octets);
         }
         Ok(())
     }

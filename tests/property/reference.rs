@@ -88,7 +88,7 @@ fn extended(datagram: &[u8], room: usize) -> Expected {
     if !b"+*-/%^gl<>&|~?".contains(&operator) {
         return error(2);
     }
-    if width == 0 && !octets.is_empty() || width != 0 && octets.len() % width != 0 {
+    if octets.len().checked_rem(width).unwrap_or(octets.len()) != 0 {
         return error(1);
     }
     let operands: Vec<BigInt> = octets.chunks(width.max(1)).map(BigInt::from_signed_bytes_be).collect();
