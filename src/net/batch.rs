@@ -165,7 +165,7 @@ impl Batch {
             let reply_header = &mut reply_headers[self.queued].msg_hdr;
             reply_header.msg_name = self.names.at(slot).cast();
             (reply_header.msg_control, reply_header.msg_controllen) = match info {
-                Some(info) => (self.controls.as_mut_slice()[slot].source_from(info), PACKET_INFO_SPACE),
+                Some(info) => (self.controls.as_mut_slice()[slot].source_from(info), PACKET_INFO_LEN),
                 None => (null_mut(), 0),
             };
             self.queued += 1;
@@ -271,8 +271,11 @@ struct PacketInfo {
 }
 
 // CMSG_SPACE(4) and CMSG_SPACE(20) of cmsg(3), which are const functions in no libc version.
+// Sending is done with CMSG_LEN(20), without the padding: the kernel copies control data of up to 36 octets to its stack,
+// and allocates memory for more (Linux, ____sys_sendmsg), which costs as much as all else about the address.
 const HEADER_LEN: usize = size_of::<libc::cmsghdr>();
 const DROPS_SPACE: usize = HEADER_LEN + 8;
+const PACKET_INFO_LEN: usize = HEADER_LEN + 20;
 const PACKET_INFO_SPACE: usize = HEADER_LEN + 24;
 const CONTROL_LEN: usize = DROPS_SPACE + PACKET_INFO_SPACE;
 const ADDRESS_LEN: usize = 16;
