@@ -1,0 +1,158 @@
+//! Requests that may cost much, for every operator: families of operands over widths and counts.
+
+use calc6::arithmetic::Number;
+use calc6::wire::{Format, MAX_REQUEST, Operator, extended};
+
+/// A request, and what it is.
+pub struct Request {
+    /// In words.
+    pub name: String,
+    /// Its operator.
+    pub operator: Operator,
+    /// Its operands' octets.
+    pub operands: Vec<u8>,
+    /// The width of each.
+    pub width: usize,
+    /// The datagram.
+    pub octets: Vec<u8>,
+}
+
+/// The request that asks least: the sum of one operand.
+pub const CHEAPEST: [u8; 5] = [0, 0, 0, 0, 1];
+
+const WIDTHS: [usize; 18] = [1, 2, 3, 4, 5, 8, 9, 12, 16, 17, 24, 32, 40, 64, 100, 136, 200, 255];
+
+/// Every candidate for one operator.
+pub fn candidates(operator: Operator) -> Vec<Request> {
+    if operator == Operator::Describe {
+        let octets = vec![0; 40];
+        return vec![Request::new("padding".into(), operator, Format::Text, 1, octets)];
+    }
+    let mut requests = Vec::new();
+    for width in WIDTHS {
+        let most = (MAX_REQUEST - extended::HEADER) / width;
+        let counts = if operator == Operator::Power { vec![2] } else { vec![2, 3, most / 2, most] };
+        for count in counts.into_iter().filter(|&count| operator.operand_count().contains(&count) && count <= most) {
+            for (family, operands) in families(operator, width, count) {
+                for format in [Format::Integer, Format::Text] {
+                    let kind = if format == Format::Text { "text" } else { "integer" };
+                    let name = format!("{count} of {width} octets, {family}, as {kind}");
+                    requests.push(Request::new(name, operator, format, width, operands.clone()));
+                }
+            }
+        }
+    }
+    requests
+}
+
+impl Request {
+    fn new(name: String, operator: Operator, format: Format, width: usize, operands: Vec<u8>) -> Request {
+        let mut octets = vec![0; MAX_REQUEST];
+        let request = extended::Request::new(operator, format, width as u8, 7, &operands).expect("a whole request");
+        let len = request.encode(&mut octets);
+        octets.truncate(len);
+        Request { name, operator, operands, width, octets }
+    }
+}
+
+/// Operands with names.
+fn families(operator: Operator, width: usize, count: usize) -> Vec<(String, Vec<u8>)> {
+    if operator == Operator::Power {
+        return powers(width);
+    }
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut filled = |octet: fn(&mut Random, usize) -> u8| -> Vec<u8> {
+        (0..width * count).map(|place| octet(&mut random, place % width)).collect()
+    };
+    let mut families = vec![
+        ("random".to_owned(), filled(|random, _| random.octet())),
+        ("random above 0".to_owned(), filled(|random, place| random.octet() >> u32::from(place == 0) | 1)),
+        ("largest".to_owned(), filled(|_, place| if place == 0 { 0x7f } else { 0xff })),
+        ("least".to_owned(), filled(|_, place| if place == 0 { 0x80 } else { 0 })),
+    ];
+    let halves: Vec<u8> = (0..count)
+        .flat_map(|index| {
+            // A dividend, and divisors of half its length, or of one octet.
+            let short = if index == 0 { 0 } else { width / 2 };
+            (0..width)
+                .map(|place| if place < short { 0 } else { 0x55 ^ (index * 7 + place) as u8 & 0x3f })
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    families.push(("the others of half the length".into(), halves));
+    let small: Vec<u8> = (0..count)
+        .flat_map(|index| (0..width).map(move |place| if index == 0 { 0x7d } else { u8::from(place + 1 == width) * 3 }))
+        .collect();
+    families.push(("the others 3".into(), small));
+    families.push(("neighbours of Fibonacci's sequence".into(), fibonacci(width, count)));
+    families.push(("different primes".into(), primes(width, count)));
+    families
+}
+
+/// Numbers that Euclid's algorithm takes longest for.
+fn fibonacci(width: usize, count: usize) -> Vec<u8> {
+    let limit = "1".to_owned() + &"00".repeat(width);
+    let limit: Number = format!("0x{limit}").parse().expect("a number");
+    let half = calc6::arithmetic::evaluate(Operator::Quotient, &[limit, Number::from(2)], 10_000).expect("a quotient");
+    let mut pair = [Number::from(1), Number::from(1)];
+    loop {
+        let next = calc6::arithmetic::evaluate(Operator::Sum, &pair, 10_000).expect("a sum");
+        if next >= half {
+            break;
+        }
+        let [_, last] = pair;
+        pair = [last, next];
+    }
+    (0..count).flat_map(|index| write(&pair[1 - index % 2], width)).collect()
+}
+
+/// Odd primes, as many as the width and the patience allow, from the largest below 2^15 or the width's bound.
+fn primes(width: usize, count: usize) -> Vec<u8> {
+    let bound: u32 = if width == 1 { 128 } else { 1 << 15 };
+    let mut primes = (3..bound).rev().filter(|&n| (2..n).take_while(|d| d * d <= n).all(|d| n % d != 0)).cycle();
+    (0..count).flat_map(|_| write(&Number::from(primes.next().expect("a cycle")), width)).collect()
+}
+
+/// Bases and exponents at the bounds of what is computed, for results up to 1220 octets or digits.
+fn powers(width: usize) -> Vec<(String, Vec<u8>)> {
+    let mut random = Random(0x0123_4567_89ab_cdef);
+    let mut powers = Vec::new();
+    for base_octets in [1, 2, 3, 8, 9, 16, 17, 32, 64, 128, 255].into_iter().filter(|&octets| octets <= width) {
+        for first in [0x03, 0x7f] {
+            let mut base = vec![0; width];
+            let used = &mut base[width - base_octets..];
+            used.fill_with(|| random.octet() | 1);
+            used[0] = first;
+            let bits = Number::from_octets(&base).bit_len();
+            // In bits of the result: as text at most 1220 digits, as integer 1220 octets, and what is computed in vain.
+            for goal in [4050_u64, 9759] {
+                for exponent in [goal / bits, (goal - 1) / (bits - 1)] {
+                    let Ok(exponent) = u16::try_from(exponent) else { continue };
+                    let mut operands = base.clone();
+                    operands.extend(write(&Number::from(exponent), width));
+                    if operands.len() == 2 * width {
+                        powers.push((format!("a base of {bits} bits to the {exponent}"), operands));
+                    }
+                }
+            }
+        }
+    }
+    powers
+}
+
+/// Two's complement of `width` octets; nothing where the number does not fit.
+fn write(number: &Number, width: usize) -> Vec<u8> {
+    let mut octets = vec![0; width];
+    number.write_octets(&mut octets).map_or(Vec::new(), |()| octets)
+}
+
+/// SplitMix64: fixed numbers that look like none.
+struct Random(u64);
+
+impl Random {
+    fn octet(&mut self) -> u8 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (mixed ^ mixed >> 27) as u8
+    }
+}

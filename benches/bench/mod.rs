@@ -1,0 +1,139 @@
+//! What the benchmarks over sockets share: a network namespace, pinned programs, and their processor time.
+#![allow(dead_code, reason = "each benchmark uses its part")]
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddrV6;
+use std::process::{Child, Command, Stdio, exit};
+use std::time::Duration;
+
+use calc6::lab::floor::load::Load;
+use calc6::net::cpu;
+
+/// The address of the server in the namespace, none of loopback's.
+pub const SERVER: &str = "fd00:ca1c:6::1";
+const CLIENT: &str = "fd00:ca1c:6::2";
+
+/// The load: sockets, and requests in flight on each.
+const SOCKETS: usize = 4;
+const WINDOW: usize = 64;
+
+/// Set in the process that runs inside the namespace.
+const INSIDE: &str = "CALC6_BENCH_INSIDE";
+
+/// Runs this program again in a network namespace of its own, and ends with it; returns in there.
+pub fn enter_namespace() {
+    if std::env::var_os(INSIDE).is_some() {
+        return;
+    }
+    let setup = format!(
+        "ip link set lo up && ip addr add {SERVER}/128 dev lo nodad && ip addr add {CLIENT}/128 dev lo nodad && \
+         exec \"$@\""
+    );
+    let mut command = Command::new("unshare");
+    if !rustix::process::geteuid().is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    let program = std::env::current_exe().expect("a path of its own");
+    command.args(["--net", "sh", "-c", &setup, "sh"]).arg(program).args(std::env::args().skip(1)).env(INSIDE, "1");
+    match command.status() {
+        Ok(status) => exit(status.code().unwrap_or(1)),
+        Err(error) => {
+            eprintln!("cannot start unshare (apt-get install util-linux iproute2): {error}");
+            exit(1)
+        }
+    }
+}
+
+/// Two numbers from the command line, or these: rounds, and the milliseconds of each.
+pub fn arguments(rounds: usize, milliseconds: u64) -> (usize, Duration) {
+    // Cargo adds `--bench`.
+    let mut numbers = std::env::args().filter_map(|argument| argument.parse::<u64>().ok());
+    let rounds = numbers.next().map_or(rounds, |rounds| rounds as usize);
+    (rounds, Duration::from_millis(numbers.next().unwrap_or(milliseconds)))
+}
+
+/// One processor for the servers, another for the load.
+pub struct Pinned {
+    server: usize,
+    load: usize,
+}
+
+impl Pinned {
+    /// Moves the caller to the load's processor.
+    pub fn new() -> Pinned {
+        let processors = cpu::allowed().expect("sched_getaffinity");
+        let pinned = Pinned { server: processors[0], load: *processors.last().expect("at least one") };
+        if pinned.server == pinned.load {
+            println!("server and load share the only processor: the figures mean little");
+        }
+        cpu::pin(pinned.load).expect("sched_setaffinity");
+        pinned
+    }
+
+    /// Starts a server on the servers' processor, which it inherits; with only one it starts one worker.
+    pub fn start(&self, path: &str, arguments: &[&str]) -> Program {
+        cpu::pin(self.server).expect("sched_setaffinity");
+        let program = Program::start(path, arguments);
+        cpu::pin(self.load).expect("sched_setaffinity");
+        program
+    }
+}
+
+/// The value below which a share of all lies; sorts them.
+pub fn quantile(values: &mut [f64], share: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[((values.len() - 1) as f64 * share).round() as usize]
+}
+
+/// A server process.
+pub struct Program {
+    child: Child,
+    port: u16,
+}
+
+impl Program {
+    fn start(path: &str, arguments: &[&str]) -> Program {
+        let mut child = Command::new(path).args(arguments).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let mut line = String::new();
+        let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
+        stderr.read_line(&mut line).expect("text");
+        let port = line.trim_end().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        let Some(port) = port else {
+            panic!("{path} said {line:?}");
+        };
+        // Whatever else it says is not read, and fits the pipe.
+        std::mem::forget(stderr);
+        Program { child, port }
+    }
+
+    /// A load of copies of one request.
+    pub fn load(&self, request: &[u8]) -> Load {
+        let address = |text: &str, port| SocketAddrV6::new(text.parse().expect("an address"), port, 0, 0);
+        Load::new(address(CLIENT, 0), address(SERVER, self.port), request, SOCKETS, WINDOW).expect("sockets")
+    }
+
+    /// Runs a load and returns how many requests were answered, and the server's processor time.
+    pub fn measure(&self, load: &mut Load, time: Duration) -> (u64, Duration) {
+        let before = self.cpu_time();
+        let outcome = load.run(time);
+        (outcome.replies, self.cpu_time() - before)
+    }
+
+    /// Time on a processor of all threads: the first field of schedstat, in nanoseconds.
+    fn cpu_time(&self) -> Duration {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it runs");
+        let time = |task: std::io::Result<fs::DirEntry>| -> u64 {
+            let text = fs::read_to_string(task.expect("an entry").path().join("schedstat")).expect("CONFIG_SCHEDSTATS");
+            text.split(' ').next().and_then(|field| field.parse().ok()).expect("nanoseconds")
+        };
+        Duration::from_nanos(tasks.map(time).sum())
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
