@@ -37,6 +37,34 @@ fn the_page_and_c_understand_each_other() {
 }
 
 #[test]
+fn the_page_and_c_ask_the_server() {
+    let (_server, port) = serve(Command::new(env!("CARGO_BIN_EXE_server")), &["::1", "0"]);
+    questions(&port);
+}
+
+#[test]
+fn the_client_asks_the_page_and_c() {
+    for server in [ours, theirs] {
+        let (_server, port) = serve(server(), &["server", "::1", "0"]);
+        for (symbol, result) in [("+", "Result: 25\n"), ("*", "Result: 945\n")] {
+            let client = || Command::new(env!("CARGO_BIN_EXE_client"));
+            assert_eq!(run(client(), &[&["-op", symbol, "::1", &port], &ODD[..]].concat()), result);
+            assert_eq!(run(client(), &[&["-op", symbol, "-s", "::1", &port], &ODD[..]].concat()), result);
+        }
+    }
+}
+
+/// What only the extended form can say, the client says of a server that does not know it.
+#[test]
+fn the_client_learns_that_the_page_is_classic() {
+    let (_server, port) = serve(ours(), &["server", "::1", "0"]);
+    let client = Command::new(env!("CARGO_BIN_EXE_client"));
+    let (code, said) = fails(client, &["-op", "-", "--timeout", "0.2", "--retries", "1", "::1", &port, "3", "-5"]);
+    assert_eq!(code, 1);
+    assert!(said.contains("classic"), "{said}");
+}
+
+#[test]
 fn strings_are_exact_and_integers_are_never_wrong() {
     let (_server, port) = serve(ours(), &["server", "::1", "0"]);
     let largest = ["4294967295"; 26];

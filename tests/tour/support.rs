@@ -75,7 +75,8 @@ pub fn start(mut command: Command, args: &[&str]) -> Running {
 pub fn serve(command: Command, args: &[&str]) -> (Running, String) {
     let server = start(command, args);
     let said = server.error();
-    let address: SocketAddr = said.strip_prefix("listening on ").and_then(|rest| rest.parse().ok()).expect(&said);
+    // This project's own programs put their name before it.
+    let address = said.split_once("listening on ").and_then(|(_, rest)| rest.parse::<SocketAddr>().ok()).expect(&said);
     assert_eq!(address.ip(), Ipv6Addr::LOCALHOST);
     (server, address.port().to_string())
 }
