@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::Style;
 use super::style::Role;
-use super::{Style, shortened};
 
 /// What happened on a rung.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,11 +72,11 @@ impl Ladder {
             Step::Repeated(times) => (self.arrow("--", &format!("{text} (sent {times} times)"), "->"), Role::Remark),
             Step::Received => (self.arrow("<-", text, "--"), Role::Right),
             Step::Ignored(_) => (self.arrow("x-", text, "--"), Role::Remark),
-            Step::Note => (format!("{:^width$}", shortened(text, self.between), width = self.between), Role::Remark),
+            Step::Note => (format!("{:^width$}", cut(text, self.between), width = self.between), Role::Remark),
         };
         let mut rung = format!("{time}{:GAP$}|{}|\n", "", self.style.paint(role, &arrow));
         if let Step::Ignored(reason) = step {
-            let reason = shortened(&format!("ignored: {reason}"), self.between.max(LEAST_BETWEEN));
+            let reason = cut(&format!("ignored: {reason}"), self.between);
             let reason = format!("{:^width$}", reason, width = self.between);
             rung += &format!("{:indent$}|{}|\n", "", self.style.paint(role, &reason), indent = TIME + GAP);
         }
@@ -84,10 +84,18 @@ impl Ladder {
     }
 
     fn arrow(&self, left: &str, text: &str, right: &str) -> String {
-        let text = shortened(text, self.between - ARROW);
+        let text = cut(text, self.between - ARROW);
         let line = self.between - ARROW - text.chars().count();
         format!("{left} {text} {}{right}", "-".repeat(line))
     }
+}
+
+/// What does not fit is left out, and said so by a single character.
+fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most - 1).chain(['…']).collect()
 }
 
 fn milliseconds(time: Duration) -> String {

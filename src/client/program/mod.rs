@@ -5,6 +5,7 @@ mod command;
 mod host;
 pub mod options;
 mod output;
+mod trace;
 
 use std::ffi::OsString;
 use std::io;

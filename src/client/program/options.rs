@@ -99,7 +99,12 @@ pub const GROUPS: &[Group] = &[
         title: "What to print",
         options: &[
             flag("q", "quiet", "Print the number alone, and no notes."),
-            flag("v", "verbose", "Say on stderr what is sent, what arrives, and what is ignored and why."),
+            flag(
+                "v",
+                "verbose",
+                "Draw the exchange on stderr: what is sent, what arrives, what is ignored and why, each datagram taken \
+                 apart. In colours on a terminal, unless NO_COLOR is set.",
+            ),
             flag("h", "help", "Print this help."),
             flag("V", "version", "Print the version."),
         ],

@@ -4,9 +4,9 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::command::Run;
+use super::trace::Trace;
 use crate::arithmetic::Number;
-use crate::client::{Config, Error, Evaluation, Event, Forms, Peer, plan};
-use crate::exchange::Heard;
+use crate::client::{Config, Error, Evaluation, Event, Forms, plan};
 use crate::wire::{Format, Operator};
 
 /// How to print.
@@ -41,12 +41,12 @@ impl Output {
         print(&if self.quiet { format!("{result}\n") } else { format!("Result: {result}\n") })
     }
 
-    /// Says what is sent and received, if that is wanted.
+    /// Draws what is sent and received, if that is wanted.
     pub fn watch(&self) -> impl FnMut(Duration, Event<'_>) + use<> {
-        let verbose = self.verbose;
+        let mut trace = self.verbose.then(Trace::for_stderr);
         move |time, event| {
-            if verbose {
-                eprintln!("client: {:10.6} s  {}", time.as_secs_f64(), sentence(&event));
+            if let Some(trace) = &mut trace {
+                trace.show(time, &event);
             }
         }
     }
@@ -77,27 +77,4 @@ pub fn hint(error: &Error, operator: Operator, operands: &[Number], config: &Con
         Error::Plan(_) if says(config.format, Forms::Extended) => "; without --classic it can be asked".to_owned(),
         _ => String::new(),
     }
-}
-
-fn sentence(event: &Event<'_>) -> String {
-    match event {
-        Event::Sent { peer, datagram, transmission } => {
-            let repeat = if *transmission > 1 { format!(" (transmission {transmission})") } else { String::new() };
-            format!("{} octets to {}{repeat}: {}", datagram.len(), Peer(*peer), hex(datagram))
-        }
-        Event::Received { peer, datagram, heard } => {
-            let octets = format!("{} octets from {}", datagram.len(), Peer(*peer));
-            match heard {
-                Heard::Accepted => format!("{octets}: {}", hex(datagram)),
-                Heard::Widened => format!("{octets}: the reply needs a wider request: {}", hex(datagram)),
-                Heard::Ignored(why) => format!("{octets}, ignored: {why}: {}", hex(datagram)),
-            }
-        }
-        Event::Oversize { peer } => format!("a datagram from {}, ignored: longer than any reply", Peer(*peer)),
-        Event::Failed { peer, error } => format!("{}: {error}", Peer(*peer)),
-    }
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
