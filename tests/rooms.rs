@@ -1,0 +1,255 @@
+//! Holds the house in order: who may call whom (docs/architecture.md), what pure rooms may touch, and where `unsafe`
+//! stands. It reads the tokens of every source file, so comments and strings do not count, and macros do.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+
+/// Each room and the rooms directly below it; it may call these and whatever is below them.
+const ROOMS: [(&str, &[&str]); 13] = [
+    ("lab", &["server", "client", "capi"]),
+    ("server", &["responder", "limit", "view", "net"]),
+    ("client", &["exchange", "expression", "view", "arithmetic", "net"]),
+    ("capi", &["wire", "arithmetic"]),
+    ("responder", &["wire", "arithmetic"]),
+    ("exchange", &["wire"]),
+    ("expression", &["arithmetic", "wire"]),
+    ("limit", &[]),
+    ("view", &["arithmetic", "wire"]),
+    ("arithmetic", &["wire"]),
+    ("wire", &[]),
+    ("net", &[]),
+    ("bin", &["server", "client", "lab"]),
+];
+
+/// Rooms that open no socket, read no clock, draw no random number, start no thread and print nothing.
+const PURE: [&str; 7] = ["wire", "arithmetic", "responder", "exchange", "expression", "limit", "view"];
+
+/// What a pure room has no use for.
+const IMPURE: [&str; 24] = [
+    "UdpSocket",
+    "TcpStream",
+    "TcpListener",
+    "UnixDatagram",
+    "Instant",
+    "SystemTime",
+    "RandomState",
+    "File",
+    "Command",
+    "libc",
+    "socket2",
+    "rustix",
+    "nix",
+    "getrandom",
+    "rand",
+    "fs",
+    "args_os",
+    "var_os",
+    "process",
+    "thread",
+    "println",
+    "eprintln",
+    "print",
+    "eprint",
+];
+
+/// Where `unsafe` may stand.
+const UNSAFE: [&str; 2] = ["src/net/", "src/capi/"];
+
+#[test]
+fn rooms_call_downwards_only() {
+    let mut wrong = Vec::new();
+    for (room, path) in room_files() {
+        let allowed = below(&room);
+        for called in calls(&tokens(&path), module_depth(&path), root_name(&room)) {
+            if called != room && !allowed.contains(called.as_str()) {
+                wrong.push(format!("{} calls {called}, which is not below {room}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_room_is_known() {
+    for (room, path) in room_files() {
+        assert!(ROOMS.iter().any(|(name, _)| *name == room), "{}: no room {room} in the table", path.display());
+    }
+    for (room, _) in ROOMS {
+        assert!(!below(room).contains(room), "{room} is below itself");
+    }
+}
+
+#[test]
+fn pure_rooms_do_no_io() {
+    let mut wrong = Vec::new();
+    for (room, path) in room_files() {
+        if PURE.contains(&room.as_str()) {
+            let found = identifiers(without_tests(tokens(&path)));
+            wrong.extend(IMPURE.iter().filter(|name| found.contains(**name)).map(|name| format!("{path:?}: {name}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn unsafe_stands_in_its_rooms_alone() {
+    for path in source_files() {
+        let found = identifiers(tokens(&path));
+        let allowed = UNSAFE.iter().any(|room| path.starts_with(room));
+        for word in ["unsafe", "unsafe_code"] {
+            assert!(allowed || !found.contains(word), "{}: {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn calls_are_found() {
+    let source = "use crate::{net::{self, x}, wire::Form as F, view};
+        // crate::comment
+        fn f() { assert!(crate::limit::y()); super::super::server::z(); let s = \"crate::text\"; }
+        mod tests { use super::super::super::lab; use super::super::inside; }
+        pub(crate) fn g() {} pub(in crate::capi) fn h() {}";
+    let found = calls(&source.parse().unwrap(), 2, "crate");
+    assert_eq!(found, ["capi", "lab", "limit", "net", "server", "view", "wire"].map(str::to_owned).into());
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every file of ours, by its path in the package.
+fn source_files() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders: Vec<PathBuf> =
+        ["src", "bin", "tests", "docs", "benches", "fuzz/fuzz_targets"].map(|name| root().join(name)).into();
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for entry in entries {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path.strip_prefix(root()).unwrap().to_owned());
+            }
+        }
+    }
+    assert!(found.len() > 30, "only {} files found", found.len());
+    found
+}
+
+/// The files of rooms, with the room's name.
+fn room_files() -> Vec<(String, PathBuf)> {
+    let room = |path: &Path| {
+        let mut parts = path.iter().map(|part| part.to_str().unwrap().to_owned());
+        match (parts.next().as_deref(), parts.next(), parts.next()) {
+            (Some("bin"), ..) => Some("bin".to_owned()),
+            (Some("src"), Some(room), Some(_)) => Some(room),
+            (Some("src"), Some(file), None) if file != "lib.rs" => Some(file.trim_end_matches(".rs").to_owned()),
+            _ => None,
+        }
+    };
+    source_files().into_iter().filter_map(|path| Some((room(&path)?, path))).collect()
+}
+
+/// Everything below a room.
+fn below(room: &str) -> BTreeSet<&'static str> {
+    let (_, direct) = ROOMS.iter().find(|(name, _)| *name == room).unwrap_or_else(|| panic!("no room {room}"));
+    direct.iter().flat_map(|room| below(room).into_iter().chain([*room])).collect()
+}
+
+/// How the library is named in a room's files: the programs are crates of their own.
+fn root_name(room: &str) -> &'static str {
+    if room == "bin" { "calc6" } else { "crate" }
+}
+
+/// How many modules a file's own is below the crate's root: src/a.rs and src/a/mod.rs are at 1.
+fn module_depth(path: &Path) -> usize {
+    let below_src = path.iter().count() - 1;
+    if path.ends_with("mod.rs") { below_src - 1 } else { below_src }
+}
+
+fn tokens(path: &Path) -> TokenStream {
+    let source = fs::read_to_string(root().join(path)).unwrap();
+    source.parse().unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The rooms that the tokens name: by the root's name, or by as many `super` as lead to the root.
+fn calls(tokens: &TokenStream, depth: usize, root: &str) -> BTreeSet<String> {
+    let trees: Vec<TokenTree> = tokens.clone().into_iter().collect();
+    let mut found = BTreeSet::new();
+    let mut at = 0;
+    while at < trees.len() {
+        let mut end = at;
+        while word(&trees, end).as_deref() == Some("super") && is_path_separator(&trees, end + 1) {
+            end += 3;
+        }
+        let supers = (end - at) / 3;
+        if supers > 0 && supers >= depth {
+            found.extend(heads(&trees, end));
+        } else if word(&trees, at).as_deref() == Some(root) && is_path_separator(&trees, at + 1) {
+            found.extend(heads(&trees, at + 3));
+        }
+        if let TokenTree::Group(group) = &trees[at] {
+            let inline_module = at >= 2 && word(&trees, at - 2).as_deref() == Some("mod");
+            found.extend(calls(&group.stream(), depth + usize::from(inline_module), root));
+        }
+        at = end.max(at + 1);
+    }
+    found
+}
+
+/// The first words of what is named here: `a` of `a::b`, all of `{a::b, c}`.
+fn heads(trees: &[TokenTree], at: usize) -> Vec<String> {
+    match trees.get(at) {
+        Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace => {
+            let inner: Vec<TokenTree> = group.stream().into_iter().collect();
+            inner.split(|tree| is_punctuation(tree, ',')).filter_map(|name| word(name, 0)).collect()
+        }
+        _ => word(trees, at)
+            .filter(|name| is_path_separator(trees, at + 1) || starts_lowercase(name))
+            .into_iter()
+            .collect(),
+    }
+}
+
+fn starts_lowercase(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_lowercase())
+}
+
+fn word(trees: &[TokenTree], at: usize) -> Option<String> {
+    match trees.get(at) {
+        Some(TokenTree::Ident(name)) => Some(name.to_string()),
+        _ => None,
+    }
+}
+
+fn is_path_separator(trees: &[TokenTree], at: usize) -> bool {
+    matches!(trees.get(at..at + 2), Some([first, second]) if is_punctuation(first, ':') && is_punctuation(second, ':'))
+}
+
+fn is_punctuation(tree: &TokenTree, wanted: char) -> bool {
+    matches!(tree, TokenTree::Punct(found) if found.as_char() == wanted)
+}
+
+/// Every identifier, at every depth.
+fn identifiers(tokens: TokenStream) -> BTreeSet<String> {
+    tokens
+        .into_iter()
+        .flat_map(|tree| match tree {
+            TokenTree::Group(group) => identifiers(group.stream()),
+            TokenTree::Ident(name) => BTreeSet::from([name.to_string()]),
+            _ => BTreeSet::new(),
+        })
+        .collect()
+}
+
+/// The tokens up to an inline `mod tests`, which stands last in a file.
+fn without_tests(tokens: TokenStream) -> TokenStream {
+    let trees: Vec<TokenTree> = tokens.into_iter().collect();
+    let end = (0..trees.len())
+        .find(|&at| word(&trees, at).as_deref() == Some("mod") && word(&trees, at + 1).as_deref() == Some("tests"));
+    trees.into_iter().take(end.unwrap_or(usize::MAX)).collect()
+}
