@@ -130,7 +130,7 @@ fn a_flood_from_one_prefix_is_limited_but_loopback_is_not() {
 fn stopping_answers_what_was_received() {
     for signal in [Signal::TERM, Signal::INT] {
         let server = Server::start(&["::1", "0"]);
-        server.signal(Signal::STOP);
+        server.freeze();
         let peers: Vec<UdpSocket> = (0..200).map(|_| peer("[::1]:0", ("::1", server.port))).collect();
         for peer in &peers {
             peer.send(&SUM).unwrap();

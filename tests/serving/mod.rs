@@ -1,6 +1,8 @@
 //! A `server` process for a test, which ends with it.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub mod namespace;
+
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -62,6 +64,17 @@ impl Server {
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Stops it (SIGSTOP) and waits until every thread has stopped; SIGCONT lets it go on.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+        let stopped = |task: std::io::Result<std::fs::DirEntry>| {
+            std::fs::read_to_string(task.unwrap().path().join("status")).unwrap().contains("State:\tT")
+        };
+        while !std::fs::read_dir(format!("/proc/{}/task", self.pid().as_raw_nonzero())).unwrap().all(stopped) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Whether it still runs.

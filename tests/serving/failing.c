@@ -1,0 +1,41 @@
+/* Preloaded into a server: of each of its two calls every third fails, with every error that a network can cause in turn, and every
+ * second of the others does only a part of its work. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <sys/socket.h>
+
+static const int errors[] = {EINTR,        ENOBUFS, EPERM,     ENETUNREACH, EMSGSIZE, ECONNREFUSED, EHOSTUNREACH,
+                             EAGAIN,       ENOMEM,  ENETDOWN,  EACCES,      EPROTO,   EADDRNOTAVAIL, ENODEV};
+
+struct calls {
+    unsigned made;
+};
+
+static struct calls sends, receives;
+
+static int fails(struct calls *calls)
+{
+    unsigned call = calls->made++;
+    if (call % 3)
+        return 0;
+    errno = errors[call / 3 % (sizeof errors / sizeof errors[0])];
+    return 1;
+}
+
+static unsigned part(const struct calls *calls, unsigned count)
+{
+    return calls->made % 2 && count > 1 ? (count + 1) / 2 : count;
+}
+
+int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
+{
+    int (*real)(int, struct mmsghdr *, unsigned, int) = dlsym(RTLD_NEXT, "sendmmsg");
+    return fails(&sends) ? -1 : real(fd, messages, part(&sends, count), flags);
+}
+
+int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
+{
+    int (*real)(int, struct mmsghdr *, unsigned, int, struct timespec *) = dlsym(RTLD_NEXT, "recvmmsg");
+    return fails(&receives) ? -1 : real(fd, messages, part(&receives, count), flags, timeout);
+}
