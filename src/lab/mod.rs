@@ -3,6 +3,7 @@
 //! A subcommand's module holds its arguments (for clap) and a function `run` that takes them. It writes its results to
 //! standard output and everything else (what it listens on, progress) to standard error.
 
+pub mod check;
 pub mod floor;
 pub mod pcap;
 pub mod relay;
@@ -27,8 +28,11 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::Arguments),
     Floor(floor::Arguments),
     Relay(relay::Arguments),
+    #[command(hide = true)]
+    Limited(check::subject::LimitedArguments),
 }
 
 /// Why a subcommand ended without doing what it was asked for.
@@ -65,8 +69,10 @@ impl From<io::Error> for Failure {
 /// Runs the program: reads the command line, runs the subcommand, and says how it ended.
 pub fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Check(arguments) => check::run(&arguments),
         Command::Floor(arguments) => floor::run(&arguments),
         Command::Relay(arguments) => relay::run(&arguments),
+        Command::Limited(arguments) => check::subject::run_limited(&arguments),
     };
     match result {
         Ok(code) => code,

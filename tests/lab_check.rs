@@ -1,0 +1,356 @@
+//! `lab check` end to end: against our programs, and against deliberately wrong ones (tests/wrong), each with the
+//! exact set of findings.
+
+#![cfg(feature = "programs")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, OnceLock};
+
+use serde_json::Value;
+
+/// What a run found.
+#[derive(Debug, PartialEq)]
+struct Found {
+    code: Option<i32>,
+    /// Keys of the broken checks, in order.
+    broken: Vec<String>,
+    /// (key, words) of what is open.
+    notes: Vec<(String, String)>,
+    crashes: Value,
+}
+
+/// A mistake, the exit status, the checks that it breaks, and what is noted otherwise than of a right program.
+type Case = (&'static str, i32, &'static [&'static str], &'static [(&'static str, &'static str)]);
+
+const SERVERS: &[Case] = &[
+    ("byte-order", 1, &["sum", "text-sum"], &[]),
+    ("result-order", 1, &["sum"], &[]),
+    ("no-header", 1, &["success"], &[]),
+    ("success-bit", 1, &["success"], &[]),
+    ("opcode-shifted", 1, &["product", "unused-bits", "unknown-opcode"], &[]),
+    ("no-text", 1, &["text-sum"], &[]),
+    ("unused-bits", 1, &["unused-bits"], &[]),
+    ("signed", 0, &["long-text"], &[("signed-text", "signed: as a negative number: ff 2d31323934393637323936")]),
+    (
+        "nul",
+        0,
+        &[],
+        &[
+            ("signed-text", "unsigned, as the operands are: ff 3330303030303030303000"),
+            ("trailing-nul", "ends with a NUL"),
+        ],
+    ),
+    ("padded", 1, &["text-sum", "amplification"], &[]),
+    (
+        "wraps",
+        0,
+        &["overflow", "long-text"],
+        &[("overflow-kind", "sum: wraps modulo 2^32; product: wraps modulo 2^32")],
+    ),
+    ("too-long", 1, &["reply-length", "long-text"], &[]),
+    (
+        "from-second",
+        1,
+        &["one-operand", "unsigned", "long-text"],
+        &[("signed-text", "neither as an unsigned nor as a signed number: ff 30")],
+    ),
+    ("empty-zero", 1, &["zero", "long-text"], &[]),
+    ("small-buffer", 1, &["64-operands", "repeat"], &[]),
+    (
+        "silent-unknown",
+        1,
+        &["published", "unknown-opcode", "opcode-7"],
+        &[("reply-unused", "0x7f in a success, no reply in an error")],
+    ),
+    (
+        "answers-malformed",
+        0,
+        &["silent-empty", "silent-header", "silent-ragged", "silent-replies", "amplification"],
+        &[("ragged-read", "answers an error")],
+    ),
+    ("answers-replies", 0, &["silent-replies"], &[]),
+    ("over-64", 0, &[], &[("over-64", "computes all 65")]),
+    (
+        "over-read",
+        0,
+        &["silent-ragged"],
+        &[("ragged-read", "reads the missing octets from an earlier request: an over-read")],
+    ),
+    ("wrong-port", 1, &["source-port"], &[]),
+    ("wrong-address", 0, &["asked-address"], &[]),
+    ("amplify", 0, &["amplification"], &[]),
+    ("hang", 1, &["survives"], &[]),
+    ("one-shot", 1, &["survives"], &[]),
+    ("mute", 1, &["answers"], &[]),
+];
+
+const CLIENTS: &[Case] = &[
+    ("byte-order", 1, &["sum-request", "text-reply"], &[]),
+    ("reversed", 1, &["sum-request"], &[]),
+    ("opcode-shifted", 1, &["product-request"], &[]),
+    ("no-text", 1, &["text-request", "text-reply"], &[]),
+    ("unused-bits", 1, &["unused-zero"], &[]),
+    ("two-sends", 1, &["sum-request", "one-request", "integer-reply"], &[]),
+    ("fixed-length", 1, &["sum-request"], &[]),
+    (
+        "atoi",
+        1,
+        &["unsigned-operand", "unsigned-reply"],
+        &[
+            (
+                "operand-over",
+                "sends 9 octets, 00 7fffffff00000001; \"Result: 2147483648\" on standard output; \
+                 it ended with exit status 0",
+            ),
+            (
+                "operand-negative",
+                "sends 9 octets, 00 000000057fffffff; \"Result: 2147483652\" on standard output; \
+                 it ended with exit status 0",
+            ),
+        ],
+    ),
+    ("signed", 0, &["unsigned-reply"], &[]),
+    ("exact-header", 1, &["reply-unused"], &[]),
+    ("no-error", 1, &["error-reply", "truncated", "oversized"], &[]),
+    ("exit-zero", 0, &["error-status"], &[]),
+    ("any-source", 1, &["stranger"], &[]),
+    ("prints-twice", 1, &["one-request", "integer-reply", "gives-up"], &[]),
+    ("no-retry", 0, &["repeats", "late"], &[]),
+    ("blocks", 0, &["repeats", "gives-up"], &[]),
+    ("changes", 1, &["unused-zero", "repeats"], &[]),
+    ("silent-success", 0, &["gives-up"], &[]),
+    ("no-length", 0, &["truncated", "oversized", "oversized-text", "empty-reply"], &[]),
+    ("any-text", 0, &["not-decimal"], &[]),
+    ("unterminated", 1, &["text-reply"], &[]),
+    ("prints-nul", 1, &["text-reply"], &[]),
+    ("empty-is-end", 0, &["empty-reply"], &[]),
+    ("crash-empty", 1, &["error-status", "survives", "truncated"], &[]),
+    ("crash-long", 1, &["survives", "oversized", "oversized-text"], &[]),
+];
+
+#[test]
+fn each_wrong_server_has_its_exact_findings() {
+    let right = check_server("-", &[]);
+    assert_eq!((right.code, &right.broken[..]), (Some(0), &[][..]), "{right:?}");
+    judge(SERVERS, &right, &|fault| check_server(fault, &[]));
+}
+
+#[test]
+fn each_wrong_client_has_its_exact_findings() {
+    let right = check_client("-");
+    assert_eq!((right.code, &right.broken[..]), (Some(0), &[][..]), "{right:?}");
+    judge(CLIENTS, &right, &check_client);
+}
+
+#[test]
+fn uninitialised_octets_are_noted() {
+    let found = check_server("stray", &[]);
+    assert_eq!((found.code, &found.broken[..]), (Some(0), &[][..]), "{found:?}");
+    let (_, words) = found.notes.iter().find(|(key, _)| key == "stray-octets").unwrap();
+    assert!(words.contains(" and "), "{words}");
+}
+
+#[test]
+fn a_crash_is_reported_with_the_datagram_and_the_smallest_one() {
+    let crash = |fault| {
+        let found = check_server(fault, &[]);
+        assert_eq!((found.code, &found.broken[..]), (Some(1), &["survives".to_owned()][..]), "{found:?}");
+        assert_eq!(found.crashes[0]["how"], "signal 6 (SIGABRT)");
+        found.crashes[0].clone()
+    };
+    assert_eq!(crash("crash-empty")["datagram"], "(empty)");
+    let long = crash("crash-long");
+    let length = |hex: &Value| (hex.as_str().unwrap().len() - 1) / 2;
+    assert_eq!(length(&long["datagram"]), 261);
+    assert!(length(&long["shrunk"]) >= 258, "{long}");
+    assert!(length(&long["shrunk"]) < 261, "{long}");
+}
+
+#[test]
+fn our_server_holds_every_clause() {
+    let found = run(&["server", "--json", "--extended", "--", env!("CARGO_BIN_EXE_server")]);
+    assert_eq!((found.code, &found.broken[..]), (Some(0), &[][..]), "{found:?}");
+    let wrapping = run(&["server", "--json", "--extended", "--", env!("CARGO_BIN_EXE_server"), "--wrap"]);
+    assert_eq!((wrapping.code, &wrapping.broken[..]), (Some(0), &["overflow".to_owned()][..]), "{wrapping:?}");
+}
+
+#[test]
+fn a_server_that_knows_only_classic_fails_the_extended_clauses() {
+    let found = check_server("-", &["--extended"]);
+    assert_eq!((found.code, &found.broken[..]), (Some(1), &["x-golden".to_owned()][..]), "{found:?}");
+}
+
+#[test]
+fn fuzzing_verifies_our_server_and_finds_a_rare_crash() {
+    let seed = if std::env::var_os("CALC6_SOAK").is_some() { std::process::id().to_string() } else { "1".into() };
+    let count = if std::env::var_os("CALC6_SOAK").is_some() { "20000" } else { "600" };
+    let words = ["check", "fuzz", "--extended", "--seed", &seed, "--count", count, "--duration", "300s"];
+    let output = lab().args(words).args(["--", env!("CARGO_BIN_EXE_server")]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    assert!(text.ends_with(", 0 wrong\n"), "{text}");
+
+    let words = ["check", "fuzz", "--json", "--seed", "2", "--count", "400", "--"];
+    let output = lab().args(words).arg(wrong("server")).args(["{host}", "{port}", "crash-ragged"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let outcome: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(outcome["wrong"][0]["came"], "signal 6 (SIGABRT)", "{outcome}");
+    let shrunk = outcome["wrong"][0]["shrunk"].as_str().unwrap();
+    // Over 40 octets and ragged: 42, all of them 0.
+    assert_eq!(shrunk, format!("00 {}", "00".repeat(41)), "{outcome}");
+}
+
+#[test]
+fn fuzzing_finds_wrong_results() {
+    for fault in ["wraps", "byte-order", "twice"] {
+        let words = ["check", "fuzz", "--json", "--seed", "3", "--count", "200", "--"];
+        let output = lab().args(words).arg(wrong("server")).args(["{host}", "{port}", fault]).output().unwrap();
+        let outcome: Value = serde_json::from_slice(&output.stdout).unwrap();
+        // What wraps is left open by the course, and is not wrong.
+        let expected = if fault == "wraps" { 0 } else { 1 };
+        assert_eq!(output.status.code(), Some(expected), "{outcome}");
+    }
+}
+
+#[test]
+fn the_reports_are_complete() {
+    let folder = tempfile::tempdir().unwrap();
+    let junit = folder.path().join("report.xml");
+    let output = lab()
+        .args(["check", "server", "--junit"])
+        .arg(&junit)
+        .arg("--")
+        .arg(wrong("server"))
+        .args(["{host}", "{port}", "result-order"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    for line in [
+        "FAIL   2.3   sum: opcode 0 is the sum, and with F = 0 one 32-bit integer in network byte order",
+        "             sent      00 0000000100000003000000050000000700000009",
+        "             expected  ff 00000019",
+        "             came      ff 19000000: the result is in little-endian order",
+        "             not judged see 2.3 sum",
+    ] {
+        assert!(text.lines().any(|seen| seen == line), "{line}\nnot in\n{text}");
+    }
+    let xml = std::fs::read_to_string(&junit).unwrap();
+    assert!(xml.contains("<testsuite name=\"server required\" tests=\"19\""), "{xml}");
+    assert!(xml.contains("failures=\"1\""), "{xml}");
+    assert!(xml.contains("<skipped message=\"see 2.3 sum\""), "{xml}");
+}
+
+#[test]
+fn a_server_that_does_not_start_is_a_failure_of_the_run() {
+    let fails = |command: &[&str], message: &str| {
+        let output = lab().args(["check", "server", "--start-time", "300ms", "--"]).args(command).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.starts_with(&format!("lab: {message}")), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    };
+    fails(&["/nonexistent"], "the server ended before it listened: /nonexistent");
+    fails(&["false"], "the server ended before it listened: false");
+    let wrong = wrong("server");
+    fails(&[wrong.to_str().unwrap(), "{host}", "{port}", "never-binds"], "the server did not bind UDP port");
+}
+
+#[test]
+fn a_remote_server_that_dies_is_said_so() {
+    let port = std::net::UdpSocket::bind("[::1]:0").unwrap().local_addr().unwrap().port().to_string();
+    let mut server = Command::new(wrong("server")).args(["::1", &port, "crash-empty"]).spawn().unwrap();
+    while !is_bound(&port) {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let found = run(&["server", "--json", "--timeout", "100ms", "::1", &port]);
+    server.wait().unwrap();
+    assert_eq!(found.broken, ["survives"]);
+    assert_eq!(found.crashes[0]["datagram"], "(empty)");
+    assert_eq!(found.crashes[0]["how"], "it answers no more");
+}
+
+/// Runs every case, several at once, and compares.
+fn judge(cases: &[Case], right: &Found, check: &(dyn Fn(&str) -> Found + Sync)) {
+    let cases = Mutex::new(cases.iter());
+    let next = || cases.lock().unwrap().next();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while let Some((fault, code, broken, notes)) = next() {
+                    let found = check(fault);
+                    assert_eq!(found.broken, *broken, "{fault}");
+                    assert_eq!(found.code, Some(*code), "{fault}");
+                    // Times differ from run to run.
+                    let differs = |note: &&(String, String)| !right.notes.contains(note) && note.0 != "retransmission";
+                    let seen: Vec<_> = found.notes.iter().filter(differs).cloned().collect();
+                    let notes: Vec<_> = notes.iter().map(|(key, words)| ((*key).into(), (*words).into())).collect();
+                    assert_eq!(seen, notes, "{fault}");
+                }
+            });
+        }
+    });
+}
+
+fn check_server(fault: &str, options: &[&str]) -> Found {
+    let program = wrong("server");
+    let command = ["--", program.to_str().unwrap(), "{host}", "{port}", fault];
+    run(&[&["server", "--json"], options, &command].concat())
+}
+
+fn check_client(fault: &str) -> Found {
+    let program = wrong("client");
+    run(&["client", "--json", "--patience", "6s", "--", program.to_str().unwrap(), fault])
+}
+
+/// Runs `lab check` and reads its JSON; every check that was not judged must name one that did not hold.
+fn run(words: &[&str]) -> Found {
+    let output = lab().arg("check").args(words).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{words:?}: {}", String::from_utf8_lossy(&output.stderr)));
+    let findings = report["findings"].as_array().unwrap();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let of = |verdict: &'static str| findings.iter().filter(move |finding| finding["verdict"] == verdict);
+    for finding in of("not-judged") {
+        let see = text(&finding["see"]);
+        let cause = findings.iter().find(|finding| finding["key"] == see.as_str());
+        let explained = cause.map_or(!text(&finding["came"]).is_empty(), |cause| cause["verdict"] != "holds");
+        assert!(explained, "{finding}");
+    }
+    Found {
+        code: output.status.code(),
+        broken: of("broken").map(|finding| text(&finding["key"])).collect(),
+        notes: of("noted").map(|finding| (text(&finding["key"]), text(&finding["came"]))).collect(),
+        crashes: report["crashes"].clone(),
+    }
+}
+
+fn lab() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_lab"))
+}
+
+/// One of the wrong programs, compiled once.
+fn wrong(name: &'static str) -> PathBuf {
+    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        for name in ["server", "client"] {
+            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wrong").join(name).with_extension("c");
+            let compiler = Command::new("gcc")
+                .args(["-Wall", "-Wextra", "-Werror", "-O1", "-o"])
+                .arg(folder.path().join(name))
+                .arg(source)
+                .status();
+            let compiled = compiler.expect("gcc is needed: apt-get install gcc libc6-dev");
+            assert!(compiled.success());
+        }
+        folder
+    });
+    folder.path().join(name)
+}
+
+fn is_bound(port: &str) -> bool {
+    let port = format!(":{:04X} ", port.parse::<u16>().unwrap());
+    std::fs::read_to_string("/proc/net/udp6").unwrap().contains(&port)
+}
