@@ -37,6 +37,7 @@ fn main() -> ExitCode {
 fn draw_all(folder: &Path, data: &Path) -> Outcome {
     let measured = fs::read_to_string(data.join("5-echo.csv"))?;
     for (name, svg) in [
+        ("0-exchange", exchange()?),
         ("1-sending", sending()?),
         ("2-integers", integers()?),
         ("3-calculator", calculator()?),
@@ -50,6 +51,39 @@ fn draw_all(folder: &Path, data: &Path) -> Outcome {
         fs::write(&path, svg + "\n").map_err(|error| format!("{}: {error}", path.display()))?;
     }
     Ok(())
+}
+
+// The README's: one request and its reply.
+
+fn exchange() -> Outcome<String> {
+    picture(900, 300, |p| {
+        p.text(70, 22, "client", 15, Face::Mono)?;
+        p.text(830, 22, "server", 15, Face::Mono)?;
+        p.lane(70, 40, 285)?;
+        p.lane(830, 40, 285)?;
+        let octets = |x: i32, y: i32, octets: &[u8], fill| -> Outcome {
+            octets
+                .iter()
+                .zip(0..)
+                .try_for_each(|(octet, i)| p.cell(x + 32 * i, y, 32, 32, &format!("{octet:02x}"), fill))
+        };
+        p.text_left(114, 60, "request: 1 + 3 + 5 + 7 + 9, as an integer", 14, Face::Sans)?;
+        octets(114, 76, &[0x00], YELLOW)?;
+        for (operand, i) in [1u32, 3, 5, 7, 9].into_iter().zip(0..) {
+            let fill = if i % 2 == 0 { PALE_BLUE } else { PAPER };
+            octets(146 + 128 * i, 76, &operand.to_be_bytes(), fill)?;
+            p.text(210 + 128 * i, 120, &format!("operand {operand}"), 13, Face::Sans)?;
+        }
+        p.text(130, 120, "header", 13, Face::Sans)?;
+        p.arrow((80, 140), (820, 158), BLUE)?;
+        octets(114, 190, &[0xff], YELLOW)?;
+        octets(146, 190, &25u32.to_be_bytes(), PALE_GREEN)?;
+        p.text(130, 234, "header", 13, Face::Sans)?;
+        p.text(210, 234, "result 25", 13, Face::Sans)?;
+        p.text_left(300, 196, "header of the request: opcode 0 (sum), format 0 (integer)", 13, Face::Faint)?;
+        p.text_left(300, 216, "header of the reply: success; the other bits say that it is a reply", 13, Face::Faint)?;
+        p.arrow((820, 252), (80, 270), GREEN)
+    })
 }
 
 // The chapters.
