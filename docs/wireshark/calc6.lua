@@ -326,6 +326,20 @@ local function read_extended_header(request)
   request.operands = width > 0 and floor((rest - request.left_over) / width) or 0
 end
 
+-- The operand numbered `index` from 1 as a plain number, where it is at most 4 octets wide and the capture holds it.
+local function small_operand(request, index)
+  local width = request.width
+  if width > 4 then return nil end
+  local from = request.offset + (index - 1) * width + 1
+  if from + width - 1 > #request.octets then return nil end
+  local value, weight = 0, 1
+  for i = from, from + width - 1 do
+    value, weight = value * 256 + byte(request.octets, i), weight * 256
+  end
+  if request.form == "extended" and value >= weight / 2 then return value - weight end
+  return value
+end
+
 -- The operand numbered `index` from 1, or nil where the capture does not hold it.
 local function operand(request, index)
   local known = request.values[index]
@@ -340,6 +354,14 @@ local function operand(request, index)
   end
   request.values[index] = known
   return known
+end
+
+-- Its decimal text, or nil.
+local function operand_text(request, index)
+  local small = small_operand(request, index)
+  if small then return format("%.0f", small) end
+  local value = operand(request, index)
+  return value and decimal(value)
 end
 
 -- In the order in which a server checks: the first failure decides the status.
@@ -591,7 +613,25 @@ local CALCULATE = {
   ["^"] = power,
 }
 
--- What the rules demand as the answer, computed once for each request. One of
+-- Sums of small operands stay below 2^53.
+local function small_sum(request)
+  local total = 0
+  for i = 1, request.operands do total = total + small_operand(request, i) end
+  return total
+end
+
+-- A classic outcome: `text` is exact, `word` the value modulo 2^32.
+local function classic_outcome(request, text, word)
+  if request.format == 0 then
+    local fits = #text < 10 or (#text == 10 and text <= "4294967295")
+    if fits then return { result = text, payload = word_octets(word) } end
+    return { error = true, exact = text, wrapped = word }
+  end
+  if #text > CLASSIC_TEXT then return { error = true, exact = text } end
+  return { result = text, payload = text, wrapped = word }
+end
+
+-- What the rules demand as the answer. One of
 --   result    the exact decimal text, and for a classic integer `payload`, its four octets
 --   error     a classic error; `wrapped` holds the value modulo 2^32 that a server told to --wrap sends instead
 --   status    the status of an extended error
@@ -606,21 +646,20 @@ local function evaluate(request)
   end
   if #request.octets < request.length then return { unchecked = "the capture cut the request" } end
   if request.symbol == "?" then return { unchecked = "a description" } end
-  local number, reason = CALCULATE[request.symbol](request)
-  if not number then return { unchecked = reason } end
-  local text = decimal(number)
-  if request.form == "extended" then return { result = text } end
-  local word = modulo_word(number)
-  if request.format == 0 then
-    if #number > 2 or #text > 10 or (#text == 10 and text > "4294967295") then
-      return { error = true, exact = text, wrapped = word }
-    end
-    return { result = text, payload = word_octets(word) }
+  local text, word
+  if request.symbol == "+" and request.width <= 4 then
+    local total = small_sum(request)
+    text, word = format("%.0f", total), total % WORD
+  else
+    local number, reason = CALCULATE[request.symbol](request)
+    if not number then return { unchecked = reason } end
+    text, word = decimal(number), modulo_word(number)
   end
-  if #text > CLASSIC_TEXT then return { error = true, exact = text } end
-  return { result = text, payload = text, wrapped = word }
+  if request.form == "extended" then return { result = text } end
+  return classic_outcome(request, text, word)
 end
 
+-- The same, computed once for each reading of the request.
 local function outcome(request)
   request.outcome = request.outcome or evaluate(request)
   return request.outcome
@@ -631,8 +670,10 @@ local function is_wrapped(text, word)
   return word ~= nil and (text == format("%.0f", word) or (word >= WORD / 2 and text == format("%.0f", word - WORD)))
 end
 
--- "right", "wrong", "wrapped" (modulo 2^32) or "not checked", and why.
-local function judge(request, reply)
+-- "right", "wrong", "wrapped" (modulo 2^32) or "not checked", and why. The exchange knows what a classic request with a
+-- result is owed, so that it need not be computed again.
+local function judge(request, exchange, reply)
+  if reply.success and reply.form == "classic" and exchange.payload == sub(reply.octets, 2) then return "right" end
   local wanted = outcome(request)
   if wanted.unchecked then return "not checked", wanted.unchecked end
   if wanted.silence then return "wrong", "no answer was owed" end
@@ -666,10 +707,11 @@ end
 ------------------------------------------------------------------------------------------------------------------------
 -- Who answers whom
 --
--- Every datagram is recorded when it is first seen, in the order of the capture; later looks read the record.
---   flow         all that one client port asked one server port
---   exchange     one request with its repeats and its replies; frames and times are lists
---   record       what is known of one datagram in one frame
+-- Every datagram is recorded when it is first seen, in the order of the capture; later looks read the record. Captures
+-- can hold millions, so what is kept is little, and requests are read again when their replies are.
+--   flow       what one client port asks one server port; its name is "client>server"
+--   exchange   one request with the records of its repeats and of its replies
+--   record     one datagram in one frame; those of replies have a status
 ------------------------------------------------------------------------------------------------------------------------
 
 local state
@@ -707,135 +749,134 @@ local function address_number(address)
   return number
 end
 
-local function endpoints(pinfo)
-  return format("%d:%d", address_number(pinfo.src), pinfo.src_port),
-    format("%d:%d", address_number(pinfo.dst), pinfo.dst_port)
+-- The names of the flow from the source to the destination, and of the one back.
+local function paths(pinfo)
+  local here = format("%d:%d", address_number(pinfo.src), pinfo.src_port)
+  local there = format("%d:%d", address_number(pinfo.dst), pinfo.dst_port)
+  return here .. ">" .. there, there .. ">" .. here
 end
 
-local function flow_between(client, server, create)
-  local name = client .. ">" .. server
-  local flow = state.flows[name]
-  if not flow and create then
-    flow = { by_id = {}, by_octets = {}, by_payload = {}, answered = {}, open = { at = 1 }, silent = { at = 1 } }
-    state.flows[name] = flow
+-- Seconds since the first frame. Relative times keep the nanoseconds that absolute ones lose in a double; they jump
+-- where the user sets a time reference, which the absolute ones show.
+local function seconds_of(pinfo)
+  local absolute, relative = pinfo.abs_ts, pinfo.rel_ts
+  state.epoch = state.epoch or absolute - relative
+  local since = absolute - state.epoch
+  return math.abs(since - relative) < 0.001 and relative or since
+end
+
+local LOOK_BACK = 64  -- open exchanges of a flow among which a repeat or an answer is looked for
+
+local function new_queue()
+  return { at = 1, last = 0 }
+end
+
+local function push(queue, exchange)
+  queue.last = queue.last + 1
+  queue[queue.last] = exchange
+end
+
+-- The oldest exchange without a reply that passes the test; the answered ones before it are forgotten.
+local function find_open(queue, test)
+  while queue.at <= queue.last and #queue[queue.at].replies > 0 do
+    queue[queue.at] = nil
+    queue.at = queue.at + 1
   end
-  return flow
-end
-
--- The first unanswered exchange of a list; the answered ones before it are passed over for good.
-local function first_open(list)
-  while list[list.at] and #list[list.at].replies > 0 do list.at = list.at + 1 end
-  return list[list.at]
-end
-
-local function enqueue(lists, key, exchange)
-  local list = lists[key]
-  if not list then
-    list = { at = 1 }
-    lists[key] = list
+  for i = queue.at, math.min(queue.last, queue.at + LOOK_BACK - 1) do
+    if #queue[i].replies == 0 and (not test or test(queue[i])) then return queue[i] end
   end
-  list[#list + 1] = exchange
 end
 
-local function owes_silence(request)
-  return request.problem ~= nil and request.problem.answer == "silence"
+-- `by_id` holds extended exchanges, `open` those that are owed an answer, `silent` those that are not.
+local function new_flow()
+  return { by_id = {}, open = new_queue(), silent = new_queue(), answered = new_queue() }
 end
 
--- Classic replies carry no identifier: an exchange can be found by the payload that would answer it rightly.
-local function expect(flow, exchange)
-  local wanted = outcome(exchange.request)
-  if wanted.payload then enqueue(flow.by_payload, wanted.payload, exchange) end
-  if wanted.error then enqueue(flow.by_payload, "error", exchange) end
-  if wanted.error and wanted.wrapped then enqueue(flow.by_payload, word_octets(wanted.wrapped), exchange) end
+-- What of a request is kept, whole if it is one that a server would compute.
+local function kept_of(octets)
+  return sub(octets, 1, REQUEST_LIMIT + 1)
 end
 
-local function record_request(record, flow, request)
-  local key = request.form == "extended" and request.id
-  local kept = sub(request.octets, 1, REQUEST_LIMIT + 1)
-  local before
-  if key then before = flow.by_id[key] else before = flow.by_octets[kept] end
-  local repeats = before and before.kept == kept and (key or #before.replies == 0)
-  local exchange = repeats and before
+local function request_of(exchange)
+  return read_request(exchange.kept, exchange.length)
+end
+
+-- Classic replies carry no identifier: an exchange is found by the payload that would answer it rightly, or, from a
+-- server that wraps, modulo 2^32.
+local function new_exchange(octets, request)
+  local exchange = { kept = kept_of(octets), length = request.length, requests = {}, replies = {} }
+  exchange.name = request.symbol or (request.problem and request.problem.kind:gsub("_", " ")) or "cut short"
+  if request.form == "classic" then
+    local wanted = outcome(request)
+    exchange.payload, exchange.owes_error = wanted.payload, wanted.error
+    exchange.wrapped = wanted.error and wanted.wrapped and word_octets(wanted.wrapped) or nil
+  end
+  return exchange
+end
+
+local function repeated_exchange(flow, octets, request)
+  local kept = kept_of(octets)
+  if request.form == "extended" and request.id then
+    local before = flow.by_id[request.id]
+    return before and before.kept == kept and before or nil
+  end
+  local function same(exchange) return exchange.kept == kept end
+  return find_open(flow.open, same) or find_open(flow.silent, same)
+end
+
+local function record_request(record, flow, octets, request)
+  local exchange = repeated_exchange(flow, octets, request)
   if not exchange then
-    exchange = { request = request, kept = kept, requests = {}, replies = {}, key = key }
-    if key then
-      flow.by_id[key] = exchange
+    exchange = new_exchange(octets, request)
+    if request.form == "extended" and request.id then
+      local before = flow.by_id[request.id]
       record.reused = before and before.requests[1].frame or nil
-    else
-      flow.by_octets[kept] = exchange
-      expect(flow, exchange)
+      flow.by_id[request.id] = exchange
     end
-    local list = owes_silence(request) and flow.silent or flow.open
-    list[#list + 1] = exchange
+    local silent = request.problem and request.problem.answer == "silence"
+    push(silent and flow.silent or flow.open, exchange)
   end
-  exchange.requests[#exchange.requests + 1] = { frame = record.frame, time = record.time }
-  record.exchange, record.nth = exchange, #exchange.requests
+  record.exchange, record.nth = exchange, #exchange.requests + 1
+  exchange.requests[record.nth] = record
 end
 
--- The exchange that a classic reply answers: the oldest open one that it answers rightly; else the last one that the
--- same octets answered before, if that was sent again; else the oldest open one, of whatever form, as a peer that knows
--- only the classic form answers an extended request so; else one that should have met silence.
+-- The exchange that a classic reply answers: the oldest open one that it answers rightly; else a late one that the same
+-- octets answered before, if that was sent again; else the oldest open one, of whatever form, as a peer that knows only
+-- the classic form answers an extended request so; else one that should have met silence.
 local function classic_exchange(flow, octets)
-  local success = byte(octets, 1) >= 128
-  local payload = success and sub(octets, 2) or "error"
-  local list = flow.by_payload[payload]
-  if not list and sub(payload, -1) == "\0" then list = flow.by_payload[sub(payload, 1, -2)] end
-  local exact = list and first_open(list)
+  local success, payload = byte(octets, 1) >= 128, sub(octets, 2)
+  local cut = sub(payload, -1) == "\0" and #payload ~= 4 and sub(payload, 1, -2) or payload
+  local exact = find_open(flow.open, function(exchange)
+    if not success then return exchange.owes_error end
+    return exchange.payload == payload or exchange.payload == cut or exchange.wrapped == payload
+  end)
   if exact then return exact end
-  local same = flow.answered[octets]
-  if same and #same.requests > #same.replies then return same end
-  return first_open(flow.open) or first_open(flow.silent) or same
-end
-
-local function record_reply(record, flow, octets, length)
-  local exchange
-  if not flow or length == 0 or octets == "" then
-    exchange = nil
-  elseif looks_extended_reply(octets, length) then
-    exchange = flow.by_id[sub(octets, 5, 12)]
-  else
-    exchange = classic_exchange(flow, octets)
-    if exchange then flow.answered[octets] = exchange end
+  local answered, before = flow.answered, nil
+  for i = answered.last, answered.at, -1 do
+    if answered[i].answer == octets then
+      before = answered[i]
+      break
+    end
   end
-  record.exchange = exchange
-  if exchange then
-    exchange.replies[#exchange.replies + 1] = { frame = record.frame, time = record.time }
-    record.nth = #exchange.replies
-    record.first_request = exchange.requests[1]
-    record.last_request = exchange.requests[#exchange.requests]
+  if before and #before.requests > #before.replies then return before end
+  return find_open(flow.open) or find_open(flow.silent) or before
+end
+
+local function remember_answer(flow, exchange, octets)
+  local answered = flow.answered
+  if exchange.answer ~= octets then
+    exchange.answer = octets
+    push(answered, exchange)
   end
-end
-
--- Whether something of the other form of this flow still waits for an answer.
-local function awaits_reply(client, server)
-  local flow = flow_between(client, server)
-  return flow ~= nil and first_open(flow.open) ~= nil
-end
-
--- Which way a datagram goes. Direction is not in the octets (clause 4.7), but for replies that mark themselves; so it
--- goes by ports: those of the preference, then (Decode As) the one that was matched, or what this pair was seen to do.
-local function direction(octets, here, there, from_server, to_server, matched)
-  if marked_as_reply(octets) then
-    if not from_server and not to_server then state.servers[there .. ">" .. here] = true end
-    return "reply"
-  end
-  if from_server ~= to_server then return from_server and "reply" or "request" end
-  if from_server then return awaits_reply(there, here) and "reply" or "request" end
-  if state.servers[there .. ">" .. here] then return "reply" end
-  if matched == "source" and not state.servers[here .. ">" .. there] then return "reply" end
-  state.servers[here .. ">" .. there] = true
-  return "request"
-end
-
-local function find_record(frame, here, there)
-  for _, record in ipairs(state.frames[frame] or {}) do
-    if record.here == here and record.there == there then return record end
+  if answered.last - answered.at >= LOOK_BACK then
+    answered[answered.at] = nil
+    answered.at = answered.at + 1
   end
 end
 
 -- By what the statistics count a reply.
 local function status_of(octets, length)
-  if octets == "" or length == 0 then return "empty" end
+  if octets == "" then return "empty" end
   if looks_extended_reply(octets, length) then
     local status = byte(octets, 2)
     return format("%d %s", status, STATUS[status] or "not assigned")
@@ -843,34 +884,71 @@ local function status_of(octets, length)
   return byte(octets, 1) >= 128 and "classic success" or "classic error"
 end
 
--- The record of this datagram, made when it is seen for the first time.
-local function track(pinfo, octets, length, here, there, kind, between_servers)
-  local record = { frame = pinfo.number, here = here, there = there, kind = kind,
-    time = { relative = pinfo.rel_ts, absolute = pinfo.abs_ts } }
-  local pair = here < there and here .. " " .. there or there .. " " .. here
-  local last = state.last[pair]
-  if kind == "request" then
-    record_request(record, flow_between(here, there, true), read_request(octets, length))
+local function record_reply(record, flow, octets, length)
+  record.status = status_of(octets, length)
+  if not flow or octets == "" then return end
+  local exchange
+  if looks_extended_reply(octets, length) then
+    exchange = flow.by_id[sub(octets, 5, 12)]
   else
-    record_reply(record, flow_between(there, here), octets, length)
-    record.status = status_of(octets, length)
+    exchange = classic_exchange(flow, octets)
+    if exchange then remember_answer(flow, exchange, octets) end
   end
-  local answers_reply = last and last.kind == "reply" and last.here == there
-  if answers_reply and ((kind == "reply" and not record.exchange) or (kind == "request" and between_servers)) then
-    record.answers = last.frame
+  if exchange then
+    record.exchange, record.nth, record.asked = exchange, #exchange.replies + 1, #exchange.requests
+    exchange.replies[record.nth] = record
   end
-  state.last[pair] = record
-  local records = state.frames[record.frame] or {}
-  records[#records + 1] = record
-  state.frames[record.frame] = records
+end
+
+-- Which way a datagram goes. Direction is not in the octets (clause 4.7), but for replies that mark themselves; so it
+-- goes by ports: those of the preference, then (Decode As) the one that was matched, or what this pair was seen to do.
+local function direction(octets, forward, backward, ports)
+  if marked_as_reply(octets) then
+    if not ports.from_server and not ports.to_server then state.servers[backward] = true end
+    return "reply"
+  end
+  if ports.from_server ~= ports.to_server then return ports.from_server and "reply" or "request" end
+  if ports.from_server then
+    local flow = state.flows[backward]
+    return flow and find_open(flow.open) and "reply" or "request"
+  end
+  if state.servers[backward] then return "reply" end
+  if ports.matched_source and not state.servers[forward] then return "reply" end
+  state.servers[forward] = true
+  return "request"
+end
+
+-- Records of one frame, which has several where packets travel in packets, are chained.
+local function find_record(frame, path)
+  local record = state.frames[frame]
+  while record and record.path ~= path do record = record.next end
   return record
 end
 
--- Seconds from one time to another. Relative times keep the nanoseconds that absolute ones lose in a double; they jump
--- where the user sets a time reference, which the absolute ones show.
-local function seconds_between(from, to)
-  local absolute, relative = to.absolute - from.absolute, to.relative - from.relative
-  return math.abs(absolute - relative) < 0.001 and relative or absolute
+local function kind_of(record)
+  return record.status and "reply" or "request"
+end
+
+-- The record of this datagram, made when it is seen for the first time.
+local function track(pinfo, octets, length, forward, backward, kind, between_servers)
+  local record = { frame = pinfo.number, path = forward, time = seconds_of(pinfo) }
+  local pair = forward < backward and forward or backward
+  local last = state.last[pair]
+  if kind == "request" then
+    local flow = state.flows[forward] or new_flow()
+    state.flows[forward] = flow
+    record_request(record, flow, octets, read_request(octets, length))
+  else
+    record_reply(record, state.flows[backward], octets, length)
+  end
+  local after_reply = last and last.status and last.path == backward
+  if after_reply and ((record.status and not record.exchange) or (not record.status and between_servers)) then
+    record.answers = last.frame
+  end
+  state.last[pair] = record
+  record.next = state.frames[record.frame]
+  state.frames[record.frame] = record
+  return record
 end
 
 ------------------------------------------------------------------------------------------------------------------------
@@ -1006,11 +1084,10 @@ local WELL_SHAPED = { domain = true, unknown_opcode = true, unknown_operator = t
 local function operand_list(request)
   local parts, used = {}, 0
   for i = 1, request.operands do
-    local value = used < LISTED_IN_INFO and operand(request, i)
-    local text = value and shorten(decimal(value)) or "..."
-    parts[#parts + 1] = text
-    used = used + #text + 2
-    if not value then break end
+    local text = used < LISTED_IN_INFO and operand_text(request, i)
+    parts[#parts + 1] = text and shorten(text) or "..."
+    if not text then break end
+    used = used + #parts[#parts] + 2
   end
   return concat(parts, ", ")
 end
@@ -1040,11 +1117,10 @@ local function show_operands(view, request)
   end
   local shown = math.min(request.operands, limit)
   for i = 1, shown do
-    local value = operand(request, i)
-    if not value then break end
-    local text, offset = decimal(value), request.offset + (i - 1) * request.width
+    local text, offset = operand_text(request, i), request.offset + (i - 1) * request.width
+    if not text then break end
     local label = format("Operand %d: %s", i, text)
-    if fits_signed_64(value) then
+    if request.width <= 8 or fits_signed_64(operand(request, i)) then
       show(view, fields.operand, offset, request.width, Int64.new(text), label)
     else
       show(view, fields.operand_text, offset, request.width, text, label)
@@ -1085,8 +1161,8 @@ end
 
 -- Links to what was seen of the exchange. Replies are known only once the whole capture was read: with two passes
 -- (tshark -2), or when a packet is looked at again.
-local function show_request_links(view, record)
-  local exchange, request = record.exchange, record.exchange.request
+local function show_request_links(view, record, request)
+  local exchange = record.exchange
   local first, later = exchange.requests[1], exchange.requests[record.nth + 1]
   if record.nth > 1 then
     infer(view, fields.repeat_of, first.frame)
@@ -1103,7 +1179,7 @@ local function show_request_links(view, record)
       format("Sent after the reply of frame %d, between two servers: perhaps a loop", record.answers))
   end
   if view.again and #exchange.replies == 0 then
-    remark(view, owes_silence(request) and "silence" or "unanswered")
+    remark(view, request.problem and request.problem.answer == "silence" and "silence" or "unanswered")
   end
   local exact = request.form == "classic" and outcome(request).exact
   if exact then
@@ -1118,7 +1194,7 @@ local function dissect_request(view, record)
   local summary = describe_request(request)
   show_request(view, request)
   if record then
-    show_request_links(view, record)
+    show_request_links(view, record, request)
     if record.nth > 1 then summary = "[Retransmission] " .. summary end
     if record.answers then summary = "[Reply to a reply?] " .. summary end
   end
@@ -1174,67 +1250,60 @@ local function show_reply(view, reply)
   if reply.success == false then remark(view, "error", describe_reply(reply)) end
 end
 
-local function show_check(view, record, reply)
-  local request = record.exchange.request
-  local verdict, reason = judge(request, reply)
+local function show_check(view, exchange, request, reply)
+  local verdict, reason = judge(request, exchange, reply)
   local item = infer(view, fields.check, verdict)
   if reason then item:append_text(format(" (%s)", reason)) end
+  if verdict == "right" or verdict == "not checked" then return "" end
   local wanted = outcome(request)
   if verdict == "wrong" then
     if wanted.result then infer(view, fields.expected, wanted.result) end
     remark(view, "wrong", "Wrong: " .. reason)
     return format(" [Wrong: %s]", reason)
-  elseif verdict == "wrapped" then
-    infer(view, fields.expected, wanted.exact or wanted.result)
-    remark(view, "overflow", reason)
-    return format(" [%s]", reason)
   end
-  return ""
+  infer(view, fields.expected, wanted.exact or wanted.result)
+  remark(view, "overflow", reason)
+  return format(" [%s]", reason)
 end
 
 -- Links to the request, and what follows from having both. Gives what the Info column adds.
-local function show_reply_links(view, record, reply)
+local function show_reply_links(view, record, request, reply)
   local exchange = record.exchange
   if not exchange then
     remark(view, "orphan")
     return " [no request seen]"
   end
-  local added = ""
-  for i = 1, #exchange.requests do
-    if exchange.requests[i].frame <= record.last_request.frame then
-      infer(view, fields.request_in, exchange.requests[i].frame)
-    end
-  end
-  local seconds = seconds_between(record.first_request.time, record.time)
+  for i = 1, record.asked do infer(view, fields.request_in, exchange.requests[i].frame) end
+  local seconds = record.time - exchange.requests[1].time
   infer(view, fields.time, nstime(seconds))
-  if record.last_request ~= record.first_request then
-    infer(view, fields.time_repeat, nstime(seconds_between(record.last_request.time, record.time)))
+  if record.asked > 1 then
+    infer(view, fields.time_repeat, nstime(record.time - exchange.requests[record.asked].time))
   end
-  added = " in " .. duration(seconds)
+  local added = " in " .. duration(seconds)
   if record.nth > 1 then
     local first = exchange.replies[1].frame
     infer(view, fields.duplicate_of, first)
     remark(view, "duplicate", format("A reply was seen in frame %d", first))
     added = format("%s [Duplicate of frame %d]", added, first)
   end
-  if exchange.request.form == "extended" and reply.form == "classic" then
+  if request.form == "extended" and reply.form == "classic" then
     remark(view, "classic_peer", "The peer answers an extended request as classic: it may know no other form")
   end
-  if reply.length > AMPLIFICATION * exchange.request.length then
+  if reply.length > AMPLIFICATION * request.length then
     remark(view, "long_reply",
-      format("%d octets answer %d, more than three times as many", reply.length, exchange.request.length))
+      format("%d octets answer %d, more than three times as many", reply.length, request.length))
     added = added .. " [over three times its request]"
   end
-  return added .. show_check(view, record, reply)
+  return added .. show_check(view, exchange, request, reply)
 end
 
 local function dissect_reply(view, record, to_server)
-  local request = record and record.exchange and record.exchange.request
+  local request = record and record.exchange and request_of(record.exchange)
   local reply = read_reply(view.octets, view.length, request)
   local summary = describe_reply(reply)
   show_reply(view, reply)
   if record then
-    summary = summary .. show_reply_links(view, record, reply)
+    summary = summary .. show_reply_links(view, record, request, reply)
     if record.answers then
       infer(view, fields.answers, record.answers)
       remark(view, "reply_to_reply", format("Answers the reply of frame %d: a loop", record.answers))
@@ -1297,18 +1366,21 @@ end
 
 function calc6.dissector(tvb, pinfo, tree)
   local view = view_of(tvb, pinfo, tree)
-  local here, there = endpoints(pinfo)
-  local from_server, to_server = is_server_port(pinfo.src_port), is_server_port(pinfo.dst_port)
-  local record = find_record(pinfo.number, here, there)
-  local kind = record and record.kind
+  local forward, backward = paths(pinfo)
+  local ports = {
+    from_server = is_server_port(pinfo.src_port), to_server = is_server_port(pinfo.dst_port),
+    matched_source = pinfo.match_uint == pinfo.src_port and pinfo.match_uint ~= pinfo.dst_port,
+  }
+  local record = find_record(pinfo.number, forward)
+  local kind = record and kind_of(record)
   if not kind then
-    local matched = pinfo.match_uint == pinfo.src_port and pinfo.match_uint ~= pinfo.dst_port and "source"
-    kind = direction(view.octets, here, there, from_server, to_server, matched)
+    kind = direction(view.octets, forward, backward, ports)
     if not pinfo.in_error_pkt then
-      record = track(pinfo, view.octets, view.length, here, there, kind, from_server and to_server)
+      local between_servers = ports.from_server and ports.to_server
+      record = track(pinfo, view.octets, view.length, forward, backward, kind, between_servers)
     end
   end
-  dissect(view, pinfo, kind, record, to_server and not from_server)
+  dissect(view, pinfo, kind, record, ports.to_server and not ports.from_server)
   return tvb:len()
 end
 
@@ -1333,9 +1405,9 @@ local function plausible_request(octets, length)
   return request.form == "extended" and request.problem == nil and request.width > 0 and looks_random(request.id)
 end
 
-local function expected_reply(octets, length, here, there)
+local function expected_reply(octets, length, backward)
   if not looks_extended_reply(octets, length) then return false end
-  local flow = flow_between(there, here)
+  local flow = state.flows[backward]
   return flow ~= nil and flow.by_id[sub(octets, 5, 12)] ~= nil
 end
 
@@ -1344,24 +1416,20 @@ local function heuristic(tvb, pinfo, tree)
   local first = tvb:range(0, 1):uint()
   if first ~= 0x1E and first ~= 0x1F and first ~= 0x7F and first ~= 0xFF then return false end
   local view = view_of(tvb, pinfo, tree)
-  local here, there = endpoints(pinfo)
-  local record = find_record(pinfo.number, here, there)
-  if not record then
-    local kind
+  local forward, backward = paths(pinfo)
+  local record = find_record(pinfo.number, forward)
+  local kind = record and kind_of(record)
+  if not kind then
     if plausible_request(view.octets, view.length) then
       kind = "request"
-    elseif expected_reply(view.octets, view.length, here, there) then
+    elseif expected_reply(view.octets, view.length, backward) then
       kind = "reply"
     else
       return false
     end
-    if pinfo.in_error_pkt then
-      dissect(view, pinfo, kind)
-      return true
-    end
-    record = track(pinfo, view.octets, view.length, here, there, kind)
+    if not pinfo.in_error_pkt then record = track(pinfo, view.octets, view.length, forward, backward, kind) end
   end
-  dissect(view, pinfo, record.kind, record)
+  dissect(view, pinfo, kind, record)
   return true
 end
 
@@ -1391,30 +1459,27 @@ local function line_for(counts, list, name)
   return line
 end
 
-local function operator_line(counts, request)
-  local problem_name = request.problem and request.problem.kind:gsub("_", " ")
-  return line_for(counts, "operators", request.symbol or problem_name or "cut short")
-end
-
 local function count_record(counts, record)
   local exchange = record.exchange
-  local line = exchange and operator_line(counts, exchange.request)
-  if record.kind == "request" and record.nth > 1 then
-    line.repeats = line.repeats + 1
-  elseif record.kind == "request" then
-    line.requests = line.requests + 1
-    counts.exchanges[#counts.exchanges + 1] = { line = line, exchange = exchange }
-  else
-    local status = line_for(counts, "statuses", record.status)
-    status.replies = status.replies + 1
-    if not exchange then
-      counts.orphans = counts.orphans + 1
-    elseif record.nth > 1 then
-      counts.duplicates = counts.duplicates + 1
+  local line = exchange and line_for(counts, "operators", exchange.name)
+  if not record.status then
+    if record.nth > 1 then
+      line.repeats = line.repeats + 1
     else
-      line.replies = line.replies + 1
-      line.times[#line.times + 1] = seconds_between(record.first_request.time, record.time) * 1000
+      line.requests = line.requests + 1
+      counts.exchanges[#counts.exchanges + 1] = exchange
     end
+    return
+  end
+  local status = line_for(counts, "statuses", record.status)
+  status.replies = status.replies + 1
+  if not exchange then
+    counts.orphans = counts.orphans + 1
+  elseif record.nth > 1 then
+    counts.duplicates = counts.duplicates + 1
+  else
+    line.replies = line.replies + 1
+    line.times[#line.times + 1] = (record.time - exchange.requests[1].time) * 1000
   end
 end
 
@@ -1435,8 +1500,9 @@ end
 
 local function report(counts)
   for _, line in pairs(counts.operators) do line.unanswered = 0 end
-  for _, pair in ipairs(counts.exchanges) do
-    if #pair.exchange.replies == 0 then pair.line.unanswered = pair.line.unanswered + 1 end
+  for _, exchange in ipairs(counts.exchanges) do
+    local line = counts.operators[exchange.name]
+    if #exchange.replies == 0 then line.unanswered = line.unanswered + 1 end
   end
   local text = {
     "Requests by operator, response times in milliseconds",
@@ -1467,7 +1533,11 @@ local function listen(filter, draw)
   reset()
   tap.reset = reset
   function tap.packet(pinfo)
-    for _, record in ipairs(state.frames[pinfo.number] or {}) do count_record(counts, record) end
+    local record = state.frames[pinfo.number]
+    while record do
+      count_record(counts, record)
+      record = record.next
+    end
   end
   function tap.draw()
     draw(report(counts))

@@ -66,3 +66,12 @@ fn tshark_shows_what_the_stub_shows() {
         }
     }
 }
+
+/// All scripts of Wireshark share one table of globals: this one adds none.
+#[test]
+fn no_global_is_defined() {
+    let mut luac = Command::new("luac5.1");
+    luac.args(["-l", "-p"]).arg(dissector());
+    let listing = run(luac);
+    assert!(listing.contains("GETGLOBAL") && !listing.contains("SETGLOBAL"));
+}

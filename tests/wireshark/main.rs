@@ -8,5 +8,6 @@ mod fields;
 mod fuzz;
 mod heuristic;
 mod lua;
+mod statistics;
 mod tools;
 mod tracking;

@@ -1,0 +1,66 @@
+//! `tshark -z calc6,stat`: requests by operator, replies by status, response times.
+
+use std::time::Duration;
+
+use crate::capture::{SERVER, Traffic, classic, extended, octets};
+use crate::tools::Desk;
+
+fn traffic() -> Traffic {
+    let mut traffic = Traffic::new();
+    for (number, micros) in [100, 300, 200].into_iter().enumerate() {
+        let client = 47000 + number as u16;
+        traffic.send(client, SERVER, classic(0, &[1, 3]));
+        traffic.send_after(Duration::from_micros(micros), SERVER, client, octets("ff 00000004"));
+    }
+    let division = extended(false, b'/', 1, 1, &[7, 0]);
+    traffic.send(47003, SERVER, division.clone()).send(47003, SERVER, division);
+    traffic.send(SERVER, 47003, octets("7f 03 01 00 0000000000000001"));
+    traffic.send(SERVER, 47003, octets("7f 03 01 00 0000000000000001"));
+    traffic.send(47004, SERVER, extended(false, b'/', 1, 2, &[7, 1]));
+    traffic.send(47005, SERVER, octets("45 00000001")).send(SERVER, 47005, octets("7f"));
+    traffic.send(SERVER, 47006, octets("ff 00000004"));
+    traffic
+}
+
+fn report(argument: &str) -> String {
+    let desk = Desk::new();
+    let capture = desk.path("statistics.pcapng");
+    traffic().write(&capture);
+    desk.tshark(&["-q", "-r", capture.to_str().unwrap(), "-z", argument])
+}
+
+#[rustfmt::skip]
+#[test]
+fn statistics_of_a_capture() {
+    let expected = "\
+Requests by operator, response times in milliseconds
+operator           requests  repeats unanswered  replies      least     median        99%   greatest
++                         3        0          0        3      0.100      0.200      0.300      0.300
+/                         2        1          1        1      0.084      0.084      0.084      0.084
+unknown opcode            1        0          0        1      0.042      0.042      0.042      0.042
+
+Replies by status
+3 division by zero                    2
+classic error                         1
+classic success                       4
+
+Duplicate replies 1, replies without a request 1
+";
+    assert_eq!(report("calc6,stat").trim_end(), expected.trim_end());
+}
+
+#[rustfmt::skip]
+#[test]
+fn a_filter_selects_what_is_counted() {
+    let expected = "\
+Requests by operator, response times in milliseconds
+operator           requests  repeats unanswered  replies      least     median        99%   greatest
++                         0        0          0        2      0.200      0.200      0.300      0.300
+
+Replies by status
+classic success                       2
+
+Duplicate replies 0, replies without a request 0
+";
+    assert_eq!(report("calc6,stat,calc6.time > 0.00015").trim_end(), expected.trim_end());
+}
