@@ -52,7 +52,8 @@ pub fn bind_group(address: SocketAddrV6, count: usize, options: &Options) -> io:
 }
 
 impl Socket {
-    /// Takes a socket that somebody else has bound. It must be an `AF_INET6` datagram socket.
+    /// Takes a socket that somebody else has bound. It must be an `AF_INET6` datagram socket. Its receive buffer stays as
+    /// it is: its owner may have made it larger than we are allowed to (SO_RCVBUFFORCE, socket(7)).
     pub fn adopt(fd: OwnedFd, options: &Options) -> io::Result<Self> {
         let socket = socket2::Socket::from(fd);
         if socket.r#type()? != Type::DGRAM || socket.local_addr()?.as_socket_ipv6().is_none() {
@@ -93,8 +94,6 @@ impl Socket {
         let socket = Self { inner: socket, local };
         let timeout = Some(options.receive_timeout).filter(|timeout| !timeout.is_zero());
         socket.inner.set_read_timeout(timeout)?;
-        // More than net.core.rmem_max is no error: the kernel then gives that much.
-        socket.inner.set_recv_buffer_size(options.receive_buffer)?;
         set_flag(&socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL)?;
         if socket.is_wildcard() && options.packet_info {
             set_flag(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO)?;
@@ -123,6 +122,8 @@ fn set_flag(socket: &Socket, level: libc::c_int, name: libc::c_int) -> io::Resul
 fn open(options: &Options) -> io::Result<socket2::Socket> {
     let socket = socket2::Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_only_v6(options.ipv6_only)?;
+    // More than net.core.rmem_max is no error: the kernel then gives that much.
+    socket.set_recv_buffer_size(options.receive_buffer)?;
     Ok(socket)
 }
 
