@@ -1,5 +1,6 @@
 //! Network namespaces for tests: the thread that enters one has it to itself, with whatever it starts.
 
+use std::net::Ipv6Addr;
 use std::process::{Command, Output};
 
 use nix::sched::{CloneFlags, unshare};
@@ -8,6 +9,24 @@ use nix::sched::{CloneFlags, unshare};
 pub fn enter() {
     unshare(CloneFlags::CLONE_NEWNET).expect("a network namespace (run the tests as root, or with make test)");
     run("ip link set lo up");
+}
+
+/// An address of [`enter_site`] that is not loopback, so that the rate limit holds for it.
+pub const SERVER: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 1, 0, 0, 0, 1);
+/// Another one, in another /64 than [`SERVER`].
+pub const PEER: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 2, 0, 0, 0, 2);
+
+/// [`enter`], where the namespace also has [`SERVER`], [`PEER`], and a link that swallows what is sent to anybody else.
+pub fn enter_site() {
+    enter();
+    // Nobody answers at the other end; without ARP nobody is looked for either (ip-link(8)).
+    run("ip link add out type veth peer name nowhere");
+    run("ip link set out arp off");
+    run("ip link set out up");
+    run("ip link set nowhere up");
+    run(&format!("ip address add {SERVER}/64 dev out nodad"));
+    run(&format!("ip address add {PEER}/64 dev out nodad"));
+    run("ip -6 route add default dev out");
 }
 
 /// Runs a command line, which must succeed; words are separated by spaces, and nothing is quoted.
