@@ -224,6 +224,23 @@ fn metrics_count_every_datagram_once() {
 }
 
 #[test]
+fn every_metric_and_every_reason_is_explained() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
+    command.args(["::1", "0", "--metrics", "[::1]:0"]);
+    let mut server = Server::spawn(command);
+    let text = fetch(server.metrics(), "/metrics");
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md")).unwrap();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    let explained = |name: &str| rows.iter().any(|row| row.contains(&format!("`{name}")));
+    for family in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
+        assert!(explained(family), "{family}");
+    }
+    for reason in text.split("reason=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+        assert!(explained(&format!("{reason}`")), "{reason}");
+    }
+}
+
+#[test]
 fn slow_metrics_clients_hold_neither_memory_nor_the_service() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
     command.args(["::1", "0", "--metrics", "[::1]:0"]);
