@@ -45,19 +45,8 @@ fn extremes(operator: Operator) -> [Request; 2] {
     let mut last: Vec<_> = timed.drain(timed.len().saturating_sub(8)..).map(|(_, request)| request).collect();
     last.sort_by_cached_key(|request| (0..20).map(|_| time_once(request)).min());
     let dear = last.pop().expect("a candidate");
-    let cheap = timed.into_iter().next().map_or_else(|| last.pop().unwrap_or_else(|| copy(&dear)), |(_, cheap)| cheap);
+    let cheap = timed.into_iter().next().map_or_else(|| last.pop().unwrap_or_else(|| dear.clone()), |(_, cheap)| cheap);
     [cheap, dear]
-}
-
-fn copy(request: &Request) -> Request {
-    let Request { name, operator, operands, width, octets } = request;
-    Request {
-        name: name.clone(),
-        operator: *operator,
-        operands: operands.clone(),
-        width: *width,
-        octets: octets.clone(),
-    }
 }
 
 /// The shortest of a few runs.

@@ -1,9 +1,11 @@
 //! Requests that may cost much, for every operator: families of operands over widths and counts.
+#![allow(dead_code, reason = "each benchmark uses its part")]
 
 use calc6::arithmetic::Number;
 use calc6::wire::{Format, MAX_REQUEST, Operator, extended};
 
 /// A request, and what it is.
+#[derive(Clone)]
 pub struct Request {
     /// In words.
     pub name: String,
@@ -13,6 +15,8 @@ pub struct Request {
     pub operands: Vec<u8>,
     /// The width of each.
     pub width: usize,
+    /// Whether the result is wanted as text.
+    pub text: bool,
     /// The datagram.
     pub octets: Vec<u8>,
 }
@@ -51,7 +55,7 @@ impl Request {
         let request = extended::Request::new(operator, format, width as u8, 7, &operands).expect("a whole request");
         let len = request.encode(&mut octets);
         octets.truncate(len);
-        Request { name, operator, operands, width, octets }
+        Request { name, operator, operands, width, text: format == Format::Text, octets }
     }
 }
 
