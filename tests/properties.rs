@@ -14,8 +14,8 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, RngSeed, TestError, TestRunner};
 
-const CASES: u32 = 2_000;
-const SOAK_CASES: u32 = 200_000;
+const CASES: u32 = 10_000;
+const SOAK_CASES: u32 = 500_000;
 
 /// Runs a body on `cases` datagrams of the strategy; the seed of the run is printed.
 fn drive(name: &str, body: fn(&[u8]), datagrams: impl Strategy<Value = Vec<u8>>) {
@@ -73,6 +73,7 @@ fn the_corpus_holds() {
         return;
     }
     for (name, body) in property::BODIES {
+        assert!(fuzz.join("fuzz_targets").join(name).with_extension("rs").exists(), "no fuzz target {name}");
         let folder = fuzz.join("corpus").join(name);
         let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let mut replayed = 0;

@@ -190,6 +190,18 @@ mod tests {
         }
     }
 
+    /// The seed corpus of the fuzz target `expression`, and what fuzzing has found.
+    #[test]
+    fn the_fuzz_corpus_holds() {
+        let fuzz = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+        if !fuzz.exists() {
+            return; // a published package has none
+        }
+        let entries = std::fs::read_dir(fuzz.join("corpus/expression")).unwrap();
+        let texts = entries.map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+        assert!(texts.inspect(|text| check(&String::from_utf8_lossy(text))).count() > 5);
+    }
+
     proptest! {
         #[test]
         fn any_text_at_all(text in any::<String>()) {
