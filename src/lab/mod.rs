@@ -4,6 +4,7 @@
 //! standard output and everything else (what it listens on, progress) to standard error.
 
 pub mod check;
+pub mod explain;
 pub mod floor;
 pub mod pcap;
 pub mod relay;
@@ -29,6 +30,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Arguments),
+    Explain(explain::Arguments),
     Floor(floor::Arguments),
     Relay(relay::Arguments),
     #[command(hide = true)]
@@ -70,6 +72,7 @@ impl From<io::Error> for Failure {
 pub fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Check(arguments) => check::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Floor(arguments) => floor::run(&arguments),
         Command::Relay(arguments) => relay::run(&arguments),
         Command::Limited(arguments) => check::subject::run_limited(&arguments),

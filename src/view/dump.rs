@@ -56,13 +56,14 @@ pub fn dump(view: &View<'_>, drawing: &Drawing) -> String {
         // Faults of fields that are left out stand below the line that says so.
         for (fault, told) in view.faults().iter().zip(&mut told) {
             if !*told && fault.bits.as_ref().is_some_and(|bits| bits.start < field.bits.end) {
-                dump.fault(fault);
+                let shown = fault.bits.as_ref().filter(|_| !elided.contains(&place));
+                dump.fault(fault, &shown.map_or_else(String::new, |bits| carets(field, bits)));
                 *told = true;
             }
         }
     }
     for (fault, _) in view.faults().iter().zip(told).filter(|(_, told)| !told) {
-        dump.fault(fault);
+        dump.fault(fault, "");
     }
     dump.out
 }
@@ -144,12 +145,11 @@ impl Dump<'_, '_> {
         self.push(&text);
     }
 
-    fn fault(&mut self, fault: &Fault) {
+    fn fault(&mut self, fault: &Fault, carets: &str) {
         let (sign, role) = match fault.severity {
             Severity::Wrong => ('!', Role::Wrong),
             Severity::Remark => ('*', Role::Remark),
         };
-        let carets = fault.bits.as_ref().map_or_else(String::new, carets);
         let line = format!(
             "      {}  {}  {}",
             self.style.paint(role, &format!("{carets:HEX$}")),
@@ -184,11 +184,17 @@ fn hex(octets: &[u8]) -> String {
     octets.join(" ")
 }
 
-/// Under the bits, or the octets of the line.
-fn carets(bits: &Range<usize>) -> String {
+/// Carets under the bits of an octet, or under the octets of a line. None where a field of several lines has come to an
+/// end since.
+fn carets(field: &Field, bits: &Range<usize>) -> String {
     let within = bits.start % 8;
     if within != 0 || bits.len() < 8 {
         return format!("{:start$}{}", "", "^".repeat(bits.len().min(8 - within)), start = BITS + within);
     }
-    vec!["^^"; bits.len().div_ceil(8).min(LINE)].join(" ")
+    let before = bits.start.saturating_sub(field.bits.start) / 8;
+    if before >= LINE || before > 0 && field.octets().len() > LINE {
+        return String::new();
+    }
+    let octets = vec!["^^"; bits.len().div_ceil(8).min(LINE - before)].join(" ");
+    format!("{:start$}{octets}", "", start = "00 ".len() * before)
 }

@@ -155,6 +155,11 @@ impl<'a> View<'a> {
         View { octets, message, form, operator: None, operand_count: 0, fields: Vec::new(), faults: Vec::new() }
     }
 
+    /// Adds what only others can know: whether a result is right.
+    pub fn add(&mut self, fault: Fault) {
+        self.fault(fault);
+    }
+
     fn fault(&mut self, fault: Fault) {
         // Stable, so that what belongs together stays together.
         let place = match fault.severity {
@@ -199,7 +204,8 @@ impl View<'_> {
         if self.operator == Some(Operator::Describe) {
             return Ok(());
         }
-        for field in self.fields_named(Name::Operand).take(SHOWN) {
+        // One that is cut short has no value.
+        for field in self.fields_named(Name::Operand).filter(|operand| !operand.value.is_empty()).take(SHOWN) {
             write!(f, " {}", shortened(&field.value, 24))?;
         }
         match self.operand_count.saturating_sub(SHOWN) {

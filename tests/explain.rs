@@ -1,0 +1,256 @@
+//! `lab explain` end to end: the real program, its words, its standard input and captures.
+
+#![cfg(feature = "programs")]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, UNIX_EPOCH};
+
+use calc6::lab::pcap::{Capture, Record, Way};
+
+fn explain(line: &str, stdin: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_lab"))
+        .arg("explain")
+        .args(line.split_whitespace())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It may end without having read everything.
+    let _ = child.stdin.take().unwrap().write_all(stdin);
+    child.wait_with_output().unwrap()
+}
+
+/// Exit status and standard output; nothing is said on standard error.
+fn explained(line: &str, stdin: &[u8]) -> (Option<i32>, String) {
+    let output = explain(line, stdin);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{line}");
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+/// Exit status and standard error; nothing is printed.
+fn refused(line: &str, stdin: &[u8]) -> (Option<i32>, String) {
+    let output = explain(line, stdin);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{line}");
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str) -> File {
+        File(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name))
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn a_request_and_its_reply() {
+    let expected = "\
+#1  classic request, 9 octets: * 1 3
+      0                   1                   2                   3
+      0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+     +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+0000 |Unused |Opcod|F|                 Operand 1 = 1                 |
+     |0 0 0 0|0 0 1|1|      00              00              00       |
+     +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+0004 |               |                 Operand 2 = 3                 |
+     |      01       |      00              00              00       |
+     +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+0008 |      03       |
+     +-+-+-+-+-+-+-+-+
+0000  03  0000....             Unused              0  [2.2]
+          ....001.             Opcode              1 product  [2.3]
+          .......1             Format              1 text  [2.4]
+0001  00 00 00 01              Operand 1           1  [2.1]
+0005  00 00 00 03              Operand 2           3  [2.1]
+
+#2  classic reply, 2 octets: = 3
+   answers #1
+      0                   1                   2                   3
+      0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+     +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+0000 |S|   Unused    |  Result = 3   |
+     |1|1 1 1 1 1 1 1|      33       |
+     +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+0000  ff  1.......             Success             1 yes  [2.5]
+          .1111111             Unused              127  [2.5]
+0001  33                       Result              3 text  [2.4]
+";
+    assert_eq!(explained("03 00000001 00000003 / ff 33", b""), (Some(0), expected.to_owned()));
+    assert_eq!(explained("", b"03 00000001 00000003\nff33\n"), (Some(0), expected.to_owned()));
+    assert_eq!(
+        explained("", b"# xxd\n00000000: 0300 0000 0100 0000 03  .........\nff33"),
+        (Some(0), expected.to_owned())
+    );
+}
+
+#[test]
+fn what_is_wrong_is_pointed_at_and_is_exit_status_1() {
+    for (line, pointed) in [
+        (
+            "00 00000001 0000",
+            "0005  00 00                    Operand 2           cut short: 2 of 4 octets  [2.1]\n      ^^ ^^                    ! 6 octets of operands: not a multiple of 4; a server does not answer  [2.7]\n",
+        ),
+        (
+            "44 00000001",
+            "          ....010.             Opcode              2 unknown  [2.3]\n              ^^^              ! opcode 2 is \
+             unknown: a server answers with an error  [2.6]\n",
+        ),
+        ("00 00000001 00000003 / ff 00000005", "      ^^ ^^ ^^ ^^              ! the right result is 4  [2.3]\n"),
+        (
+            "ff 2020",
+            "      ^^ ^^                    ! the payload is no decimal integer, whatever the request's bit F; a",
+        ),
+        (
+            "1e2b0400 0102030405060708 00000001/ff000000 0102030405060709 01",
+            "      ^^ ^^ ^^ ^^ ^^ ^^ ^^ ^^  ! not the identifier of the request; a client ignores this",
+        ),
+    ] {
+        let (status, stdout) = explained(line, b"");
+        assert_eq!(status, Some(1), "{line}\n{stdout}");
+        assert!(stdout.contains(pointed), "{line}\n{stdout}");
+    }
+    // Remarks are no faults.
+    let (status, stdout) = explained("71 00000004 / 80 34", b"");
+    assert_eq!(status, Some(0), "{stdout}");
+    assert!(stdout.contains("* the unused bits are 7: clients send 0, servers ignore them  [2.2]"), "{stdout}");
+    let (status, stdout) = explained("01 00000004 / ff 3400", b"");
+    assert_eq!(status, Some(0), "{stdout}");
+    assert!(stdout.contains("\n         ^^                    * a NUL behind the digits"), "{stdout}");
+}
+
+#[test]
+fn words_that_cannot_be_read_are_exit_status_2() {
+    let (status, stderr) = refused("00 0z", b"");
+    assert_eq!((status, &stderr[..]), (Some(2), "lab: argument 2: \"0z\", character 2: 'z' is no hexadecimal digit\n"));
+    let (status, stderr) = refused("", b"\n  0\n");
+    assert_eq!((status, &stderr[..]), (Some(2), "lab: line 2, column 4: a digit is missing: octets have two\n"));
+    assert_eq!(refused("", b"\xff").0, Some(2));
+    assert_eq!(refused("--pcap x", b"").0, Some(2), "no port");
+    assert_eq!(refused("--pcap x --port 0", b"").0, Some(2));
+    assert_eq!(refused("--pcap x --port 1 00", b"").0, Some(2));
+    let (status, stderr) = refused("--pcap /no/such/file --port 1", b"");
+    assert_eq!(
+        (status, &stderr[..]),
+        (Some(1), "lab: cannot read /no/such/file: No such file or directory (os error 2)\n")
+    );
+    let (status, stderr) = refused("--pcap - --port 1", b"text");
+    assert_eq!(status, Some(1));
+    assert!(stderr.starts_with("lab: -: no capture in the form of pcap or pcapng"), "{stderr}");
+}
+
+/// An exchange with a lost request, a reply, its duplicate, and a request that stays unanswered.
+fn capture(name: &str) -> File {
+    let file = File::new(name);
+    let mut capture = Capture::create(&file.0, &[("lo", "made by a test")]).unwrap();
+    let (client, server) = ("[::1]:4000".parse().unwrap(), "[::1]:10000".parse().unwrap());
+    let request = [0x00, 0, 0, 0, 4, 0, 0, 0, 2];
+    let reply = [0xff, 0, 0, 0, 6];
+    for (milliseconds, to_server, payload) in [
+        (0, true, &request[..]),
+        (1_200, true, &request),
+        (1_250, false, &reply),
+        (1_300, false, &reply),
+        (2_000, true, &[0x02, 0, 0, 0, 7]),
+    ] {
+        let (from, to) = if to_server { (client, server) } else { (server, client) };
+        let time = UNIX_EPOCH + Duration::from_secs(1_700_000_000) + Duration::from_millis(milliseconds);
+        capture.record(Record { interface: 0, time, way: Way::In, from, to, payload, comment: "" }).unwrap();
+    }
+    capture.flush().unwrap();
+    file
+}
+
+#[test]
+fn a_capture_is_paired_and_timed() {
+    let file = capture("explain-paired.pcapng");
+    let line = format!("--pcap {} --port 10000 --show dump", file.0.display());
+    let (status, stdout) = explained(&line, b"");
+    assert_eq!(status, Some(0), "{stdout}");
+    for line in [
+        "#1  0.000000 s  [::1]:4000 -> [::1]:10000  classic request, 9 octets: + 4 2\n",
+        "#2  1.200000 s  [::1]:4000 -> [::1]:10000  classic request, 9 octets: + 4 2\n   the same octets as #1, sent 2 times now\n",
+        "#3  1.250000 s  [::1]:10000 -> [::1]:4000  classic reply, 5 octets: = 6\n   answers #1 after 50.0 ms\n",
+        "   another reply to #1: a client ignores it\n",
+        "\n5 datagrams: 2 requests, 1 of them unanswered; 2 replies; 0 wrong\n",
+    ] {
+        assert!(stdout.contains(line), "{line}\n{stdout}");
+    }
+    assert!(!stdout.contains("+-+-+"), "{stdout}");
+    // From standard input too; and what is not on the port is left out.
+    let octets = std::fs::read(&file.0).unwrap();
+    let (status, stdout) = explained("--pcap - --port 9", &octets);
+    assert_eq!(status, Some(0));
+    let nothing = "0 datagrams: 0 requests, 0 of them unanswered; 0 replies; 0 wrong\nleft out: 5 packets of other protocols or ports\n";
+    assert_eq!(stdout, nothing);
+}
+
+#[test]
+fn a_capture_as_a_ladder() {
+    let file = capture("explain-ladder.pcapng");
+    let line = format!("--pcap {} --port 10000 --show ladder", file.0.display());
+    let (_, stdout) = explained(&line, b"");
+    let expected = "              [::1]:4000                                             [::1]:10000
+    0.000 ms  |-- #1 + 4 2 --------------------------------------------------->|
+ 1200.000 ms  |-- #2 + 4 2 (sent 2 times) ------------------------------------>|
+ 1250.000 ms  |<- #3 = 6 ------------------------------------------------------|
+ 1300.000 ms  |x- #4 = 6 ------------------------------------------------------|
+              |           ignored: another reply to the same request           |
+ 2000.000 ms  |-- #5 * 7 ----------------------------------------------------->|
+";
+    assert!(stdout.starts_with(expected), "{stdout}");
+}
+
+#[test]
+fn a_damaged_capture_is_explained_as_far_as_it_goes() {
+    let file = capture("explain-damaged.pcapng");
+    let octets = std::fs::read(&file.0).unwrap();
+    let output = explain("--pcap - --port 10000 --show ladder", &octets[..octets.len() - 40]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "lab: -: the capture is damaged: it ends early\n");
+    assert!(String::from_utf8(output.stdout).unwrap().contains("#4 = 6"));
+}
+
+#[test]
+fn colours_on_a_terminal_unless_no_color_is_set() {
+    let lab = env!("CARGO_BIN_EXE_lab");
+    let client = env!("CARGO_BIN_EXE_client");
+    // script(1) gives the command a pseudo-terminal.
+    let on_a_terminal = |command: &str, variable: &str| {
+        let mut script = Command::new("script");
+        script.args(["-qec", command, "/dev/null"]).env("TERM", "xterm").env_remove("NO_COLOR").stdin(Stdio::null());
+        script.envs([variable].into_iter().filter_map(|pair| pair.split_once('=')));
+        let output = script.output().expect("script(1) is installed: apt-get install bsdutils");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for command in [format!("{lab} explain 00 00000001"), format!("{client} -v --local -op + 1 3")] {
+        let coloured = on_a_terminal(&command, "");
+        assert!(coloured.contains("\x1b[36mOperand 1"), "{command}: {coloured}");
+        for plain in ["NO_COLOR=1", "TERM=dumb"] {
+            let plain = on_a_terminal(&command, plain);
+            assert!(plain.contains("Operand 1") && !plain.contains('\x1b'), "{command}: {plain}");
+        }
+        assert!(on_a_terminal(&command, "NO_COLOR=").contains('\x1b'), "{command}");
+    }
+    assert!(on_a_terminal(&format!("{lab} explain --color always 00 | cat"), "").contains('\x1b'));
+    assert!(!on_a_terminal(&format!("{lab} explain 00 | cat"), "").contains('\x1b'));
+    assert!(!on_a_terminal(&format!("{lab} explain --color never 00"), "").contains('\x1b'));
+}
+
+#[test]
+fn a_closed_standard_output_ends_it_quietly() {
+    let script = format!("{} explain 00 00000001 / 00 | true; echo ${{PIPESTATUS[0]}}", env!("CARGO_BIN_EXE_lab"));
+    let output = Command::new("bash").args(["-c", &script]).stdin(Stdio::null()).output().unwrap();
+    let status = String::from_utf8(output.stdout).unwrap();
+    // Where the pipe took everything before it was closed, the second datagram decides.
+    assert!(["0\n", "1\n"].contains(&&status[..]), "{status}");
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+}
