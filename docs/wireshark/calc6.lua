@@ -286,27 +286,17 @@ local function problem(kind, answer, text)
   return { kind = kind, answer = answer, text = text }
 end
 
--- What follows opcode 7 is not read as operands: it is of a form that is not known.
 local function read_classic_operands(request)
   local octets = request.length - CLASSIC_HEADER
   request.offset, request.width = CLASSIC_HEADER, 4
-  request.left_over = request.opcode == ESCAPE and octets or octets % 4
-  request.operands = floor((octets - request.left_over) / 4)
+  request.rest = octets % 4
+  request.operands = floor((octets - request.rest) / 4)
 end
 
 local function classic_problem(request)
   local length, opcode, count = request.length, request.opcode, request.operands
-  if opcode == ESCAPE then
-    local version = request.unused
-    local shaped = length % 4 == 1 and length > CLASSIC_HEADER and length <= CLASSIC_HEADER + 4 * CLASSIC_OPERANDS
-    local text = version == VERSION
-      and format("opcode 7 opens the extended form, whose header is 12 octets; these are %d", length)
-      or format("opcode 7 with version %d: only version 1 of the extended form is known", version)
-    local answered = shaped or (version ~= VERSION and length >= EXTENDED_HEADER and length <= REQUEST_LIMIT)
-    return problem(answered and "unknown_opcode" or "malformed", answered and "error" or "silence", text)
-  end
   if length == CLASSIC_HEADER then return problem("no_operands", "silence", "no operands after the header") end
-  if request.left_over > 0 then
+  if request.rest > 0 then
     return problem("ragged", "silence", format("%s after the header, not a multiple of 4", plural(length - 1, "octet")))
   end
   if count > CLASSIC_OPERANDS then
@@ -315,15 +305,31 @@ local function classic_problem(request)
   if not CLASSIC_SYMBOLS[opcode] then return problem("unknown_opcode", "error", format("unknown opcode %d", opcode)) end
 end
 
+-- Clause 4.4: opcode 7 that is not of version 1, or too short for it, is answered by a classic error if it is as long
+-- as a classic request, or as an extended one of another version.
+local function escape_problem(request)
+  local length, version = request.length, request.version
+  local shaped = length % 4 == 1 and length > CLASSIC_HEADER and length <= CLASSIC_HEADER + 4 * CLASSIC_OPERANDS
+  if version == VERSION then
+    return problem("malformed", shaped and "error" or "silence",
+      format("%s, of the 12 of an extended header", plural(length, "octet")))
+  end
+  local answered = shaped or (length >= EXTENDED_HEADER and length <= REQUEST_LIMIT)
+  return problem("unsupported", answered and "error" or "silence", format("version %d of the extended form", version))
+end
+
 local function read_extended_header(request)
   local octets = request.octets
+  request.form, request.version = "extended", floor(byte(octets, 1) / 16)
+  if request.version ~= VERSION then return end
   request.operator, request.width, request.reserved = byte(octets, 2, 4)
+  if request.length < EXTENDED_HEADER then return end
   request.id = #octets >= EXTENDED_HEADER and sub(octets, 5, 12) or nil
   request.operation = OPERATORS[request.operator]
   request.offset = EXTENDED_HEADER
   local rest, width = request.length - EXTENDED_HEADER, request.width or 0
-  request.left_over = width > 0 and rest % width or rest
-  request.operands = width > 0 and floor((rest - request.left_over) / width) or 0
+  request.rest = width > 0 and rest % width or rest
+  request.operands = width > 0 and floor((rest - request.rest) / width) or 0
 end
 
 -- The operand numbered `index` from 1 as a plain number, where it is at most 4 octets wide and the capture holds it.
@@ -377,7 +383,7 @@ local function extended_problem(request)
   if not operation then
     return problem("unknown_operator", UNKNOWN_OPERATOR, format("unknown operator 0x%02x", request.operator))
   end
-  if request.left_over > 0 then
+  if request.rest > 0 then
     return problem("malformed", MALFORMED, format("%s after the header, not a multiple of Width %d",
       plural(request.length - EXTENDED_HEADER, "octet"), request.width))
   end
@@ -398,7 +404,7 @@ local function extended_problem(request)
 end
 
 local function read_request(octets, length)
-  local request = { octets = octets, length = length, form = "classic", values = {}, operands = 0, left_over = 0 }
+  local request = { octets = octets, length = length, form = "classic", values = {}, operands = 0, rest = 0 }
   local first = byte(octets, 1)
   if not first then
     if length == 0 then request.problem = problem("malformed", "silence", "an empty datagram") end
@@ -406,13 +412,16 @@ local function read_request(octets, length)
   end
   request.format = first % 2
   request.opcode = (first - request.format) / 2 % 8
-  request.unused = floor(first / 16)
-  if request.opcode == ESCAPE and request.unused == VERSION and length >= EXTENDED_HEADER then
-    request.form = "extended"
+  if request.opcode == ESCAPE then
     read_extended_header(request)
-    request.problem = extended_problem(request)
+    if request.offset then
+      request.problem = extended_problem(request)
+    else
+      request.problem = escape_problem(request)
+    end
     request.symbol = request.operation and request.operation.symbol
   else
+    request.unused = floor(first / 16)
     read_classic_operands(request)
     request.problem = classic_problem(request)
     request.symbol = CLASSIC_SYMBOLS[request.opcode]
@@ -681,7 +690,7 @@ local function judge(request, exchange, reply)
   if reply.problem then return "wrong", reply.problem end
   local text = reply.result
   if reply.success and not text then return "not checked", "the reply is too long" end
-  if request.form == "extended" and reply.form == "classic" then return "not checked", "a classic reply" end
+  if request.id and reply.form == "classic" then return "not checked", "a classic reply" end
   if reply.success then
     if text == wanted.result then return "right" end
     if is_wrapped(text, wanted.wrapped) then
@@ -806,7 +815,7 @@ end
 local function new_exchange(octets, request)
   local exchange = { kept = kept_of(octets), length = request.length, requests = {}, replies = {} }
   exchange.name = request.symbol or (request.problem and request.problem.kind:gsub("_", " ")) or "cut short"
-  if request.form == "classic" then
+  if not request.id then
     local wanted = outcome(request)
     exchange.payload, exchange.owes_error = wanted.payload, wanted.error
     exchange.wrapped = wanted.error and wanted.wrapped and word_octets(wanted.wrapped) or nil
@@ -816,7 +825,7 @@ end
 
 local function repeated_exchange(flow, octets, request)
   local kept = kept_of(octets)
-  if request.form == "extended" and request.id then
+  if request.id then
     local before = flow.by_id[request.id]
     return before and before.kept == kept and before or nil
   end
@@ -828,7 +837,7 @@ local function record_request(record, flow, octets, request)
   local exchange = repeated_exchange(flow, octets, request)
   if not exchange then
     exchange = new_exchange(octets, request)
-    if request.form == "extended" and request.id then
+    if request.id then
       local before = flow.by_id[request.id]
       record.reused = before and before.requests[1].frame or nil
       flow.by_id[request.id] = exchange
@@ -910,7 +919,7 @@ local function direction(octets, forward, backward, ports)
   if ports.from_server ~= ports.to_server then return ports.from_server and "reply" or "request" end
   if ports.from_server then
     local flow = state.flows[backward]
-    return flow and find_open(flow.open) and "reply" or "request"
+    return flow and (find_open(flow.open) or find_open(flow.silent)) and "reply" or "request"
   end
   if state.servers[backward] then return "reply" end
   if ports.matched_source and not state.servers[forward] then return "reply" end
@@ -986,7 +995,7 @@ local fields = {
   needed = ProtoField.uint32("calc6.needed", "Octets needed", base.DEC),
   result = ProtoField.string("calc6.result", "Result"),
   text = ProtoField.string("calc6.text", "Error text"),
-  left_over = ProtoField.bytes("calc6.left_over", "Left over"),
+  rest = ProtoField.bytes("calc6.rest", "No field"),
   reply_in = ProtoField.framenum("calc6.reply_in", "Reply in frame", base.NONE, frametype.RESPONSE),
   request_in = ProtoField.framenum("calc6.request_in", "Request in frame", base.NONE, frametype.REQUEST),
   time = ProtoField.relative_time("calc6.time", "Time since the request"),
@@ -1095,7 +1104,7 @@ end
 local function describe_request(request)
   local trouble = request.problem
   if trouble and not WELL_SHAPED[trouble.kind] then
-    return format("[Malformed: %s]", trouble.text)
+    return format("[%s: %s]", trouble.kind == "unsupported" and "Unsupported" or "Malformed", trouble.text)
   end
   if request.symbol == "?" then return "? (describe)" end
   local head = request.symbol or "[cut by the capture]"
@@ -1105,17 +1114,21 @@ local function describe_request(request)
     request.format == 1 and " as text" or "")
 end
 
+-- Octets that are not what they should be, under the label of what should be there.
+local function show_rest(view, offset, count, label, note)
+  local item = show(view, fields.rest, offset, count)
+  if not item then return end
+  if label then item:set_text(label .. ": cut short, " .. plural(count, "octet")) end
+  if note then item:append_text(note) end
+end
+
 local function show_operands(view, request)
-  local limit = request.form == "classic" and CLASSIC_OPERANDS or REQUEST_LIMIT
-  if request.length > 0 then
-    infer(view, fields.operands, request.operands)
-  end
+  infer(view, fields.operands, request.operands)
   if request.symbol == "?" then
-    local padding = show(view, fields.left_over, request.offset, request.length - request.offset)
-    if padding then padding:append_text(" (padding)") end
+    show_rest(view, request.offset, request.length - request.offset, nil, " (padding)")
     return
   end
-  local shown = math.min(request.operands, limit)
+  local shown = math.min(request.operands, REQUEST_LIMIT)
   for i = 1, shown do
     local text, offset = operand_text(request, i), request.offset + (i - 1) * request.width
     if not text then break end
@@ -1126,8 +1139,9 @@ local function show_operands(view, request)
       show(view, fields.operand_text, offset, request.width, text, label)
     end
   end
-  local rest = request.offset + shown * request.width
-  if request.length > rest then show(view, fields.left_over, rest, request.length - rest) end
+  local offset = request.offset + shown * request.width
+  local cut = shown == request.operands and request.width > 0
+  show_rest(view, offset, request.length - offset, cut and format("Operand %d", shown + 1))
 end
 
 local function show_request(view, request)
@@ -1143,10 +1157,18 @@ local function show_request(view, request)
     show(view, fields.format, 0, 1)
   end
   if request.form == "extended" then
-    show(view, fields.operator, 1, 1)
-    show(view, fields.width, 2, 1)
-    show(view, fields.reserved, 3, 1)
-    if request.id then show(view, fields.id, 4, 8) end
+    if request.version == VERSION then
+      show(view, fields.operator, 1, 1)
+      show(view, fields.width, 2, 1)
+      show(view, fields.reserved, 3, 1)
+    end
+    if request.version ~= VERSION then
+      show_rest(view, 1, request.length - 1)
+    elseif request.id then
+      show(view, fields.id, 4, 8)
+    else
+      show_rest(view, 4, math.min(request.length, EXTENDED_HEADER) - 4, "Request identifier")
+    end
   end
   if request.symbol then
     local item = show(view, fields.op, request.form == "extended" and 1 or 0, 1, request.symbol)
@@ -1154,7 +1176,7 @@ local function show_request(view, request)
   end
   if request.offset then show_operands(view, request) end
   if request.problem then remark(view, request.problem.kind, request.problem.text) end
-  if request.form == "classic" and request.opcode and request.opcode ~= ESCAPE and request.unused ~= 0 then
+  if request.unused and request.unused ~= 0 then
     remark(view, "liberty", "Unused is sent as 0, and ignored")
   end
 end
@@ -1236,11 +1258,12 @@ local function show_reply(view, reply)
   local offset = reply.form == "extended" and EXTENDED_HEADER or CLASSIC_HEADER
   if reply.result then
     show(view, fields.result, offset, length - offset, reply.result)
-    if reply.either then show(view, fields.result, offset, length - offset, reply.either) end
   elseif reply.text then
     show(view, fields.text, reply.text_from - 1, length - reply.text_from + 1, reply.text)
   elseif length > offset then
-    show(view, fields.left_over, offset, length - offset)
+    local item = show(view, fields.rest, offset, length - offset)
+    local error_text = reply.form == "extended" and reply.status ~= OK
+    if item then item:set_text(error_text and "Error text: does not count" or "Result: does not count") end
   end
   if reply.problem then remark(view, "malformed", reply.problem) end
   if reply.wider then remark(view, "liberty", "Wider than the result needs") end
@@ -1286,7 +1309,7 @@ local function show_reply_links(view, record, request, reply)
     remark(view, "duplicate", format("A reply was seen in frame %d", first))
     added = format("%s [Duplicate of frame %d]", added, first)
   end
-  if request.form == "extended" and reply.form == "classic" then
+  if request.id and reply.form == "classic" then
     remark(view, "classic_peer", "The peer answers an extended request as classic: it may know no other form")
   end
   if reply.length > AMPLIFICATION * request.length then

@@ -4,10 +4,12 @@
 
 mod calculator;
 mod capture;
+mod captures;
 mod fields;
 mod fuzz;
 mod heuristic;
 mod lua;
+mod names;
 mod statistics;
 mod tools;
 mod tracking;

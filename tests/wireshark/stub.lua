@@ -137,6 +137,7 @@ local function new_item()
     assert(type(text) == "string")
     return self
   end
+  item.set_text = item.append_text
   function item.add_proto_expert_info(_, info, text)
     lines[#lines + 1] = string.format("  %s: %s: %s", info.expert, info.severity, text or info.text)
   end

@@ -1,0 +1,46 @@
+//! The dissector names the fields, and finds them at the octets, as `view` does for `client -v` and `lab explain`.
+
+use calc6::view::{Message, View};
+use serde_json::Value;
+
+use crate::capture::Traffic;
+use crate::fields;
+use crate::tools::Desk;
+
+/// Where the dissector and `view` may differ: what follows from the octets, and is shown in brackets.
+const GENERATED: [&str; 1] = ["Operation"];
+
+/// (label, first octet, octets) of every field, as `view` has them. A reply is read with the request before it.
+fn of_view(traffic: &Traffic, frame: usize) -> Vec<(String, usize, usize)> {
+    let datagram = &traffic.datagrams[frame];
+    let view = if datagram.from.port() == crate::capture::SERVER {
+        let asked = &traffic.datagrams[frame - 1];
+        let request = (asked.from == datagram.to).then_some(asked.octets.as_slice());
+        View::reply(&datagram.octets, request)
+    } else {
+        View::request(&datagram.octets)
+    };
+    assert!(matches!(view.message(), Message::Request | Message::Reply));
+    view.fields().iter().map(|field| (field.label(), field.octets().start, field.octets().len())).collect()
+}
+
+/// The same, as sharkd shows them: `.... ...0 = Format: integer (0)` is the field `Format`.
+fn of_tree(tree: &Value) -> Vec<(String, usize, usize)> {
+    let marks = fields::marks(tree).into_iter().map(|(label, start, length)| {
+        let name = label.rsplit(" = ").next().unwrap().split(':').next().unwrap();
+        (name.to_owned(), start as usize, length as usize)
+    });
+    marks.filter(|(name, ..)| !GENERATED.contains(&name.as_str())).collect()
+}
+
+#[test]
+fn fields_have_the_names_and_places_of_view() {
+    let desk = Desk::new();
+    let capture = desk.path("names.pcapng");
+    let traffic = fields::conversation();
+    traffic.write(&capture);
+    let frames: Vec<usize> = (1..=traffic.datagrams.len()).collect();
+    for (frame, tree) in frames.iter().zip(desk.click(&capture, &frames)) {
+        assert_eq!(of_tree(&tree), of_view(&traffic, frame - 1), "frame {frame}");
+    }
+}
