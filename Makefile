@@ -34,7 +34,7 @@ soak: ## the long runs, with new seeds
 	CALC6_SOAK=1 PROPTEST_CASES=10000 $(CARGO) test --release -- --include-ignored
 	$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=600
 
-FUZZ_TARGETS = request reply responder exchange expression
+FUZZ_TARGETS = request reply responder exchange expression view
 FUZZ_SECONDS ?= 60
 
 # libFuzzer's instrumentation is unstable in rustc; RUSTC_BOOTSTRAP=1 lets a stable one do it. What is found new stays in

@@ -20,6 +20,8 @@ mod dump;
 mod extended;
 mod field;
 mod ladder;
+#[cfg(any(test, fuzzing))]
+pub mod property;
 mod style;
 
 pub use diagram::diagram;

@@ -5,34 +5,6 @@ use crate::wire::{Format, Status, classic as course, extended as ours};
 
 const ID: u64 = 0x0102_0304_0506_0708;
 
-/// What holds for any octets at all, seen from either side.
-fn check(view: &View<'_>) {
-    let bits = view.octets().len() * 8;
-    let mut at = 0;
-    for field in view.fields() {
-        assert_eq!(field.bits.start, at, "{view:?}");
-        assert!(!field.bits.is_empty());
-        assert!(!field.is_part_of_an_octet() || field.octets().len() == 1, "{field:?}");
-        assert!(field.value.is_ascii() && !field.value.contains(|c: char| c.is_ascii_control()), "{field:?}");
-        at = field.bits.end;
-    }
-    assert_eq!(at, bits, "{view:?}");
-    for fault in view.faults() {
-        assert!(fault.bits.as_ref().is_none_or(|range| !range.is_empty() && range.end <= bits), "{fault:?}");
-    }
-    for drawing in [Drawing::default(), Drawing { style: Style::Colour, whole: true }] {
-        let (dump, diagram) = (dump(view, &drawing), diagram(view, &drawing));
-        if drawing == Drawing::default() {
-            assert!(dump.lines().count() < 60 && diagram.lines().count() < 40, "{dump}{diagram}");
-            assert!(diagram.lines().all(|line| line.chars().count() <= 70), "{diagram}");
-            assert!(dump.lines().all(|line| line.chars().count() <= 240), "{dump}");
-            for text in [dump, diagram, view.to_string()] {
-                assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
-            }
-        }
-    }
-}
-
 fn octets() -> impl Strategy<Value = Vec<u8>> {
     let any_length = prop::collection::vec(any::<u8>(), 0..1500);
     let short =
@@ -49,9 +21,7 @@ fn octets() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn any_octets_are_fields_without_gaps(octets in octets(), request in octets()) {
-        check(&View::request(&octets));
-        check(&View::reply(&octets, None));
-        check(&View::reply(&octets, Some(&request)));
+        property::check(&request, &octets);
     }
 
     /// The verdict is that of the wire room.
@@ -233,4 +203,19 @@ fn long_datagrams_are_drawn_in_part() {
     assert!(diagram(&view, &short).contains("octets 0020 to 00ff: 56 rows more"));
     let wide = [&b"\x1e+\xff\x0012345678"[..], &[0x11; 255]].concat();
     assert!(dump(&View::request(&wide), &short).contains("… 223 octets more"));
+}
+
+/// The seed corpus of the fuzz target `view`, and what fuzzing has found.
+#[test]
+fn the_fuzz_corpus_holds() {
+    let fuzz = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    if !fuzz.exists() {
+        eprintln!("a published package has no fuzz folder");
+        return;
+    }
+    let entries: Vec<_> = std::fs::read_dir(fuzz.join("corpus/view")).unwrap().collect();
+    assert!(entries.len() >= 5);
+    for entry in entries {
+        property::check_input(&std::fs::read(entry.unwrap().path()).unwrap());
+    }
 }
