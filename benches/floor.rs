@@ -40,7 +40,8 @@ fn main() {
 fn protections(pinned: &Pinned, pairs: usize, time: Duration) {
     println!("what a protection costs, as the ratio of the server with it to the server without:");
     let unlimited: &[&str] = &[SERVER, "0", UNLIMITED];
-    let cases: [(&str, &[&str], &[&str]); 3] = [
+    let cases: [(&str, &[&str], &[&str]); 4] = [
+        ("sandbox", unlimited, &[SERVER, "0", UNLIMITED, "--no-sandbox"]),
         ("rate limit", unlimited, &[SERVER, "0", "--rate-limit=off"]),
         ("100 prefixes denied", &[SERVER, "0", UNLIMITED, DENY], unlimited),
         ("answer from the asked address", &["::", "0", UNLIMITED], unlimited),

@@ -58,6 +58,18 @@ impl<'a> Operands<'a> {
         }
     }
 
+    /// The sum or product of unsigned 32-bit integers, if it is one; nothing for other operators either.
+    pub fn evaluate_u32(&self, operator: Operator) -> Option<u32> {
+        let over = 1u64 << u32::BITS;
+        let result = match operator {
+            Operator::Sum => words(self.octets).map(u64::from).sum(),
+            // What is over stays over, unless a zero follows; neither factor exceeds 2^32, so nothing overflows.
+            Operator::Product => words(self.octets).fold(1, |product, word| (product * u64::from(word)).min(over)),
+            _ => over,
+        };
+        u32::try_from(result).ok()
+    }
+
     /// In machine integers: vectorised where operator and width allow it, else one by one as long as they do not
     /// overflow.
     pub(super) fn evaluate_narrow(&self, operator: Operator, max_bits: u64) -> Result<IBig, Stop> {
@@ -175,6 +187,7 @@ mod tests {
                     let result = evaluate_octets(operator, packed, 10_000).unwrap();
                     prop_assert_eq!(&result, &evaluate(operator, &numbers, 10_000).unwrap());
                     if !packed.signed {
+                        prop_assert_eq!(packed.evaluate_u32(operator), u32::try_from(&result).ok());
                         let modulus = Number::from(1u64 << 32);
                         let wrapped = evaluate(Operator::Remainder, &[result, modulus], 64).unwrap();
                         prop_assert_eq!(packed.evaluate_wrapping(operator).map(Number::from), Some(wrapped));
@@ -182,6 +195,21 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn unsigned_results_of_32_bits() {
+        let calculate = |operator, operands: &[u32]| {
+            let octets: Vec<u8> = operands.iter().flat_map(|operand| operand.to_be_bytes()).collect();
+            Operands::unsigned32(&octets).evaluate_u32(operator)
+        };
+        assert_eq!(calculate(Operator::Sum, &[u32::MAX, 0]), Some(u32::MAX));
+        assert_eq!(calculate(Operator::Sum, &[u32::MAX; 64]), None);
+        assert_eq!(calculate(Operator::Product, &[65_535, 65_537]), Some(u32::MAX));
+        assert_eq!(calculate(Operator::Product, &[65_536, 65_536]), None);
+        assert_eq!(calculate(Operator::Product, &[u32::MAX; 64]), None);
+        assert_eq!(calculate(Operator::Product, &[u32::MAX, u32::MAX, 0]), Some(0));
+        assert_eq!(calculate(Operator::Min, &[1]), None);
     }
 
     #[test]

@@ -138,10 +138,7 @@ fn respond_classic(request: &[u8], reply: &mut [u8], wrap: bool) -> Verdict {
         Format::Integer if wrap => {
             operands.evaluate_wrapping(operator).map(|value| write_classic_integer(value, reply))
         }
-        Format::Integer => evaluate_octets(operator, operands, u32::BITS.into())
-            .ok()
-            .and_then(|result| u32::try_from(&result).ok())
-            .map(|value| write_classic_integer(value, reply)),
+        Format::Integer => operands.evaluate_u32(operator).map(|value| write_classic_integer(value, reply)),
         Format::Text => evaluate_octets(operator, operands, decimal_bits(classic::MAX_PAYLOAD))
             .ok()
             .and_then(|result| write_classic_text(&result, reply)),
