@@ -33,6 +33,10 @@ pub struct Config {
 }
 
 impl Config {
+    /// The batch that serves best: larger ones save next to nothing per datagram, and outgrow the processor's nearest
+    /// cache (docs/performance.md).
+    pub const DEFAULT_BATCH: usize = 32;
+
     /// The largest batch.
     pub const MAX_BATCH: usize = 64;
 }
@@ -42,7 +46,7 @@ impl Default for Config {
         Self {
             workers: None,
             pin: true,
-            batch: Self::MAX_BATCH,
+            batch: Self::DEFAULT_BATCH,
             limits: Limits::default(),
             ipv6_only: false,
             share_port: false,

@@ -23,7 +23,7 @@ pub struct Arguments {
     /// Port to serve; 0 lets the system choose one
     port: u16,
     /// Most datagrams that one system call takes or sends
-    #[arg(long, value_name = "N", default_value = "64")]
+    #[arg(long, value_name = "N", default_value = "32")]
     batch: NonZeroUsize,
 }
 
