@@ -1,4 +1,4 @@
-//! Chapter 2 of the tour: integers in a datagram, and the order of their octets. The page beside this file: 2-integers.md.
+//! Chapter 2 of the tour: integers in a datagram, and the order of their octets. See 2-integers.md.
 use std::env;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddrV6, UdpSocket};

@@ -1,4 +1,5 @@
-//! Draws the tour's pictures: `cargo run --example tour-pictures` writes them all to docs/tour, or to another folder.
+//! Draws the tour's pictures: `cargo run --example tour-pictures` writes them all to docs/tour, or to another folder,
+//! and puts what was measured into the table of chapter 5.
 use std::env;
 use std::error::Error;
 use std::fs;
@@ -50,7 +51,30 @@ fn draw_all(folder: &Path, data: &Path) -> Outcome {
         let path = folder.join(name).with_extension("svg");
         fs::write(&path, svg + "\n").map_err(|error| format!("{}: {error}", path.display()))?;
     }
+    let page = fs::read_to_string(data.join("5-echo.md"))?;
+    let (before, rest) = page.split_once("<!-- measured -->\n").ok_or("5-echo.md has no place for the table")?;
+    let (_, after) = rest.split_once("<!-- end -->").ok_or("the table in 5-echo.md has no end")?;
+    let table = table(&measured).ok_or("5-echo.csv is not what measure-echo prints")?;
+    fs::write(folder.join("5-echo.md"), format!("{before}<!-- measured -->\n{table}<!-- end -->{after}"))?;
     Ok(())
+}
+
+/// What was measured, as a table in Markdown.
+fn table(csv: &str) -> Option<String> {
+    let mut table = "\
+| clients | way | round trips a second | round trip, µs | first reply, ms | memory, MiB |
+| ---: | --- | ---: | ---: | ---: | ---: |
+"
+    .to_owned();
+    for row in csv.lines().skip(1) {
+        let [way, clients, throughput, median, first, memory] = row.split(',').collect::<Vec<_>>().try_into().ok()?;
+        let (first, memory): (f64, f64) = (first.parse().ok()?, memory.parse::<f64>().ok()? / 1024.0);
+        // Three digits are as many as such a measurement has.
+        let first = if first < 10.0 { format!("{first:.2}") } else { format!("{first:.0}") };
+        let throughput = throughput.parse::<u64>().ok()? / 1000;
+        table += &format!("| {clients} | {way} | {throughput},000 | {median} | {first} | {memory:.1} |\n");
+    }
+    Some(table)
 }
 
 // The README's: one request and its reply.
@@ -376,7 +400,7 @@ fn plot(csv: &str) -> Outcome<String> {
         let panels = [
             ("round trips a second", 2, 1.0, 1e4..1e6),
             ("first reply, ms (99 of 100 clients)", 4, 1.0, 1e-2..1e4),
-            ("memory, MiB", 5, 1024.0, 0.5..500.0),
+            ("memory, MiB", 5, 1024.0, 0.2..500.0),
         ];
         for (panel, (title, column, unit, range)) in p.area.split_evenly((1, 3)).iter().zip(panels) {
             let mut chart = ChartBuilder::on(panel)

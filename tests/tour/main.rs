@@ -1,8 +1,9 @@
-//! The tour's programs at work: each against its C counterpart, both ways round, on ::1 with ports of the kernel's choice.
+//! The tour's programs at work: each against its C counterpart, both ways round, on ::1, ports by the kernel.
 mod calculator;
 mod datagrams;
 mod echo;
 mod integers;
+mod pages;
 mod peers;
 mod sending;
 mod streams;
