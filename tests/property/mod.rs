@@ -37,14 +37,16 @@ fn encoded(room: usize, encode: impl Fn(&mut [u8]) -> usize) -> Vec<u8> {
     first
 }
 
-/// Calls `check` on every truncation of a datagram, and on the datagram with every single bit of its first `flipped`
-/// octets changed.
-fn neighbours(datagram: &[u8], flipped: usize, mut check: impl FnMut(&[u8])) {
-    for len in 0..datagram.len() {
+/// Calls `check` on every truncation of a datagram to less than `near` octets or by one, and on the datagram with every
+/// single bit of its first `near` octets changed. Behind the header all octets are operands or result alike, so little
+/// is to be found further on.
+fn neighbours(datagram: &[u8], near: usize, mut check: impl FnMut(&[u8])) {
+    let near = near.min(datagram.len());
+    for len in (0..near).chain(datagram.len().checked_sub(1)) {
         check(&datagram[..len]);
     }
     let mut changed = datagram.to_vec();
-    for bit in 0..8 * flipped.min(datagram.len()) {
+    for bit in 0..8 * near {
         changed[bit / 8] ^= 1 << (bit % 8);
         check(&changed);
         changed[bit / 8] ^= 1 << (bit % 8);

@@ -5,15 +5,15 @@ use calc6::wire::{ERROR, Format, SUCCESS, classic, extended};
 
 use super::{encoded, neighbours};
 
-/// How many octets of a datagram are changed bit by bit: behind the header all are operands or result alike.
-const CHANGED: usize = 64;
+/// How many octets of a datagram are cut off and changed one by one.
+const NEAR: usize = 128;
 
 /// What decodes re-encodes to the same octets, apart from what receivers ignore; exactly what docs/protocol.md, clauses
 /// 2.8 and 3.11, count as a reply decodes; no reply of ours is a request; and this holds for every truncation and every
 /// change of one bit.
 pub fn reply(datagram: &[u8]) {
     check(datagram);
-    neighbours(datagram, CHANGED, check);
+    neighbours(datagram, NEAR, check);
 }
 
 fn check(datagram: &[u8]) {

@@ -4,14 +4,14 @@ use calc6::wire::{ESCAPE_OPCODE, Form, Format, Kind, MAX_REQUEST, classic, exten
 
 use super::{encoded, neighbours};
 
-/// How many octets of a datagram are changed bit by bit: behind the header all are operands or result alike.
-const CHANGED: usize = 64;
+/// How many octets of a datagram are cut off and changed one by one.
+const NEAR: usize = 128;
 
 /// What decodes re-encodes to the same octets, unused bits apart; what does not breaks a rule of lengths; and this
 /// holds for every truncation and every change of one bit.
 pub fn request(datagram: &[u8]) {
     check(datagram);
-    neighbours(datagram, CHANGED, check);
+    neighbours(datagram, NEAR, check);
 }
 
 fn check(datagram: &[u8]) {
