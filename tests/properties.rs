@@ -155,19 +155,23 @@ fn extended_requests() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Powers around every bound: small bases, exponents that make results of up to the largest reply and beyond.
+/// Powers around every bound: small bases, exponents that make results of up to the largest reply and beyond, among
+/// them those of which only the digits tell whether they fit.
 fn powers() -> impl Strategy<Value = Vec<u8>> {
     let exponents = prop_oneof![-2..70i32, 0..13_000, 0..30_000];
     let widths = prop_oneof![3..9usize, 3..=255usize];
-    (-12..=12i32, exponents, widths, formats(), any::<u64>()).prop_map(|(base, exponent, width, format, id)| {
-        let wide = |value: i32| -> Vec<u8> {
-            let octets = value.to_be_bytes();
-            let sign = if value < 0 { 0xff } else { 0 };
-            (0..width).map(|at| (at + 4).checked_sub(width).map_or(sign, |at| octets[at])).collect()
-        };
-        let octets = [wide(base), wide(exponent)].concat();
+    let anything = (-12..=12i32, exponents, widths, formats());
+    let by_a_digit = (select(vec![10i32, -10]), 1210..1230i32, 195..=255usize, formats());
+    let id = any::<u64>();
+    (prop_oneof![3 => anything, 1 => by_a_digit], id).prop_map(|((base, exponent, width, format), id)| {
+        let octets = [sign_extended(base, width), sign_extended(exponent, width)].concat();
         encode(&extended::Request::new(Operator::Power, format, width as u8, id, &octets).unwrap())
     })
+}
+
+fn sign_extended(value: i32, width: usize) -> Vec<u8> {
+    let sign = if value < 0 { 0xff } else { 0 };
+    [vec![sign; width - 3], value.to_be_bytes()[1..].to_vec()].concat()
 }
 
 /// As many operands as one datagram takes, and one octet more.
