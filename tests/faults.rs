@@ -104,6 +104,23 @@ fn loss_delays_and_never_corrupts() {
 }
 
 #[test]
+fn link_local_addresses_are_answered_and_multicast_is_not() {
+    namespace::enter();
+    let server = Server::spawn(unshared(&["::", "0", "--workers", "1"]));
+    let link = Link::to(&server);
+    link.far(&server, "ip addr add fe80::2/64 dev far nodad");
+    namespace::run("ip addr add fe80::1/64 dev near nodad");
+    // Connected: only a reply from the address that was asked arrives.
+    let asker = peer("[::]:0", ("fe80::2%near", server.port));
+    assert_eq!(ask(&asker, &SUM), SUM_REPLY);
+    let every_node = peer("[::]:0", ("ff02::1%near", server.port));
+    every_node.send(&SUM).unwrap();
+    assert_eq!(ask(&asker, &SUM), SUM_REPLY);
+    let totals = server.stop();
+    assert!(totals.contains("dropped 1 (multicast 1)"), "{totals}");
+}
+
+#[test]
 fn an_interface_that_goes_and_comes_back() {
     namespace::enter();
     let server = Server::spawn(unshared(&["::", "0", "--workers", "2"]));

@@ -94,9 +94,13 @@ impl Socket {
         let socket = Self { inner: socket, local };
         let timeout = Some(options.receive_timeout).filter(|timeout| !timeout.is_zero());
         socket.inner.set_read_timeout(timeout)?;
-        set_flag(&socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL)?;
+        set_option(&socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1)?;
+        // Forged ICMP errors must not make replies travel in fragments, which can be forged in their turn (RFC 8900,
+        // section 3.7): what counts is the interface's MTU, not what was heard of the path's.
+        set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_OMIT)?;
+        set_option(&socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_OMIT)?;
         if socket.is_wildcard() && options.packet_info {
-            set_flag(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO)?;
+            set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
         }
         Ok(socket)
     }
@@ -108,13 +112,12 @@ impl AsFd for Socket {
     }
 }
 
-/// Sets an option whose value is an int, to 1.
-fn set_flag(socket: &Socket, level: libc::c_int, name: libc::c_int) -> io::Result<()> {
-    let on: libc::c_int = 1;
-    // SAFETY: setsockopt(2) reads the int that `on` lends it, of the length it is told.
+/// Sets an option whose value is an int.
+fn set_option(socket: &Socket, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    // SAFETY: setsockopt(2) reads the int that `value` lends it, of the length it is told.
     let result = unsafe {
-        let value = (&raw const on).cast::<libc::c_void>();
-        libc::setsockopt(socket.as_fd().as_raw_fd(), level, name, value, size_of_val(&on) as libc::socklen_t)
+        let lent = (&raw const value).cast::<libc::c_void>();
+        libc::setsockopt(socket.as_fd().as_raw_fd(), level, name, lent, size_of_val(&value) as libc::socklen_t)
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
