@@ -107,6 +107,11 @@ impl Program {
         Program { child, port }
     }
 
+    /// The port it serves.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// A load of copies of one request.
     pub fn load(&self, request: &[u8]) -> Load {
         let address = |text: &str, port| SocketAddrV6::new(text.parse().expect("an address"), port, 0, 0);

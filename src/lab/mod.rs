@@ -3,6 +3,7 @@
 //! A subcommand's module holds its arguments (for clap) and a function `run` that takes them. It writes its results to
 //! standard output and everything else (what it listens on, progress) to standard error.
 
+pub mod bench;
 pub mod check;
 pub mod explain;
 pub mod floor;
@@ -29,6 +30,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Bench(bench::Arguments),
     Check(check::Arguments),
     Explain(explain::Arguments),
     Floor(floor::Arguments),
@@ -71,6 +73,7 @@ impl From<io::Error> for Failure {
 /// Runs the program: reads the command line, runs the subcommand, and says how it ended.
 pub fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Floor(arguments) => floor::run(&arguments),

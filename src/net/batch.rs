@@ -232,15 +232,15 @@ impl Batch {
 const NAME_LEN: libc::socklen_t = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
 
 /// Octet buffers of one length, one a slot, each with its iovec.
-struct Buffers {
+pub(super) struct Buffers {
     octets: Fixed<u8>,
-    iovecs: Fixed<libc::iovec>,
+    pub(super) iovecs: Fixed<libc::iovec>,
     len: usize,
     stride: usize,
 }
 
 impl Buffers {
-    fn new(slots: usize, len: usize) -> Self {
+    pub(super) fn new(slots: usize, len: usize) -> Self {
         // An odd number of cache lines apart, so that the slots' first lines spread over all sets of the cache.
         let stride = (len.div_ceil(CACHE_LINE) | 1) * CACHE_LINE;
         let octets = Fixed::new(slots * stride, |_| 0u8);
@@ -248,11 +248,11 @@ impl Buffers {
         Self { octets, iovecs, len, stride }
     }
 
-    fn slot(&self, slot: usize) -> &[u8] {
+    pub(super) fn slot(&self, slot: usize) -> &[u8] {
         &self.octets.as_slice()[slot * self.stride..][..self.len]
     }
 
-    fn slot_mut(&mut self, slot: usize) -> &mut [u8] {
+    pub(super) fn slot_mut(&mut self, slot: usize) -> &mut [u8] {
         &mut self.octets.as_mut_slice()[slot * self.stride..][..self.len]
     }
 }
@@ -261,7 +261,7 @@ const CACHE_LINE: usize = 64;
 
 /// Control data of one datagram: room for the drop counter and the packet info.
 #[repr(C, align(8))]
-struct Control([u8; CONTROL_LEN]);
+pub(super) struct Control(pub(super) [u8; CONTROL_LEN]);
 
 /// struct in6_pktinfo, and where in the control data its cmsghdr begins.
 #[derive(Clone, Copy)]
@@ -277,7 +277,7 @@ const HEADER_LEN: usize = size_of::<libc::cmsghdr>();
 const DROPS_SPACE: usize = HEADER_LEN + 8;
 const PACKET_INFO_LEN: usize = HEADER_LEN + 20;
 const PACKET_INFO_SPACE: usize = HEADER_LEN + 24;
-const CONTROL_LEN: usize = DROPS_SPACE + PACKET_INFO_SPACE;
+pub(super) const CONTROL_LEN: usize = DROPS_SPACE + PACKET_INFO_SPACE;
 const ADDRESS_LEN: usize = 16;
 
 impl Control {
@@ -290,7 +290,7 @@ impl Control {
     }
 
     /// The SO_RXQ_OVFL message: the socket's count of dropped datagrams.
-    fn drops(&self, header: &libc::msghdr) -> Option<u32> {
+    pub(super) fn drops(&self, header: &libc::msghdr) -> Option<u32> {
         let at = self.find(header, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, DROPS_SPACE)?;
         Some(u32::from_ne_bytes(self.0[at + HEADER_LEN..][..4].try_into().expect("a slice of 4")))
     }
@@ -330,7 +330,11 @@ impl Control {
 }
 
 /// A header whose pointers never change; lengths are set by each round.
-fn header(name: *mut libc::sockaddr_in6, iovec: *mut libc::iovec, control: *mut libc::c_void) -> libc::mmsghdr {
+pub(super) fn header(
+    name: *mut libc::sockaddr_in6,
+    iovec: *mut libc::iovec,
+    control: *mut libc::c_void,
+) -> libc::mmsghdr {
     // SAFETY: all zeroes is a value of this C struct of integers and pointers.
     let mut header: libc::mmsghdr = unsafe { zeroed() };
     header.msg_hdr.msg_name = name.cast();

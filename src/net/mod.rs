@@ -11,6 +11,8 @@ pub mod cpu;
 mod fixed;
 pub mod fixed_reply;
 pub mod socket;
+pub mod volley;
 
 pub use batch::{Batch, Datagram, Received, Sent, Wait};
 pub use socket::Socket;
+pub use volley::Volley;

@@ -72,6 +72,12 @@ impl Socket {
         *self.local.ip() == Ipv6Addr::UNSPECIFIED
     }
 
+    /// Fixes the peer: only its datagrams are received, and what is sent without an address goes there. Errors are those
+    /// of connect(2).
+    pub fn connect(&self, peer: SocketAddrV6) -> io::Result<()> {
+        self.inner.connect(&SockAddr::from(peer))
+    }
+
     /// Sends one datagram. Errors are those of sendto(2).
     pub fn send_to(&self, octets: &[u8], to: SocketAddrV6) -> io::Result<usize> {
         self.inner.send_to(octets, &SockAddr::from(to))

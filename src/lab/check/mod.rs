@@ -20,9 +20,11 @@ use std::time::Duration;
 use super::Failure;
 use super::target::resolve;
 use super::units::duration;
+pub use extended::request as extended_request;
 use probe::Prober;
 use report::Report;
 use server::Recipe;
+pub use server::request as classic_request;
 use subject::{Limits, Service};
 
 /// Checks a server or a client against the clauses of the protocol, one by one
