@@ -1,7 +1,8 @@
 //! The C interface, as `make capi` builds it: every call that it makes, and real exchanges on ::1.
+use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -88,6 +89,60 @@ fn the_server_function_answers_the_client_function() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("Operation not supported"));
     assert!(server.wait().expect("the server's end").success());
+}
+
+#[test]
+fn the_server_function_answers_the_client() {
+    let live = live();
+    let port = free_port();
+    let mut server = Command::new(&live).args(["server", &port, "1"]).spawn().expect("the server");
+    // It tries a port that refuses again; should the server be slower to come than that, so do we.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let output = loop {
+        let client = Command::new(env!("CARGO_BIN_EXE_client"))
+            .args(["-op", "*", "-s", "::1", &port, "1", "3", "5", "7", "9"])
+            .output()
+            .expect("the client");
+        if client.status.success() || Instant::now() > deadline {
+            break client;
+        }
+    };
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "Result: 945\n");
+    assert!(server.wait().expect("the server's end").success());
+}
+
+#[test]
+fn the_client_function_asks_the_server() {
+    let mut server = Command::new(env!("CARGO_BIN_EXE_server"))
+        .args(["::1", "0"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .map(Stopped)
+        .expect("the server");
+    let mut lines = BufReader::new(server.0.stderr.take().expect("stderr is piped")).lines();
+    let listening =
+        lines.find_map(|line| line.ok()?.split_once("listening on [::1]:").map(|(_, port)| port.to_owned()));
+    let port = listening.expect("a server that listens");
+    let live = live();
+    for (args, result) in [
+        (&["+", "d", "1", "3", "5", "7", "9"][..], "25\n"),
+        (&["*", "s", "1", "3", "5", "7", "9"], "945\n"),
+        (&["+", "d", "4294967294", "1"], "-1\n"),
+    ] {
+        assert_eq!(String::from_utf8_lossy(&ask(&live, &port, args).stdout), result, "{args:?}");
+    }
+    // 2^32 - 1 twice is over 32 bits: the server's error.
+    assert_eq!(ask(&live, &port, &["+", "d", "-1", "-1"]).status.code(), Some(1));
+}
+
+/// A process that ends with the test.
+struct Stopped(Child);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[test]

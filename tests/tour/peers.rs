@@ -241,6 +241,10 @@ fn what_is_no_sidecar_is_refused() {
         assert_eq!(code, 1);
         assert!(said.ends_with("wrong.chunks is no sidecar\n"), "{said}");
     }
+    // A file that is longer than described was changed since, and is left as it is.
+    let changed = fixture.peer("changed", Some(&[1; 11]));
+    let (code, said) = fails(ours(), &["fetch", "::1", "9", path(&changed)]);
+    assert_eq!((code, said.as_str()), (1, "peers: the file has 11 octets, and its sidecar 10\n"));
     assert_eq!(fails(ours(), &["fetch"]).0, 2);
 }
 

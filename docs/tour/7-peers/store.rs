@@ -31,9 +31,12 @@ impl Store {
         }
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.with_extension(""))?;
-        if file.metadata()?.len() != sidecar.size {
-            file.set_len(sidecar.size)?;
+        let length = file.metadata()?.len();
+        if length > sidecar.size {
+            // Cutting it would lose something; it is not the file that was described.
+            return Err(io::Error::other(format!("the file has {length} octets, and its sidecar {}", sidecar.size)));
         }
+        file.set_len(sidecar.size)?;
         let state = |index| match read_chunk(&file, &sidecar, index) {
             Ok(octets) if sidecar.verifies(index, &octets) => State::Here,
             _ => State::Missing,
