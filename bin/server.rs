@@ -181,6 +181,10 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 fn fail(status: u8, line: &str) -> ExitCode {
-    eprintln!("server: {line}");
+    if log::is_started() {
+        tracing::error!("{line}");
+    } else {
+        eprintln!("server: {line}");
+    }
     ExitCode::from(status)
 }

@@ -6,12 +6,13 @@ use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixDatagram;
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Output};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use calc6::server::daemon::sandbox::{self, Files, Filters, Role};
 use rustix::process::Signal;
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use serving::{Server, peer};
 
 /// 1 + 3 + 5 + 7 + 9 in the classic form, and the answer.
@@ -49,6 +50,16 @@ fn confined_child() {
         assert_eq!(other.recv(&mut [0; 9]).unwrap(), 1);
         return;
     }
+    if let Some(option) = deed.strip_prefix("kernel-without-landlock-") {
+        // As if the kernel did not know the call: what is started from here inherits the filter.
+        let rules = [(libc::SYS_landlock_create_ruleset, vec![])].into_iter().collect();
+        let (other, this) = (SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32));
+        let filter = SeccompFilter::new(rules, other, this, std::env::consts::ARCH.try_into().unwrap()).unwrap();
+        seccompiler::apply_filter(&BpfProgram::try_from(filter).unwrap()).unwrap();
+        let mut server = Command::new(env!("CARGO_BIN_EXE_server"));
+        server.args(["::1", "0"]).args((option == "required").then_some("--require-sandbox"));
+        panic!("{}", server.exec());
+    }
     let (role, deed) = deed.split_once('-').unwrap();
     let role = match role {
         "worker" => Role::Worker,
@@ -61,11 +72,14 @@ fn confined_child() {
 }
 
 fn in_child(deed: &str) -> Output {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "confined_child", "--ignored", "--nocapture", "--test-threads=1"])
-        .env("CALC6_TEST_DEED", deed)
-        .output()
-        .unwrap()
+    child(deed).output().unwrap()
+}
+
+fn child(deed: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "confined_child", "--ignored", "--nocapture", "--test-threads=1"]);
+    command.stdout(Stdio::null()).env("CALC6_TEST_DEED", deed);
+    command
 }
 
 #[test]
@@ -83,8 +97,19 @@ fn a_forbidden_system_call_kills() {
 fn landlock_closes_files_and_tcp_but_not_open_sockets() {
     for deed in ["open", "create", "list", "listen", "connect"] {
         let output = in_child(&format!("files-{deed}"));
-        assert!(output.status.success(), "{deed}: {}", String::from_utf8_lossy(&output.stdout));
+        assert!(output.status.success(), "{deed}: {}", String::from_utf8_lossy(&output.stderr));
     }
+}
+
+#[test]
+fn a_kernel_without_landlock_is_named_and_served_on_unless_forbidden() {
+    let server = Server::spawn(child("kernel-without-landlock-optional"));
+    assert_eq!(ask(&peer("[::1]:0", ("::1", server.port)), &SUM), SUM_REPLY);
+    assert!(server.stop().contains("warning: the kernel has no Landlock: files stay within reach"));
+    let output = in_child("kernel-without-landlock-required");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("--require-sandbox is given") && said.lines().count() == 1, "{said}");
 }
 
 #[test]
@@ -356,6 +381,15 @@ fn what_cannot_be_is_said_in_one_line() {
         let (code, said) = run(arguments);
         assert!(code == status && said.contains(part) && said.lines().count() == 1, "{arguments:?}: {code} {said}");
     }
+}
+
+#[test]
+fn failures_are_objects_where_the_log_is_json() {
+    let arguments = ["::1", "0", "--log-format", "json", "--user", "no-such-user"];
+    let output = Command::new(env!("CARGO_BIN_EXE_server")).args(arguments).output().unwrap();
+    let said: serde_json::Value = serde_json::from_slice(&output.stderr).expect("one object");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!((&said["level"], &said["message"]), (&"ERROR".into(), &"there is no user \"no-such-user\"".into()));
 }
 
 #[test]

@@ -17,11 +17,10 @@ use tracing_subscriber::registry::LookupSpan;
 /// How a line of the log looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// `server: ` and a sentence, with `warning: ` or `error: ` before it where it is one. The service manager's journal
-    /// knows the time.
+    /// `server: ` and a sentence, with `warning: ` before it where it is one; the journal knows the time
     #[default]
     Text,
-    /// One JSON object a line: timestamp, level and fields.
+    /// One JSON object a line: timestamp, level and message
     Json,
 }
 
@@ -38,6 +37,11 @@ pub fn start(format: Format) {
         Format::Text => tracing::subscriber::set_global_default(builder.event_format(Text).finish()),
         Format::Json => tracing::subscriber::set_global_default(builder.json().flatten_event(true).finish()),
     };
+}
+
+/// Whether [`start`] has been called.
+pub fn is_started() -> bool {
+    tracing::dispatcher::has_been_set()
 }
 
 /// Writes to stderr if that takes at least a line at once; else pretends to.
@@ -70,10 +74,8 @@ where
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         to.write_str("server: ")?;
-        match *event.metadata().level() {
-            Level::ERROR => to.write_str("error: ")?,
-            Level::WARN => to.write_str("warning: ")?,
-            _ => {}
+        if *event.metadata().level() == Level::WARN {
+            to.write_str("warning: ")?;
         }
         let mut line = Line { to: &mut to, result: Ok(()) };
         event.record(&mut line);
