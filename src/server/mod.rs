@@ -240,8 +240,8 @@ impl Handle {
         self.shared.counters.len()
     }
 
-    /// What one worker has counted so far. Of each worker some [`Counter::Batch`] grows at least four times a second, be
-    /// it that of 0, or it hangs. Panics if there is no such worker.
+    /// What one worker has counted so far. Of each worker some [`Counter::Batch`] grows at least four times a second,
+    /// be it that of 0, or it hangs. Panics if there is no such worker.
     pub fn worker_totals(&self, worker: usize) -> Totals {
         let mut totals = Totals::default();
         totals += &self.shared.counters[worker];

@@ -78,8 +78,8 @@ pub enum DaemonError {
 }
 
 impl Daemon {
-    /// Opens all that is needed beside the server's sockets. `listener`: one for metrics that the service manager holds;
-    /// it stands in for the options' address.
+    /// Opens all that is needed beside the server's sockets. `listener`: one for metrics that the service manager
+    /// holds; it stands in for the options' address.
     ///
     /// # Errors
     ///

@@ -2,8 +2,8 @@
 //! that an executed program could gain (no_new_privs, PR_SET_NO_NEW_PRIVS(2const)), and, in each thread, the system
 //! calls that its work does not need (seccomp(2)).
 //!
-//! A system call that is not on its thread's list ends the whole process (SIGSYS): half a server is worse than none, and
-//! a service manager starts it again.
+//! A system call that is not on its thread's list ends the whole process (SIGSYS): half a server is worse than none,
+//! and a service manager starts it again.
 
 use std::collections::BTreeMap;
 
@@ -146,8 +146,8 @@ fn standard_output() -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
     Ok(vec![to(libc::STDOUT_FILENO)?, to(libc::STDERR_FILENO)?])
 }
 
-/// Memory, locks, clocks and sleep, signal handlers, and the ways to end, orderly or by a panic. Clocks are read without
-/// a system call where the kernel has a vDSO for them (vdso(7)).
+/// Memory, locks, clocks and sleep, signal handlers, and the ways to end, orderly or by a panic. Clocks are read
+/// without a system call where the kernel has a vDSO for them (vdso(7)).
 const COMMON: &[i64] = &[
     libc::SYS_brk,
     libc::SYS_munmap,

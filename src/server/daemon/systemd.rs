@@ -28,9 +28,7 @@ pub struct Inherited {
 #[derive(Debug, Error)]
 pub enum InheritError {
     /// A descriptor is neither an internet datagram nor a stream socket.
-    #[error(
-        "inherited descriptor {0} is neither a UDP socket nor a listening TCP socket: see ListenDatagram= and ReusePort= in systemd.socket(5)"
-    )]
+    #[error("inherited descriptor {0} is neither a UDP socket nor a listening TCP socket (systemd.socket(5))")]
     Kind(usize),
     /// There are two stream sockets.
     #[error("inherited descriptor {0} is a second TCP socket; only one, for the metrics, is of use")]
