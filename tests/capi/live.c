@@ -15,7 +15,7 @@ int main(int argc, char **argv) {
     address.sin6_port = htons(atoi(argv[2]));
     // There is no timeout but this. The server function's socket is another for every datagram, so one may be lost
     // between two; the client is then started again.
-    alarm(strcmp(argv[1], "server") == 0 ? 30 : 2);
+    alarm(strcmp(argv[1], "server") == 0 ? 60 : 5);
     if (strcmp(argv[1], "server") == 0) {
         for (int i = 0; i < atoi(argv[3]); i++) {
             if (recv_and_handle_message((struct sockaddr *)&address, sizeof address) == -1) {
