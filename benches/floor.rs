@@ -34,6 +34,26 @@ fn main() {
         );
     }
     protections(&pinned, pairs, time);
+    println!("the floor itself, as the ratio to the floor above:");
+    for (name, host, option) in [
+        ("8 datagrams a batch", SERVER, "--batch=8"),
+        ("16 datagrams a batch", SERVER, "--batch=16"),
+        ("64 datagrams a batch", SERVER, "--batch=64"),
+        ("128 datagrams a batch", SERVER, "--batch=128"),
+        ("address received", "::", "--packet-info=receive"),
+        ("address received and sent", "::", "--packet-info=reply"),
+    ] {
+        let floor = pinned.start(env!("CARGO_BIN_EXE_lab"), &["floor", host, "0"]);
+        let other = pinned.start(env!("CARGO_BIN_EXE_lab"), &["floor", host, "0", option]);
+        let [floor, other] = compare([&floor, &other], pairs, time);
+        print_ratio(name, &other, &floor);
+    }
+}
+
+fn print_ratio(name: &str, one: &[f64], other: &[f64]) {
+    let mut ratios: Vec<f64> = one.iter().zip(other).map(|(one, other)| one / other).collect();
+    let [low, ratio, high] = [0.25, 0.5, 0.75].map(|share| quantile(&mut ratios, share));
+    println!("{name:30} {ratio:.3}, half of them {low:.3} to {high:.3}");
 }
 
 /// What each protection costs: the server with and without it.
@@ -55,9 +75,7 @@ fn protections(pinned: &Pinned, pairs: usize, time: Duration) {
         };
         let programs = [start(with), start(without)];
         let [with, without] = compare([&programs[0], &programs[1]], pairs, time);
-        let mut ratios: Vec<f64> = with.iter().zip(&without).map(|(with, without)| with / without).collect();
-        let [low, ratio, high] = [0.25, 0.5, 0.75].map(|share| quantile(&mut ratios, share));
-        println!("{name:30} {ratio:.3}, half of them {low:.3} to {high:.3}");
+        print_ratio(name, &with, &without);
     }
 }
 

@@ -7,10 +7,10 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{Failure, target};
-use crate::net::fixed_reply::FixedReply;
+use crate::net::fixed_reply::{FixedReply, PacketInfo};
 use crate::net::socket::{Options, bind_group};
 
 /// Serve the least that a datagram server can do: recvmmsg, five fixed octets, sendmmsg
@@ -25,6 +25,20 @@ pub struct Arguments {
     /// Most datagrams that one system call takes or sends
     #[arg(long, value_name = "N", default_value = "32")]
     batch: NonZeroUsize,
+    /// What to do about the address that each datagram was sent to; only with all addresses (::)
+    #[arg(long, value_name = "WHAT", default_value = "none")]
+    packet_info: Address,
+}
+
+/// What a floor does about the address that was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Address {
+    /// The kernel chooses the replies' address
+    None,
+    /// Receive it; the kernel chooses the replies' all the same
+    Receive,
+    /// Receive it, and reply from it
+    Reply,
 }
 
 /// Serves until the process is ended.
@@ -38,13 +52,19 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         share_port: false,
         receive_buffer: 4 << 20,
         receive_timeout: Duration::ZERO,
-        packet_info: false,
+        packet_info: arguments.packet_info != Address::None,
     };
     let socket = bind_group(address, 1, &options)
         .map_err(|error| Failure::run(format_args!("cannot bind {address}"), error))?
         .remove(0);
     eprintln!("lab floor: listening on {}", socket.local_addr());
-    let mut rounds = FixedReply::new(arguments.batch.get());
+    let packet_info = match arguments.packet_info {
+        _ if !socket.is_wildcard() => PacketInfo::Unasked,
+        Address::None => PacketInfo::Unasked,
+        Address::Receive => PacketInfo::Received,
+        Address::Reply => PacketInfo::Answered,
+    };
+    let mut rounds = FixedReply::new(arguments.batch.get(), packet_info);
     loop {
         // A refused reply ends its batch, no more: the floor does nothing about errors either.
         let _ = rounds.round(&socket);

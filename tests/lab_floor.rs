@@ -1,0 +1,45 @@
+//! `lab floor`, the yardstick, and the load that measures with it.
+
+mod serving;
+
+use std::net::{SocketAddr, SocketAddrV6};
+use std::process::Command;
+use std::time::Duration;
+
+use calc6::lab::floor::load::Load;
+use serving::{Server, peer};
+
+fn floor(arguments: &[&str]) -> Server {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lab"));
+    command.arg("floor").args(arguments);
+    Server::spawn(command)
+}
+
+#[test]
+fn everything_is_answered_with_the_same_five_octets() {
+    for packet_info in ["none", "receive", "reply"] {
+        let server = floor(&["::", "0", "--batch", "4", "--packet-info", packet_info]);
+        let mut peers = vec![peer("[::1]:0", ("::1", server.port)), peer("127.0.0.1:0", ("127.0.0.1", server.port))];
+        if packet_info == "reply" {
+            peers.push(peer("127.0.0.1:0", ("127.0.0.77", server.port)));
+        }
+        let mut buffer = [0; 99];
+        for peer in &peers {
+            for request in [&[][..], &[1], &[7; 1232]] {
+                peer.send(request).unwrap();
+                let len = peer.recv(&mut buffer).unwrap();
+                assert_eq!(buffer[..len], [0xff, 0, 0, 0, 25], "{packet_info}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_load_counts_what_is_answered() {
+    let server = Server::start(&["::1", "0"]);
+    let SocketAddr::V6(from) = "[::1]:0".parse().unwrap() else { unreachable!() };
+    let to = SocketAddrV6::new(*from.ip(), server.port, 0, 0);
+    let outcome = Load::new(from, to, &[0, 0, 0, 0, 1], 2, 8).unwrap().run(Duration::from_millis(100));
+    let totals = server.stop();
+    assert!(outcome.replies >= 16 && totals.contains(&format!("served {},", outcome.replies)), "{outcome:?} {totals}");
+}
