@@ -810,14 +810,14 @@ local function request_of(exchange)
   return read_request(exchange.kept, exchange.length)
 end
 
--- Classic replies carry no identifier: an exchange is found by the payload that would answer it rightly, or, from a
--- server that wraps, modulo 2^32.
+-- Classic replies carry no identifier: an exchange is found by the payload that would answer it rightly (true where that
+-- is an error), or, from a server that wraps, modulo 2^32.
 local function new_exchange(octets, request)
   local exchange = { kept = kept_of(octets), length = request.length, requests = {}, replies = {} }
   exchange.name = request.symbol or (request.problem and request.problem.kind:gsub("_", " ")) or "cut short"
   if not request.id then
     local wanted = outcome(request)
-    exchange.payload, exchange.owes_error = wanted.payload, wanted.error
+    exchange.payload = wanted.payload or wanted.error
     exchange.wrapped = wanted.error and wanted.wrapped and word_octets(wanted.wrapped) or nil
   end
   return exchange
@@ -856,7 +856,7 @@ local function classic_exchange(flow, octets)
   local success, payload = byte(octets, 1) >= 128, sub(octets, 2)
   local cut = sub(payload, -1) == "\0" and #payload ~= 4 and sub(payload, 1, -2) or payload
   local exact = find_open(flow.open, function(exchange)
-    if not success then return exchange.owes_error end
+    if not success then return exchange.payload == true end
     return exchange.payload == payload or exchange.payload == cut or exchange.wrapped == payload
   end)
   if exact then return exact end
@@ -1513,14 +1513,13 @@ local function sorted_lines(lines)
   return list
 end
 
--- Least, median, 99th percentile (nearest rank) and greatest of response times in milliseconds.
+-- Least, median, 99th percentile (nearest rank) and greatest of times that are sorted.
 local function spread(times)
-  if #times == 0 then return format("%10s %10s %10s %10s", "-", "-", "-", "-") end
-  table.sort(times)
   local function rank(share) return times[math.max(1, math.ceil(share * #times))] end
-  return format("%10.3f %10.3f %10.3f %10.3f", times[1], rank(0.5), rank(0.99), times[#times])
+  return times[1], rank(0.5), rank(0.99), times[#times]
 end
 
+-- No line is longer than the 70 characters that Wireshark's window shows of it.
 local function report(counts)
   for _, line in pairs(counts.operators) do line.unanswered = 0 end
   for _, exchange in ipairs(counts.exchanges) do
@@ -1528,21 +1527,28 @@ local function report(counts)
     if #exchange.replies == 0 then line.unanswered = line.unanswered + 1 end
   end
   local text = {
-    "Requests by operator, response times in milliseconds",
-    format("%-18s %8s %8s %10s %8s %10s %10s %10s %10s", "operator", "requests", "repeats", "unanswered", "replies",
-      "least", "median", "99%", "greatest"),
+    format("%-18s %11s %11s %11s %11s", "Operator", "requests", "repeats", "unanswered", "replies"),
   }
   for _, line in ipairs(sorted_lines(counts.operators)) do
-    text[#text + 1] = format("%-18s %8d %8d %10d %8d %s", line.name, line.requests, line.repeats, line.unanswered,
-      line.replies, spread(line.times))
+    text[#text + 1] = format("%-18s %11d %11d %11d %11d", line.name, line.requests, line.repeats, line.unanswered,
+      line.replies)
   end
   text[#text + 1] = ""
-  text[#text + 1] = "Replies by status"
+  text[#text + 1] = format("%-18s %11s %11s %11s %11s", "Response time, ms", "least", "median", "99%", "greatest")
+  for _, line in ipairs(sorted_lines(counts.operators)) do
+    table.sort(line.times)
+    if #line.times > 0 then
+      text[#text + 1] = format("%-18s %11.3f %11.3f %11.3f %11.3f", line.name, spread(line.times))
+    end
+  end
+  text[#text + 1] = ""
+  text[#text + 1] = format("%-42s %11s", "Status", "replies")
   for _, line in ipairs(sorted_lines(counts.statuses)) do
-    text[#text + 1] = format("%-30s %8d", line.name, line.replies)
+    text[#text + 1] = format("%-42s %11d", line.name, line.replies)
   end
   text[#text + 1] = ""
-  text[#text + 1] = format("Duplicate replies %d, replies without a request %d", counts.duplicates, counts.orphans)
+  text[#text + 1] = format("%-42s %11d", "Duplicate replies", counts.duplicates)
+  text[#text + 1] = format("%-42s %11d", "Replies without a request", counts.orphans)
   return concat(text, "\n") .. "\n"
 end
 

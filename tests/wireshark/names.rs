@@ -1,11 +1,13 @@
 //! The dissector names the fields, and finds them at the octets, as `view` does for `client -v` and `lab explain`.
 
+use std::collections::BTreeSet;
+
 use calc6::view::{Message, View};
 use serde_json::Value;
 
 use crate::capture::Traffic;
 use crate::fields;
-use crate::tools::Desk;
+use crate::tools::{Desk, dissector, run};
 
 /// Where the dissector and `view` may differ: what follows from the octets, and is shown in brackets.
 const GENERATED: [&str; 1] = ["Operation"];
@@ -43,4 +45,27 @@ fn fields_have_the_names_and_places_of_view() {
     for (frame, tree) in frames.iter().zip(desk.click(&capture, &frames)) {
         assert_eq!(of_tree(&tree), of_view(&traffic, frame - 1), "frame {frame}");
     }
+}
+
+/// docs/wireshark/README.md lists every field and expert item, and none besides.
+#[test]
+fn the_readme_lists_every_field() {
+    let readme = std::fs::read_to_string(dissector().with_file_name("README.md")).unwrap();
+    let listed: BTreeSet<&str> = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `calc6."))
+        .filter_map(|line| line.split_once("` |"))
+        .map(|(name, _)| name)
+        .collect();
+    let desk = Desk::new();
+    desk.install_plugin();
+    let mut tshark = desk.command("tshark");
+    tshark.args(["-G", "fields"]);
+    let registered = run(tshark);
+    let registered: BTreeSet<&str> = registered
+        .lines()
+        .filter(|line| line.starts_with("F\t"))
+        .filter_map(|line| line.split('\t').nth(2)?.strip_prefix("calc6."))
+        .collect();
+    assert_eq!(listed, registered);
 }

@@ -29,38 +29,44 @@ fn report(argument: &str) -> String {
     desk.tshark(&["-q", "-r", capture.to_str().unwrap(), "-z", argument])
 }
 
-#[rustfmt::skip]
 #[test]
 fn statistics_of_a_capture() {
     let expected = "\
-Requests by operator, response times in milliseconds
-operator           requests  repeats unanswered  replies      least     median        99%   greatest
-+                         3        0          0        3      0.100      0.200      0.300      0.300
-/                         2        1          1        1      0.084      0.084      0.084      0.084
-unknown opcode            1        0          0        1      0.042      0.042      0.042      0.042
+Operator              requests     repeats  unanswered     replies
++                            3           0           0           3
+/                            2           1           1           1
+unknown opcode               1           0           0           1
 
-Replies by status
-3 division by zero                    2
-classic error                         1
-classic success                       4
+Response time, ms        least      median         99%    greatest
++                        0.100       0.200       0.300       0.300
+/                        0.084       0.084       0.084       0.084
+unknown opcode           0.042       0.042       0.042       0.042
 
-Duplicate replies 1, replies without a request 1
+Status                                         replies
+3 division by zero                                   2
+classic error                                        1
+classic success                                      4
+
+Duplicate replies                                    1
+Replies without a request                            1
 ";
     assert_eq!(report("calc6,stat").trim_end(), expected.trim_end());
 }
 
-#[rustfmt::skip]
 #[test]
 fn a_filter_selects_what_is_counted() {
     let expected = "\
-Requests by operator, response times in milliseconds
-operator           requests  repeats unanswered  replies      least     median        99%   greatest
-+                         0        0          0        2      0.200      0.200      0.300      0.300
+Operator              requests     repeats  unanswered     replies
++                            0           0           0           2
 
-Replies by status
-classic success                       2
+Response time, ms        least      median         99%    greatest
++                        0.200       0.200       0.300       0.300
 
-Duplicate replies 0, replies without a request 0
+Status                                         replies
+classic success                                      2
+
+Duplicate replies                                    0
+Replies without a request                            0
 ";
     assert_eq!(report("calc6,stat,calc6.time > 0.00015").trim_end(), expected.trim_end());
 }
