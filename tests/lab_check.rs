@@ -176,6 +176,13 @@ fn our_server_holds_every_clause() {
 }
 
 #[test]
+fn our_client_holds_every_clause() {
+    let client = env!("CARGO_BIN_EXE_client");
+    let found = run(&["client", "--json", "--patience", "20s", "--", client, "--timeout", "0.3", "--retries", "3"]);
+    assert_eq!((found.code, &found.broken[..]), (Some(0), &[][..]), "{found:?}");
+}
+
+#[test]
 fn a_server_that_knows_only_classic_fails_the_extended_clauses() {
     let found = check_server("-", &["--extended"]);
     assert_eq!((found.code, &found.broken[..]), (Some(1), &["x-golden".to_owned()][..]), "{found:?}");

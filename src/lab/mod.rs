@@ -7,6 +7,7 @@ pub mod bench;
 pub mod check;
 pub mod explain;
 pub mod floor;
+pub mod grade;
 pub mod pcap;
 pub mod relay;
 mod target;
@@ -34,6 +35,7 @@ enum Command {
     Check(check::Arguments),
     Explain(explain::Arguments),
     Floor(floor::Arguments),
+    Grade(grade::Arguments),
     Relay(relay::Arguments),
     #[command(hide = true)]
     Limited(check::subject::LimitedArguments),
@@ -77,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Floor(arguments) => floor::run(&arguments),
+        Command::Grade(arguments) => grade::run(&arguments),
         Command::Relay(arguments) => relay::run(&arguments),
         Command::Limited(arguments) => check::subject::run_limited(&arguments),
     };

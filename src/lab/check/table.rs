@@ -643,6 +643,15 @@ mod tests {
     }
 
     #[test]
+    fn the_page_for_teachers_explains_every_finding() {
+        let page = include_str!("../../../docs/teaching.md");
+        for check in SERVER.iter().chain(CLIENT) {
+            let named = page.lines().any(|line| line.starts_with("| `") && line.contains(&format!("`{}`", check.key)));
+            assert!(named, "{}", check.key);
+        }
+    }
+
+    #[test]
     fn keys_are_unique_and_needs_come_earlier() {
         for table in [SERVER.iter().chain(EXTENDED).collect::<Vec<_>>(), CLIENT.iter().collect()] {
             let mut seen = HashSet::new();
