@@ -1,8 +1,7 @@
 # The few commands that this project needs. `make test` is what CI runs.
 CARGO ?= cargo
 
-
-.PHONY: build capi test soak fuzz bench
+.PHONY: build capi test docs install deb package soak fuzz bench
 
 build: ## the three programs, in target/release
 	$(CARGO) build --release
@@ -27,7 +26,57 @@ checks:
 	ip link set lo up
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps
+	$(CARGO) check --lib --no-default-features
 	PROPTEST_RNG_SEED=6 $(CARGO) test
+
+MANUAL = $(TARGET)/manual
+
+docs: ## man pages, and completions for bash, zsh and fish, in target/manual
+	$(CARGO) run --release --quiet --example manual -- $(MANUAL)
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+# LINKS=1 also installs links by the programs' plain names: server, client, lab.
+LINKS ?=
+PROGRAMS = server client lab
+ROOT = $(DESTDIR)$(PREFIX)
+DOCUMENTS = README.md CHANGELOG.md docs/protocol.md docs/client.md docs/operations.md docs/lab.md
+INSTALL = install -D -m 644
+
+install: ## programs, man pages, completions, documents and units, below PREFIX (/usr/local), behind DESTDIR; LINKS=1
+	@if command -v $(firstword $(CARGO)) >/dev/null; then $(MAKE) --no-print-directory build docs; \
+	elif [ ! -x $(TARGET)/release/server ] || [ ! -d $(MANUAL) ]; then \
+	  echo "cargo is not at hand here: first, where it is, make build docs" >&2; exit 1; fi
+	for page in $(MANUAL)/man1/*.1; do $(INSTALL) $$page $(ROOT)/share/man/man1/$${page##*/} || exit 1; done
+	for name in $(PROGRAMS:%=calc6-%); do \
+	  install -D -m 755 $(TARGET)/release/$${name#calc6-} $(ROOT)/bin/$$name && $(completions) || exit 1; \
+	done
+	for name in $(if $(LINKS),$(PROGRAMS)); do \
+	  ln -sf calc6-$$name $(ROOT)/bin/$$name && \
+	  ln -sf calc6-$$name.1 $(ROOT)/share/man/man1/$$name.1 && $(completions) || exit 1; \
+	done
+	for file in $(DOCUMENTS); do $(INSTALL) $$file $(ROOT)/share/doc/calc6/$${file##*/} || exit 1; done
+	$(INSTALL) docs/wireshark/calc6.lua $(ROOT)/share/calc6/calc6.lua
+	$(INSTALL) docs/systemd/calc6.socket $(ROOT)/lib/systemd/system/calc6.socket
+	$(call unit,$(PREFIX)/bin) >$(ROOT)/lib/systemd/system/calc6.service
+
+completions = $(INSTALL) $(MANUAL)/bash/$$name.bash $(ROOT)/share/bash-completion/completions/$$name && \
+	  $(INSTALL) $(MANUAL)/zsh/_$$name $(ROOT)/share/zsh/site-functions/_$$name && \
+	  $(INSTALL) $(MANUAL)/fish/$$name.fish $(ROOT)/share/fish/vendor_completions.d/$$name.fish
+
+# The unit of the service, for a program in this folder.
+unit = sed 's|^ExecStart=.*|ExecStart=$(1)/calc6-server|' docs/systemd/calc6.service
+
+deb: build docs ## a Debian package, in target/debian; its installation starts nothing
+	@$(CARGO) deb --version >/dev/null 2>&1 || { echo "cargo-deb is missing: cargo install cargo-deb" >&2; exit 1; }
+	mkdir -p $(MANUAL)/systemd
+	$(call unit,/usr/bin) >$(MANUAL)/systemd/calc6.service
+	$(CARGO) deb --no-build --output $(TARGET)/debian/calc6.deb
+	tests/deb $(TARGET)/debian/calc6.deb
+
+package: ## the crate, as it would be published, built from what it holds
+	$(CARGO) package
 
 soak: ## the long runs, with new seeds
 	@tests/need

@@ -18,7 +18,7 @@ use clap::builder::BoolishValueParser;
 /// A calculator that answers UDP datagrams over IPv6 and IPv4.
 #[derive(Debug, Parser)]
 #[command(name = "server", version, after_help = EXAMPLES)]
-struct Arguments {
+pub struct Arguments {
     /// Address to serve: IPv6, IPv4, or a name; :: is every address of this machine, of both families
     #[arg(env = "CALC6_HOST")]
     host: Option<String>,

@@ -16,7 +16,7 @@ mod units;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// The exit status for words that cannot be understood; clap's own is the same.
 const EXIT_USAGE: u8 = 2;
@@ -70,6 +70,11 @@ impl From<io::Error> for Failure {
             _ => Self::run("cannot write to standard output", error),
         }
     }
+}
+
+/// The command line as clap knows it: for man pages and completions.
+pub fn command() -> clap::Command {
+    Arguments::command()
 }
 
 /// Runs the program: reads the command line, runs the subcommand, and says how it ended.

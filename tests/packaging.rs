@@ -1,0 +1,191 @@
+//! What is installed: man pages, completions, the folders of `make install`, the crate's own dependencies.
+
+#![cfg(feature = "programs")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use calc6::client::program::options;
+
+#[allow(dead_code, reason = "its main is for make docs")]
+#[path = "../docs/manual.rs"]
+mod manual;
+
+const SOURCE: &str = env!("CARGO_MANIFEST_DIR");
+
+/// A folder of the test's own, removed with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        Folder(folder)
+    }
+
+    fn join(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.0.join(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Runs a command that the tests need; `tests/need` installs it.
+fn run(program: &str, words: &[&str]) -> Output {
+    let output = Command::new(program).args(words).stdin(Stdio::null()).output();
+    output.unwrap_or_else(|error| panic!("{program}: {error}; run tests/need"))
+}
+
+#[track_caller]
+fn printed(output: Output) -> String {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && stderr.is_empty(), "{:?}: {stderr}", output.status);
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn names(folder: &Path) -> BTreeSet<String> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn man_pages_say_every_option_and_have_no_faults() {
+    let folder = Folder::new("packaging-man");
+    manual::write(&folder.0).unwrap();
+    let pages = names(&folder.join("man1"));
+    for page in ["calc6-server.1", "calc6-client.1", "calc6-lab.1", "calc6-lab-explain.1", "calc6-lab-relay.1"] {
+        assert!(pages.contains(page), "{page} is not among {pages:?}");
+    }
+    for page in &pages {
+        let path = folder.join("man1").join(page);
+        // -ww: every warning; what groff would print is thrown away.
+        let faults = run("groff", &["-man", "-Tutf8", "-ww", "-z", path.to_str().unwrap()]);
+        assert_eq!(String::from_utf8_lossy(&faults.stderr), "", "{page}");
+    }
+    let shown = |page: &str| {
+        let path = folder.join("man1").join(page);
+        printed(run("groff", &["-man", "-Tascii", "-P-cbou", path.to_str().unwrap()]))
+    };
+    let client = shown("calc6-client.1");
+    for spec in options::all() {
+        assert!(client.contains(&format!("--{}", spec.long)), "--{}", spec.long);
+    }
+    for section in ["NAME", "SYNOPSIS", "DESCRIPTION", "EXAMPLES", "EXIT STATUS", "SEE ALSO"] {
+        assert!(client.contains(&format!("\n{section}\n")), "{section}");
+    }
+    assert!(client.contains("calc6-client -op + ::1 10000 1 3 5 7 9 "), "{client}");
+    let server = shown("calc6-server.1");
+    assert!(server.contains("--max-reply") && server.contains("calc6-server :: 10000 "), "{server}");
+    assert!(!client.contains("\n       client ") && !server.contains("\n       server "), "plain names");
+}
+
+#[test]
+fn shells_complete_options_and_operators() {
+    let folder = Folder::new("packaging-completions");
+    manual::write(&folder.0).unwrap();
+    let folder = folder.0.to_str().unwrap();
+    for name in ["server", "client", "lab", "calc6-server", "calc6-client", "calc6-lab"] {
+        printed(run("bash", &["-n", &format!("{folder}/bash/{name}.bash")]));
+        printed(run("zsh", &["-n", &format!("{folder}/zsh/_{name}")]));
+        printed(run("fish", &["--no-config", "-n", &format!("{folder}/fish/{name}.fish")]));
+    }
+    for (words, expected) in [("-op gc", "gcd"), ("--op gc", "gcd"), ("--extend", "--extended")] {
+        let line = format!("calc6-client {words}");
+        let before = line.rsplit_once(' ').unwrap();
+        let previous = before.0.rsplit_once(' ').map_or(before.0, |(_, word)| word);
+        let count = line.matches(' ').count();
+        let script = format!(
+            "source {folder}/bash/calc6-client.bash; COMP_WORDS=({line}); COMP_CWORD={count}; \
+             _calc6__client calc6-client '{}' '{previous}'; echo ${{COMPREPLY[*]}}",
+            before.1
+        );
+        assert_eq!(printed(run("bash", &["--norc", "-c", &script])).trim(), expected, "bash: {line}");
+        let script = format!("source {folder}/fish/calc6-client.fish; complete -C '{line}'");
+        let offered = printed(run("fish", &["--no-config", "-c", &script]));
+        assert_eq!(offered.split_whitespace().next(), Some(expected), "fish: {line}");
+    }
+    let script = fs::read_to_string(format!("{folder}/zsh/_calc6-client")).unwrap();
+    assert!(script.contains("\n'-op[") && script.contains("\n'--op=["), "{script}");
+}
+
+/// Everything but the build, which `make install` leaves to cargo where that is at hand.
+#[test]
+fn make_install_puts_everything_below_its_prefix() {
+    let folder = Folder::new("packaging-install");
+    let built = folder.join("target/release");
+    fs::create_dir_all(&built).unwrap();
+    let programs =
+        [env!("CARGO_BIN_EXE_server"), env!("CARGO_BIN_EXE_client"), env!("CARGO_BIN_EXE_lab")].map(Path::new);
+    for program in programs {
+        std::os::unix::fs::symlink(program, built.join(program.file_name().unwrap())).unwrap();
+    }
+    manual::write(&folder.join("target/manual")).unwrap();
+    let install = |more: &[&str]| {
+        let mut make = Command::new("make");
+        make.args(["-s", "-C", SOURCE, "install", "CARGO=/none", "PREFIX=/opt/calc6"]).args(more);
+        make.env("CARGO_TARGET_DIR", folder.join("target")).env_remove("MAKEFLAGS").env_remove("DESTDIR");
+        make.env("DESTDIR", folder.join("root")).stdin(Stdio::null());
+        printed(make.output().expect("make is installed"))
+    };
+    install(&[]);
+    let root = folder.join("root/opt/calc6");
+    assert_eq!(names(&root.join("bin")), ["calc6-client", "calc6-lab", "calc6-server"].map(str::to_owned).into());
+    let asked = run(root.join("bin/calc6-client").to_str().unwrap(), &["--local", "-op", "+", "1", "3", "5", "7", "9"]);
+    assert_eq!(printed(asked), "Result: 25\n");
+    let unit = fs::read_to_string(root.join("lib/systemd/system/calc6.service")).unwrap();
+    assert!(unit.contains("\nExecStart=/opt/calc6/bin/calc6-server\n"), "{unit}");
+    for path in [
+        "lib/systemd/system/calc6.socket",
+        "share/bash-completion/completions/calc6-client",
+        "share/calc6/calc6.lua",
+        "share/doc/calc6/protocol.md",
+        "share/fish/vendor_completions.d/calc6-lab.fish",
+        "share/man/man1/calc6-lab-explain.1",
+        "share/zsh/site-functions/_calc6-server",
+    ] {
+        assert!(root.join(path).is_file(), "{path}");
+    }
+    install(&["LINKS=1"]);
+    assert_eq!(fs::read_link(root.join("bin/client")).unwrap(), Path::new("calc6-client"));
+    assert!(root.join("share/man/man1/server.1").is_file());
+    assert!(root.join("share/bash-completion/completions/lab").is_file());
+    assert_eq!(names(&folder.join("root")), ["opt".to_owned()].into(), "nothing beside the prefix");
+}
+
+/// docs/architecture.md says what the library alone depends on.
+#[test]
+fn without_default_features_only_the_librarys_dependencies_are_left() {
+    let tree = "tree --offline --locked --edges normal --depth 1 --no-default-features --prefix none --format {p}";
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(tree.split(' ')).current_dir(SOURCE).stdin(Stdio::null());
+    let tree = printed(cargo.output().unwrap());
+    let crates: BTreeSet<&str> = tree.lines().skip(1).filter_map(|line| line.split(' ').next()).collect();
+    let architecture = fs::read_to_string(Path::new(SOURCE).join("docs/architecture.md")).unwrap();
+    let (_, sentence) = architecture.split_once("Without it the library depends on").expect("the sentence");
+    let (sentence, _) = sentence.split_once(".\n").expect("its end");
+    let said: BTreeSet<&str> = sentence.split('`').skip(1).step_by(2).collect();
+    assert_eq!(crates, said);
+}
+
+#[test]
+fn the_published_crate_has_what_it_is_built_from() {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["package", "--list", "--allow-dirty", "--offline"]).current_dir(SOURCE).stdin(Stdio::null());
+    let output = cargo.output().unwrap();
+    if !Path::new(SOURCE).join("fuzz").exists() {
+        return; // this is the published crate already
+    }
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let list = String::from_utf8(output.stdout).unwrap();
+    let files: BTreeSet<&str> = list.lines().collect();
+    for file in ["Makefile", "LICENSE-APACHE", "LICENSE-MIT", "docs/protocol.md", "docs/manual.rs", "tests/need"] {
+        assert!(files.contains(file), "{file}");
+    }
+    assert!(!files.iter().any(|file| file.starts_with("fuzz/") || file.starts_with(".ci/")), "{list}");
+}
