@@ -11,7 +11,8 @@ fn units() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in ["calc6.service", "calc6.socket"] {
         let text = fs::read_to_string(Path::new(DOCS).join("systemd").join(name)).unwrap();
-        let text = text.replace("ExecStart=/usr/local/bin/server", concat!("ExecStart=", env!("CARGO_BIN_EXE_server")));
+        let text =
+            text.replace("ExecStart=/usr/local/bin/calc6-server", concat!("ExecStart=", env!("CARGO_BIN_EXE_server")));
         fs::write(folder.path().join(name), text).unwrap();
     }
     folder

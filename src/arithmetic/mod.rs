@@ -56,7 +56,7 @@ pub enum Error {
 /// ```
 ///
 /// # Errors
-/// See [`Error`].
+/// See [`Error`](enum@Error).
 pub fn evaluate(operator: Operator, operands: &[Number], max_bits: u64) -> Result<Number, Error> {
     let numbers = operands.iter().map(|number| number.0.clone());
     fold(operator, numbers, operands.len(), max_bits).map(Number).map_err(widest)
@@ -65,7 +65,7 @@ pub fn evaluate(operator: Operator, operands: &[Number], max_bits: u64) -> Resul
 /// Evaluates an operator over operands as they stand in a request; otherwise as [`evaluate`].
 ///
 /// # Errors
-/// See [`Error`].
+/// See [`Error`](enum@Error).
 pub fn evaluate_octets(operator: Operator, operands: Operands<'_>, max_bits: u64) -> Result<Number, Error> {
     match operands.evaluate_narrow(operator, max_bits) {
         Ok(result) => Ok(Number(result)),

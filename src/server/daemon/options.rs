@@ -49,7 +49,7 @@ pub struct Options {
     /// Do not start where the kernel cannot enforce the whole sandbox
     #[arg(long, env = "CALC6_REQUIRE_SANDBOX", value_parser = BoolishValueParser::new())]
     pub require_sandbox: bool,
-    /// Serve metrics for Prometheus at http://ADDR/metrics, such as [::1]:9469
+    /// Serve metrics for Prometheus at http://ADDR/metrics, such as `[::1]:9469`
     #[arg(long, value_name = "ADDR", env = "CALC6_METRICS")]
     pub metrics: Option<SocketAddr>,
     /// How lines on stderr look
