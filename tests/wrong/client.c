@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_OPERANDS = 64, MAX_REPLY = 257, TRIES = 4, FIRST_WAIT_MS = 250 };
+enum { MAX_OPERANDS = 64, MAX_REPLY = 257, TRIES = 3, FIRST_WAIT_MS = 250 };
 
 static const char *fault;
 

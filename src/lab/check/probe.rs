@@ -107,6 +107,8 @@ pub struct Prober {
     control: Option<Vec<Option<u8>>>,
     /// It has answered something.
     answered: bool,
+    /// How long silence must last to be believed.
+    grace: Duration,
     /// It has ended, and cannot be started again.
     gone: bool,
     /// What has been seen so far.
@@ -116,12 +118,26 @@ pub struct Prober {
 impl Prober {
     /// Prepares to ask a server; waits `timeout` for each reply.
     pub fn new(target: SocketAddr, service: Option<Service>, timeout: Duration) -> Self {
-        Self { target, service, timeout, control: None, answered: false, gone: false, observed: Observed::default() }
+        Self {
+            target,
+            service,
+            timeout,
+            control: None,
+            answered: false,
+            grace: GRACE,
+            gone: false,
+            observed: Observed::default(),
+        }
     }
 
     /// The address that is asked.
     pub fn target(&self) -> SocketAddr {
         self.target
+    }
+
+    /// From now on believes silence at once, or, again, only after a while. Where nothing hangs on it, that saves time.
+    pub fn believe_silence_at_once(&mut self, at_once: bool) {
+        self.grace = if at_once { SHORT_GRACE } else { GRACE };
     }
 
     /// Whether lab can start the server again.
@@ -183,12 +199,13 @@ impl Prober {
         let socket = socket_towards(self.target)?;
         send(&socket, &asked.sent, self.target)?;
         let Some(control) = self.control.clone() else { return self.exchange_without_control(&socket, asked) };
+        let grace = self.grace;
         let is_control = |reply: &Arrival| matches(&control, &reply.octets);
         for sent in 1..=TRIES {
             send(&socket, &CONTROL, self.target)?;
             self.gather(&socket, &mut asked.replies, |replies| {
                 let answered = replies.iter().any(is_control);
-                answered.then_some(if replies.len() > 1 { SHORT_GRACE } else { GRACE })
+                answered.then_some(if replies.len() > 1 { SHORT_GRACE } else { grace })
             });
             let controls = asked.replies.iter().filter(|reply| is_control(reply)).count();
             if controls > sent && self.observed.several.is_none() {

@@ -609,6 +609,7 @@ fn crashes(prober: &mut Prober) -> Result<Vec<Crash>, Failure> {
 pub fn shrink_crash(prober: &mut Prober, datagram: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
     let deadline = Instant::now() + SHRINK_TIME;
     let mut failure = None;
+    prober.believe_silence_at_once(true);
     let mut ends = |candidate: &[u8]| match prober.ask(candidate) {
         Ok(_) if Instant::now() > deadline => false,
         Ok(asked) => asked.end.is_some(),
@@ -618,6 +619,7 @@ pub fn shrink_crash(prober: &mut Prober, datagram: &[u8]) -> Result<Option<Vec<u
         }
     };
     let shrunk = if ends(datagram) { Some(shrink(datagram, &mut ends)) } else { None };
+    prober.believe_silence_at_once(false);
     match failure {
         Some(error) => Err(error),
         None => Ok(shrunk),
