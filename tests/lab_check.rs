@@ -3,6 +3,8 @@
 
 #![cfg(feature = "programs")]
 
+mod seed;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock};
@@ -190,8 +192,8 @@ fn a_server_that_knows_only_classic_fails_the_extended_clauses() {
 
 #[test]
 fn fuzzing_verifies_our_server_and_finds_a_rare_crash() {
-    let seed = if std::env::var_os("CALC6_SOAK").is_some() { std::process::id().to_string() } else { "1".into() };
-    let count = if std::env::var_os("CALC6_SOAK").is_some() { "20000" } else { "400" };
+    let seed = seed::of_run("fuzz").to_string();
+    let count = if seed::is_soak() { "20000" } else { "400" };
     let words = ["check", "fuzz", "--extended", "--seed", &seed, "--count", count, "--duration", "300s"];
     let output = lab().args(words).args(["--", env!("CARGO_BIN_EXE_server")]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();

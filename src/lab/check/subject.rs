@@ -29,18 +29,20 @@ const GRACE: Duration = Duration::from_millis(500);
 /// How often what has no event of its own is looked at.
 const POLL: Duration = Duration::from_millis(5);
 
+/// Where --help shows them.
+const LIMITS: &str = "Limits of the started program";
+
 /// What a program may use.
 #[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Limits of the started program")]
 pub struct Limits {
     /// Processor time in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "60")]
+    #[arg(long, value_name = "SECONDS", default_value = "60", help_heading = LIMITS)]
     pub cpu: u64,
     /// Memory for its data in MiB
-    #[arg(long, value_name = "MIB", default_value = "1024")]
+    #[arg(long, value_name = "MIB", default_value = "1024", help_heading = LIMITS)]
     pub memory: u64,
     /// Time from start to end in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "300")]
+    #[arg(long, value_name = "SECONDS", default_value = "300", help_heading = LIMITS)]
     pub time: u64,
 }
 
