@@ -209,6 +209,26 @@ fn a_capture_as_a_ladder() {
     assert!(stdout.starts_with(expected), "{stdout}");
 }
 
+/// The captures that the dissector's page shows in class.
+#[test]
+fn the_dissectors_captures() {
+    let explained = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/wireshark").join(name);
+        explained(&format!("--pcap {} --port 10000 --show ladder", path.display()), b"")
+    };
+    for name in ["classic.pcapng", "extended.pcapng"] {
+        let (status, stdout) = explained(name);
+        assert_eq!(status, Some(0), "{name}\n{stdout}");
+        assert!(stdout.contains(" 0 of them unanswered; ") && stdout.contains("; 0 wrong"), "{name}\n{stdout}");
+    }
+    let (status, stdout) = explained("loss.pcapng");
+    assert_eq!(status, Some(0), "{stdout}");
+    assert!(stdout.contains("(sent 2 times)"), "{stdout}");
+    for name in ["errors.pcapng", "malformed.pcapng", "loop.pcapng"] {
+        assert_eq!(explained(name).0, Some(1), "{name}");
+    }
+}
+
 #[test]
 fn a_damaged_capture_is_explained_as_far_as_it_goes() {
     let file = capture("explain-damaged.pcapng");

@@ -21,7 +21,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 /// The exit status for words that cannot be understood; clap's own is the same.
 const EXIT_USAGE: u8 = 2;
 
-/// Measures, checks and disturbs calculators that are served in datagrams, in whatever language they are written.
+/// Measures, checks, disturbs and explains calculators that are served in datagrams, in whatever language they are written.
 #[derive(Debug, Parser)]
 #[command(name = "lab", version, arg_required_else_help = true)]
 struct Arguments {

@@ -42,3 +42,18 @@ fn check_view(view: &View<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    /// The seed corpus of the fuzz target `view`, and what fuzzing has found.
+    #[test]
+    fn the_fuzz_corpus_holds() {
+        let fuzz = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+        if !fuzz.exists() {
+            return; // a published package has none
+        }
+        let entries = std::fs::read_dir(fuzz.join("corpus/view")).unwrap();
+        let inputs = entries.map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+        assert!(inputs.inspect(|input| super::check_input(input)).count() > 5);
+    }
+}

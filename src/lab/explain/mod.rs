@@ -18,7 +18,7 @@ use super::Failure;
 use super::units::Shown;
 use crate::view::{Drawing, Ladder, Message, Role, Severity, Step, Style, View, diagram, dump};
 use crate::wire::SUCCESS_BIT;
-use pairs::{Pairs, Relation};
+use pairs::{Flow, Pairs, Relation};
 
 /// Draws datagrams bit by bit, names every field with the clause that rules it, and points at what is wrong
 ///
@@ -183,7 +183,7 @@ struct Explainer {
     drawing: Drawing,
     show: Vec<Show>,
     ladder: Ladder,
-    ends: Option<(SocketAddr, SocketAddr)>,
+    ends: Flow,
     pairs: Pairs,
     datagrams: u64,
     wrong: u64,
@@ -208,7 +208,8 @@ impl Explainer {
         self.datagrams += 1;
         let number = self.datagrams;
         let octets = datagram.octets;
-        let message = datagram.message.unwrap_or_else(|| self.guess(octets));
+        let answered = datagram.seen.map(|seen| (seen.to, seen.from));
+        let message = datagram.message.unwrap_or_else(|| self.guess(answered, octets));
         let (client, server, time) = match datagram.seen {
             Some(Seen { from, to, time, .. }) if message == Message::Request => (Some(from), Some(to), time),
             Some(Seen { from, to, time, .. }) => (Some(to), Some(from), time),
@@ -240,8 +241,8 @@ impl Explainer {
 
     /// Which way a datagram went if nothing tells: a reply if it starts like one of ours, or if the request before it is
     /// still open and this could be the reply of another server, rather than a request itself.
-    fn guess(&self, octets: &[u8]) -> Message {
-        let asked = self.pairs.open(None).filter(|asked| *asked != octets);
+    fn guess(&self, flow: Flow, octets: &[u8]) -> Message {
+        let asked = self.pairs.open(flow).filter(|asked| *asked != octets);
         let answers = asked.is_some_and(|asked| !View::reply(octets, Some(asked)).is_wrong());
         let success = octets.first().is_some_and(|first| first & SUCCESS_BIT != 0);
         if answers && (success || View::request(octets).is_wrong()) { Message::Reply } else { Message::guess(octets) }
@@ -253,7 +254,7 @@ impl Explainer {
         datagram: &Datagram<'_>,
         view: &View<'_>,
         relation: &Relation,
-        flow: Option<(SocketAddr, SocketAddr)>,
+        flow: Flow,
     ) -> String {
         let mut drawn = String::new();
         if self.show.contains(&Show::Ladder) {
