@@ -15,7 +15,7 @@ use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, RngSeed, TestError, TestRunner};
 
 const CASES: u32 = 4_000;
-const SOAK_CASES: u32 = 500_000;
+const SOAK_CASES: u32 = 200_000;
 
 /// Runs a body on `cases` datagrams of the strategy; the seed of the run is printed.
 fn drive(name: &str, body: fn(&[u8]), datagrams: impl Strategy<Value = Vec<u8>>) {

@@ -22,7 +22,7 @@ use world::World;
 
 /// How many exchanges a run has.
 const EXCHANGES: usize = 50_000;
-const SOAK_RUNS: usize = 500;
+const SOAK_RUNS: usize = 100;
 
 /// Runs worlds until so many exchanges have ended. Gives what came of them and a fingerprint of all that happened.
 fn run(seed: u64, exchanges: usize) -> (Tally, u64) {
