@@ -7,6 +7,7 @@ use dashu_int::IBig;
 use dashu_int::ops::{BitTest, Gcd, UnsignedAbs};
 
 use super::Error;
+use super::multiple::lcm_in_turn;
 use crate::wire::Operator;
 
 /// Why an evaluation ended without a result.
@@ -213,20 +214,6 @@ pub(super) fn multiply_balanced(mut parts: Vec<IBig>) -> IBig {
         parts = pairs.collect();
     }
     parts.pop().unwrap_or(IBig::ONE)
-}
-
-/// Of numbers of which none is 0. Each divides the large multiple first: the search for the common divisor then costs
-/// what the operand's size does, not the multiple's.
-pub(super) fn lcm_in_turn(first: IBig, operands: impl Iterator<Item = IBig>) -> IBig {
-    let mut multiple = first;
-    for operand in operands {
-        let remainder = &multiple % &operand;
-        if !remainder.is_zero() {
-            let divisor = Gcd::gcd(&remainder, &operand);
-            multiple *= if divisor.is_one() { operand } else { operand / IBig::from(divisor) };
-        }
-    }
-    absolute(multiple)
 }
 
 fn absolute(number: IBig) -> IBig {

@@ -5,6 +5,7 @@
 //! `s + 9` octets, and a power is refused before it is computed where it cannot fit.
 
 mod integer;
+mod multiple;
 mod number;
 mod octets;
 

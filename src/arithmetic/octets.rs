@@ -4,7 +4,8 @@ use dashu_int::IBig;
 use dashu_int::ops::Gcd;
 
 use super::Number;
-use super::integer::{Stop, fold, lcm_in_turn, multiply_balanced};
+use super::integer::{Stop, fold, multiply_balanced};
+use super::multiple::lcm_in_turn;
 use crate::wire::Operator;
 
 /// Integers of one width, one behind the other, in network byte order.
@@ -135,7 +136,9 @@ impl<'a> Operands<'a> {
             if operand == 0 {
                 return IBig::ZERO;
             }
-            match narrow.checked_mul(operand / narrow.gcd(operand)) {
+            // Wide operands would overflow: no use to look for their divisor in 64 bits.
+            let multiple = if self.width > size_of::<u32>() { None } else { lcm_within_64(narrow, operand) };
+            match multiple {
                 Some(multiple) => narrow = multiple,
                 None => widen(std::mem::replace(&mut narrow, operand)),
             }
@@ -144,6 +147,11 @@ impl<'a> Operands<'a> {
         let wide = IBig::from(wide);
         if parts.is_empty() { wide } else { lcm_in_turn(wide, parts.into_iter()) }
     }
+}
+
+/// The multiple, if it fits 64 bits.
+fn lcm_within_64(a: u64, b: u64) -> Option<u64> {
+    a.checked_mul(b / a.gcd(b))
 }
 
 /// The multiple, if it fits 128 bits.
