@@ -151,14 +151,17 @@ impl<'a> Operands<'a> {
 
 /// The multiple, if it fits 64 bits.
 fn lcm_within_64(a: u64, b: u64) -> Option<u64> {
-    a.checked_mul(b / a.gcd(b))
+    a.checked_mul(b / divisor_with_residue(a % b, b))
 }
 
 /// The multiple, if it fits 128 bits.
 fn lcm_of_two(a: u128, b: u64) -> Option<u128> {
-    let remainder = (a % u128::from(b)) as u64;
-    let divisor = if remainder == 0 { b } else { remainder.gcd(b) };
-    a.checked_mul((b / divisor).into())
+    a.checked_mul((b / divisor_with_residue((a % u128::from(b)) as u64, b)).into())
+}
+
+/// The greatest common divisor of `b`, which is not 0, and any number that leaves `residue` when divided by it.
+fn divisor_with_residue(residue: u64, b: u64) -> u64 {
+    if residue == 0 { b } else { residue.gcd(b) }
 }
 
 /// Halves summed apart, each within 64 bits, so that the loop vectorises: at most 2^31 operands, far over a datagram's.
