@@ -13,37 +13,37 @@ fn main() {
 
 const COUNTS: [usize; 3] = [1, 5, 64];
 
-#[divan::bench(args = COUNTS)]
+#[divan::bench(args = COUNTS, sample_size = 1000)]
 fn classic_sum(bencher: Bencher<'_, '_>, count: usize) {
     answer(bencher, &classic(Operator::Sum, Format::Integer, count));
 }
 
-#[divan::bench(args = COUNTS)]
+#[divan::bench(args = COUNTS, sample_size = 1000)]
 fn classic_sum_text(bencher: Bencher<'_, '_>, count: usize) {
     answer(bencher, &classic(Operator::Sum, Format::Text, count));
 }
 
-#[divan::bench(args = COUNTS)]
+#[divan::bench(args = COUNTS, sample_size = 1000)]
 fn classic_product(bencher: Bencher<'_, '_>, count: usize) {
     answer(bencher, &classic(Operator::Product, Format::Integer, count));
 }
 
-#[divan::bench(args = COUNTS)]
+#[divan::bench(args = COUNTS, sample_size = 1000)]
 fn classic_product_text(bencher: Bencher<'_, '_>, count: usize) {
     answer(bencher, &classic(Operator::Product, Format::Text, count));
 }
 
-#[divan::bench(args = COUNTS, consts = [4, 8])]
+#[divan::bench(args = COUNTS, sample_size = 1000, consts = [4, 8])]
 fn extended_sum<const WIDTH: usize>(bencher: Bencher<'_, '_>, count: usize) {
     answer(bencher, &extended::<WIDTH>(Operator::Sum, Format::Integer, count));
 }
 
-#[divan::bench(args = COUNTS, consts = [4, 8])]
+#[divan::bench(args = COUNTS, sample_size = 1000, consts = [4, 8])]
 fn extended_sum_text<const WIDTH: usize>(bencher: Bencher<'_, '_>, count: usize) {
     answer(bencher, &extended::<WIDTH>(Operator::Sum, Format::Text, count));
 }
 
-#[divan::bench(args = COUNTS, consts = [4, 8])]
+#[divan::bench(args = COUNTS, sample_size = 1000, consts = [4, 8])]
 fn extended_product<const WIDTH: usize>(bencher: Bencher<'_, '_>, count: usize) {
     answer(bencher, &extended::<WIDTH>(Operator::Product, Format::Integer, count));
 }
