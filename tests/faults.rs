@@ -180,14 +180,7 @@ fn a_firewall_and_a_missing_route_cost_only_their_replies() {
 #[test]
 fn failing_system_calls_end_no_worker() {
     let folder = tempfile::tempdir().unwrap();
-    let library = folder.path().join("failing.so");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/serving/failing.c");
-    let compiled = Command::new("gcc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).output();
-    let compiled = compiled.expect("gcc");
-    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
-    command.args(["::1", "0", "--workers", "1"]).env("LD_PRELOAD", &library);
-    let server = Server::spawn(command);
+    let server = Server::spawn(failing(&folder, &["::1", "0", "--workers", "1"]));
     let mut client = patient(server.port);
     // Of every three calls one fails, each time with another error, and of the rest every second is cut short.
     for operand in 0..if soak() { 50_000 } else { 300 } {
@@ -198,6 +191,20 @@ fn failing_system_calls_end_no_worker() {
 }
 
 // ---- The end.
+
+#[test]
+fn a_worker_that_cannot_go_on_takes_the_server_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = failing(&folder, &["::1", "0", "--workers", "2"]);
+    command.env("BROKEN_SOCKET", "1").stdin(std::process::Stdio::null());
+    // The idle workers' waits end four times a second, so the tenth call comes by itself.
+    let begun = Instant::now();
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("Bad file descriptor"), "{said}");
+    assert!(begun.elapsed() < Duration::from_secs(20));
+}
 
 #[test]
 fn stopping_under_load_answers_what_was_received() {
@@ -344,6 +351,18 @@ fn exchanges_through_loss(port: u16, count: usize, first_wait: Duration, retries
     };
     let threads: Vec<_> = (0..count).map(|operand| thread::spawn(move || exchange(operand))).collect();
     threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+}
+
+/// A server whose system calls fail as tests/serving/failing.c says.
+fn failing(folder: &tempfile::TempDir, arguments: &[&str]) -> Command {
+    let library = folder.path().join("failing.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/serving/failing.c");
+    let compiled = Command::new("gcc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).output();
+    let compiled = compiled.expect("gcc");
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
+    command.args(arguments).env("LD_PRELOAD", &library);
+    command
 }
 
 /// A server in a network namespace of its own.

@@ -1,8 +1,10 @@
 /* Preloaded into a server: of each of its two calls every third fails, with every error that a network can cause in turn, and every
- * second of the others does only a part of its work. */
+ * second of the others does only a part of its work. With BROKEN_SOCKET in the environment the socket is gone instead,
+ * for the thread that makes the tenth call, and for ever. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 
 static const int errors[] = {EINTR,        ENOBUFS, EPERM,     ENETUNREACH, EMSGSIZE, ECONNREFUSED, EHOSTUNREACH,
@@ -37,5 +39,11 @@ int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
 {
     int (*real)(int, struct mmsghdr *, unsigned, int, struct timespec *) = dlsym(RTLD_NEXT, "recvmmsg");
+    static _Thread_local int broken;
+    if (getenv("BROKEN_SOCKET")) {
+        broken |= ++receives.made == 10;
+        errno = EBADF;
+        return broken ? -1 : real(fd, messages, count, flags, timeout);
+    }
     return fails(&receives) ? -1 : real(fd, messages, part(&receives, count), flags, timeout);
 }
