@@ -365,8 +365,8 @@ impl Exchange {
         }
     }
 
-    /// What of a classic-only peer a datagram shows: an error, or the answer to the probe. Nothing does after a peer has
-    /// shown that it knows the extended form.
+    /// What of a classic-only peer a datagram shows: an error, or the answer to the probe. Nothing does once the peer
+    /// has shown that it knows the extended form.
     fn evidence(&self, datagram: &[u8]) -> Option<ClassicOnly> {
         let probed = self.phase == Phase::Probing;
         if self.statistics.widened {
