@@ -75,6 +75,7 @@ const SCENARIOS: &[Scenario] = &[
     sum("sum", |_, request| vec![now(right(request))]),
     Scenario { name: "product", operator: Operator::Product, text: false, operands: ODD, script: always_right },
     text("text", always_right),
+    Scenario { name: "text-product", operator: Operator::Product, text: true, operands: ODD, script: always_right },
     Scenario { name: "long-text", operator: Operator::Sum, text: true, operands: LONG, script: always_right },
     Scenario {
         name: "unsigned",
@@ -281,6 +282,7 @@ impl Judge<'_> {
             "sum-request" => self.first_request("sum", &ask("sum")),
             "product-request" => self.first_request("product", &ask("product")),
             "text-request" => self.first_request("text", &ask("text")),
+            "text-product-request" => self.first_request("text-product", &ask("text-product")),
             "unsigned-operand" => self.first_request("unsigned", &ask("unsigned")),
             "unused-zero" => self.unused_zero(),
             "one-request" => self.one_request(),

@@ -20,7 +20,7 @@ pub const CONTROL: [u8; 9] = [0x00, 0x5a, 0x00, 0x00, 0x5a, 0x01, 0x00, 0x00, 0x
 const SLICE: Duration = Duration::from_millis(10);
 
 /// How long to go on listening for a second reply when the reply and the control's answer have come.
-const SHORT_GRACE: Duration = Duration::from_millis(4);
+const SHORT_GRACE: Duration = Duration::from_millis(2);
 
 /// How long to wait for the reply when only the control's answer has come: time for a server with many threads to
 /// finish in another order.

@@ -400,6 +400,14 @@ pub const CLIENT: &[Check] = &[
         needs: &["sum-request"],
     },
     Check {
+        key: "text-product-request",
+        clause: "2.4",
+        level: Must,
+        title: "a product as text is opcode 1 and F = 1",
+        why: "Operation and format are independent fields: opcode << 1 | format.",
+        needs: &["product-request", "text-request"],
+    },
+    Check {
         key: "unused-zero",
         clause: "2.2",
         level: Must,
