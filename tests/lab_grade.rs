@@ -28,7 +28,7 @@ fn grade(folder: &Path, options: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_lab"))
         .arg("grade")
         .arg(folder)
-        .args(["--build", BUILD, "--server", "./server", "--client", "./client -", "--cpu", "20"])
+        .args(["--build", BUILD, "--server", "./server", "--client", "./client -", "--cpu", "20", "--jobs", "4"])
         .args(options)
         .output()
         .unwrap()
@@ -44,7 +44,7 @@ fn each_submission_is_built_and_checked_in_a_place_of_its_own() {
     submission(&submissions, "eve", "crash-empty", "signed");
     submission(&submissions, "joe", "", "-");
     fs::write(submissions.join("joe/server.c"), "int main(void) { return wrong; }").unwrap();
-    // It escapes neither its folder nor its time: the copy alone is written, and sleepers are ended.
+    // A file is no submission.
     fs::write(submissions.join("notes.txt"), "no submission").unwrap();
 
     let output = grade(&submissions, &["--junit", reports.to_str().unwrap()]);

@@ -2,9 +2,11 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
@@ -43,6 +45,9 @@ pub struct Arguments {
     /// Check the extended form of servers too
     #[arg(long)]
     extended: bool,
+    /// Submissions graded at once [default: as many as there are processors]
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
     /// Folder for JUnit reports, NAME-build.xml, NAME-server.xml and NAME-client.xml
     #[arg(long, value_name = "FOLDER")]
     junit: Option<PathBuf>,
@@ -88,12 +93,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         fs::create_dir_all(folder)
             .map_err(|error| Failure::run(format_args!("cannot create {}", folder.display()), error))?;
     }
-    let mut grades = Vec::new();
-    for submission in submissions(&arguments.folder)? {
-        let name = submission.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let _ = writeln!(io::stderr(), "grading {name}");
-        grades.push(grade(arguments, name, &submission)?);
-    }
+    let grades = grade_all(arguments, &submissions(&arguments.folder)?)?;
     let mut out = io::stdout().lock();
     if arguments.json {
         serde_json::to_writer_pretty(&mut out, &grades).map_err(io::Error::from)?;
@@ -116,6 +116,31 @@ fn submissions(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     }
     folders.sort();
     Ok(folders)
+}
+
+/// Grades several at once; the grades are in the order of the submissions.
+fn grade_all(arguments: &Arguments, submissions: &[PathBuf]) -> Result<Vec<Grade>, Failure> {
+    let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let jobs = arguments.jobs.map_or(processors, NonZeroUsize::get).min(submissions.len());
+    let queue = Mutex::new(submissions.iter().enumerate());
+    let worker = || -> Result<Vec<(usize, Grade)>, Failure> {
+        let mut done = Vec::new();
+        while let Some((at, submission)) = queue.lock().ok().and_then(|mut queue| queue.next()) {
+            let name = submission.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let _ = writeln!(io::stderr(), "grading {name}");
+            done.push((at, grade(arguments, name, submission)?));
+        }
+        Ok(done)
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(worker)).collect();
+        let mut grades = Vec::new();
+        for worker in workers {
+            grades.extend(worker.join().map_err(|_| Failure::Run("a submission could not be graded".into()))??);
+        }
+        grades.sort_by_key(|(at, _)| *at);
+        Ok(grades.into_iter().map(|(_, grade)| grade).collect())
+    })
 }
 
 fn grade(arguments: &Arguments, name: String, submission: &Path) -> Result<Grade, Failure> {
