@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -87,6 +88,37 @@ fn the_json_has_the_full_reports_and_a_step_that_takes_too_long_is_ended() {
     assert_eq!(grades[0]["build"]["outcome"], "done", "{grades}");
     assert_eq!(grades[0]["server"]["outcome"], "failed", "{grades}");
     assert_eq!(grades[0]["client"]["outcome"], "not-asked", "{grades}");
+}
+
+#[test]
+fn what_was_started_ends_with_lab() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = "calc6-sleeper-7301";
+    let submission = folder.path().join("sleeper");
+    fs::create_dir(&submission).unwrap();
+    fs::copy("/bin/sleep", submission.join(name)).unwrap();
+    let mut lab = Command::new(env!("CARGO_BIN_EXE_lab"))
+        .arg("grade")
+        .arg(folder.path())
+        .args(["--build", &format!("./{name} 100 & ./{name} 100"), "--server", "true"])
+        .spawn()
+        .unwrap();
+    let sleepers = || {
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        let commands = processes.filter_map(|process| fs::read_to_string(process.path().join("cmdline")).ok());
+        commands.filter(|command| command.starts_with(&format!("./{name}\0"))).count()
+    };
+    let patience = Instant::now() + Duration::from_secs(20);
+    while sleepers() < 2 {
+        assert!(Instant::now() < patience, "the build did not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    lab.kill().unwrap();
+    lab.wait().unwrap();
+    while sleepers() > 0 {
+        assert!(Instant::now() < patience, "the build still runs");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]

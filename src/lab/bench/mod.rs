@@ -328,8 +328,14 @@ impl Server {
     fn floor() -> Result<Self, Failure> {
         let cannot = |error: io::Error| Failure::run("cannot start the floor server", error);
         let this = std::env::current_exe().map_err(cannot)?;
-        let mut child =
-            Command::new(this).args(["floor", "::1", "0"]).stderr(Stdio::piped()).spawn().map_err(cannot)?;
+        // By way of `limited`, which lets it end when lab does; a day of processor time is no limit.
+        let mut child = Command::new(&this)
+            .args(["limited", "--cpu", "86400", "--"])
+            .arg(&this)
+            .args(["floor", "::1", "0"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(cannot)?;
         let mut line = String::new();
         if let Some(stderr) = child.stderr.take() {
             BufReader::new(stderr).read_line(&mut line).map_err(cannot)?;
