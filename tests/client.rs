@@ -198,8 +198,24 @@ fn operands_have_up_to_255_octets() {
 #[test]
 fn wrong_usage_says_what_where_and_what_would_be_right() {
     for (line, complaint) in [
-        ("", "no operator: -op OPERATOR wanted; --help lists them"),
-        ("::1 10000 1", "no operator: -op OPERATOR wanted; --help lists them"),
+        ("", "nothing to ask: -op OPERATOR, -e EXPRESSION, -i or --describe wanted (see --help)"),
+        ("::1 10000 1", "nothing to ask: -op OPERATOR, -e EXPRESSION, -i or --describe wanted (see --help)"),
+        ("-op + -e 1+2 ::1 9", "-op and -e exclude each other"),
+        ("-i --describe ::1 9", "-i and --describe exclude each other"),
+        ("--describe ::1 9 1 2", "describe takes no operands, not 2"),
+        ("-e 1+2 ::1 9 3", "-e takes no operands, not 1"),
+        ("-i --local --file x", "-i takes no operands, so no --file"),
+        ("-op + --local --file x 7", "argument 6: \"7\": with --file there are no operands on the command line"),
+        ("-op + ::1 9 1 -", "argument 6: \"-\" is no integer: no digits"),
+        ("-op + --file /nowhere/x ::1 9", "--file: \"/nowhere/x\": No such file or directory (os error 2)"),
+        ("-op + --repeat 0 ::1 9 1", "--repeat: \"0\": a whole number from 1 on wanted"),
+        ("-e 1+2 --repeat 3 ::1 9", "--repeat asks -op over operands of the command line, nothing else"),
+        ("-op + --base 7 ::1 9 1", "--base: \"7\": 2, 8, 10 or 16 wanted"),
+        ("-op + --max-result 1T ::1 9 1", "--max-result: \"1T\": octets wanted, such as 4096, 64K or 1M"),
+        (
+            "-op + --also ::1:9 ::1 9 1",
+            "--also: \"::1:9\": HOST:PORT wanted, with an IPv6 address in brackets: [ADDRESS]:PORT",
+        ),
         ("-op", "-op: no operator behind it; the shell keeps some for itself: quote '<' '>' '&' '|'"),
         (
             "-op plus ::1 1 2",
@@ -251,7 +267,8 @@ fn wrong_usage_says_what_where_and_what_would_be_right() {
              -s asks for a string of digits instead",
         ),
     ] {
-        client_line(line).complained(2, complaint);
+        let status = if line.contains("/nowhere/") { 1 } else { 2 };
+        client_line(line).complained(status, complaint);
     }
     let not_utf8 = std::ffi::OsString::from_vec(vec![0xff]);
     client(["-op".into(), "+".into(), "::1".into(), "9".into(), not_utf8])

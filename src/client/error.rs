@@ -6,10 +6,12 @@ use std::net::SocketAddrV6;
 
 use thiserror::Error;
 
+use super::accumulator::TooLong;
 use super::plan::PlanError;
+use super::text::BadOperand;
 use crate::arithmetic;
 use crate::exchange::{ClassicOnly, Outcome, TooLarge};
-use crate::wire::Status;
+use crate::wire::{Operator, Status};
 
 /// Why a client has no result.
 #[derive(Debug, Error)]
@@ -64,6 +66,29 @@ pub enum Error {
     /// The partial results of a split request cannot be combined.
     #[error("the partial results cannot be combined: {0}")]
     Combine(arithmetic::Error),
+    /// The text of the operands has something else in it.
+    #[error(transparent)]
+    Operand(#[from] BadOperand),
+    /// The text of the operands cannot be read.
+    #[error("the operands cannot be read: {0}")]
+    Read(io::Error),
+    /// There are more operands than one datagram holds, for an operator whose requests cannot be split.
+    #[error("{} takes at most {most} operands of up to {width} octets in one datagram, and there are more",
+            operator.word())]
+    TooMany {
+        /// The operator.
+        operator: Operator,
+        /// How many fit.
+        most: usize,
+        /// Octets of the largest operand so far.
+        width: usize,
+    },
+    /// The result is longer than was allowed.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
+    /// Whoever watched wanted it to end.
+    #[error("interrupted")]
+    Interrupted,
     /// The system refused what every exchange needs.
     #[error("{what}: {error}")]
     System {
@@ -104,6 +129,9 @@ pub enum NoAnswer {
         /// How many datagrams arrived that do not count as a reply.
         ignored: u32,
     },
+    /// It has stopped answering, or never has begun.
+    #[error("it does not answer")]
+    Stopped,
     /// The deadline passed before this address was asked.
     #[error("not asked before the deadline")]
     Unasked,
@@ -128,6 +156,10 @@ impl fmt::Display for Peer {
 }
 
 impl Error {
+    pub(super) fn random(error: io::Error) -> Error {
+        Error::System { what: "random numbers", error }
+    }
+
     /// The error that an outcome of an answering peer is; `None` for an answer and for silence.
     pub(super) fn of_outcome(peer: SocketAddrV6, outcome: Outcome) -> Option<Error> {
         Some(match outcome {

@@ -218,7 +218,7 @@ fn extended_parts(operator: Operator, format: Format, operands: &[Number]) -> Re
 
 /// Octets of operands that one request may carry, so that its reply fits into [`wire::MAX_REPLY`] octets. As integers,
 /// all results of associative operators do; as text, those that are as long as all operands together are the limit.
-fn room(operator: Operator, format: Format) -> usize {
+pub fn room(operator: Operator, format: Format) -> usize {
     let grows = matches!(operator, Operator::Product | Operator::Lcm);
     if format == Format::Text && grows {
         // 8 bits are at most 2.409 digits; one digit for the sign.

@@ -21,6 +21,14 @@ impl Random {
         Random { pool: [0; POOL], left: 0 }
     }
 
+    /// One number.
+    ///
+    /// # Errors
+    /// The kernel gives none (getrandom(2)).
+    pub fn draw(&mut self) -> io::Result<u64> {
+        self.source().map(|mut source| source())
+    }
+
     /// A source of at least [`Self::EXCHANGE`] numbers.
     ///
     /// # Errors

@@ -5,10 +5,12 @@
 
 use std::io;
 use std::net::SocketAddrV6;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockAddr, Type};
 
 use super::error::{Error, NoAnswer, Unanswered};
@@ -67,41 +69,97 @@ pub struct Reply {
 /// One octet more than the longest reply, to tell longer datagrams from it.
 const BUFFER: usize = wire::MAX_REPLY_CEILING + 1;
 
-/// Asks `question` at `peers` in turn until one answers.
+/// How many questions are asked at the same time. Few, as nothing but the doubling of waits slows them down (RFC 8085,
+/// section 3.1.3); more go through a pipeline.
+pub const AT_ONCE: usize = 8;
+
+/// What exchanges need besides their questions.
+pub struct Circumstances<'a> {
+    /// Whom to ask, in turn.
+    pub peers: &'a [SocketAddrV6],
+    pub patience: &'a exchange::Config,
+    pub random: &'a mut Random,
+    /// Ends it once it is set and a signal has come.
+    pub interrupt: &'a AtomicBool,
+}
+
+/// Who is told of every event, with the time since the start.
+pub type Watch<'a> = dyn FnMut(Duration, Event<'_>) + 'a;
+
+/// Asks questions, a few at the same time. Each has its own reply or error, in the order of the questions.
 ///
 /// # Errors
-/// An error that a server answers with, or what happened at each address.
-pub fn ask(
-    question: &Question,
-    peers: &[SocketAddrV6],
-    config: &exchange::Config,
-    random: &mut Random,
-    watch: &mut dyn FnMut(Duration, Event<'_>),
-) -> Result<Reply, Error> {
-    let mut race = Race { question, config, start: Instant::now(), attempts: Vec::new(), failures: Vec::new() };
-    let mut untried = peers.iter();
+/// What concerns no question alone: an interruption, that the system refuses what every exchange needs, or that one of
+/// several questions has no answer from anybody.
+pub fn ask_all(
+    questions: &[Question],
+    circumstances: &mut Circumstances<'_>,
+    watch: &mut Watch<'_>,
+) -> Result<Vec<Result<Reply, Error>>, Error> {
+    let Circumstances { peers, patience, random, interrupt } = circumstances;
+    let start = Instant::now();
+    let mut replies: Vec<Option<Result<Reply, Error>>> = questions.iter().map(|_| None).collect();
+    let mut waiting = questions.iter().enumerate();
+    let mut races: Vec<(usize, Race<'_>)> = Vec::new();
     loop {
-        while race.wants_another() {
-            match untried.next() {
-                Some(&peer) => race.begin(peer, random)?,
-                None => break,
+        let room = AT_ONCE - races.len();
+        races.extend(waiting.by_ref().take(room).map(|(place, question)| {
+            (place, Race { question, peers, patience, start, attempts: Vec::new(), failures: Vec::new() })
+        }));
+        for (_, race) in &mut races {
+            race.proceed(random, watch)?;
+        }
+        for (place, race) in &mut races {
+            match race.settle() {
+                // The others would be silent too.
+                Some(Err(error @ Error::Unanswered(_))) if questions.len() > 1 => return Err(error),
+                settled => replies[*place] = settled,
             }
         }
-        race.transmit(watch);
-        if let Some(result) = race.settle() {
-            return result;
+        races.retain(|(place, _)| replies[*place].is_none());
+        if races.is_empty() && waiting.len() == 0 {
+            return Ok(replies.into_iter().flatten().collect());
         }
-        if race.attempts.is_empty() && (untried.len() == 0 || race.is_late()) {
-            race.failures.extend(untried.map(|&peer| Unanswered { peer, reason: NoAnswer::Unasked }));
-            return Err(Error::Unanswered(race.failures));
+        if races.len() == AT_ONCE || waiting.len() == 0 {
+            wait(&mut races, start, interrupt, watch)?;
         }
-        race.wait(watch)?;
     }
 }
 
+/// Waits until something arrives or is due, and takes in what arrived.
+fn wait(
+    races: &mut [(usize, Race<'_>)],
+    start: Instant,
+    interrupt: &AtomicBool,
+    watch: &mut Watch<'_>,
+) -> Result<(), Error> {
+    let attempts = || races.iter().flat_map(|(_, race)| &race.attempts);
+    let Some(wake_at) = attempts().filter_map(|attempt| attempt.exchange.wake_at()).min() else {
+        return Ok(());
+    };
+    let timeout = timespec(wake_at.saturating_sub(start.elapsed()));
+    let mut fds: Vec<PollFd<'_>> =
+        attempts().map(|attempt| PollFd::from_borrowed_fd(attempt.socket.as_fd(), PollFlags::IN)).collect();
+    match poll(&mut fds, Some(&timeout)) {
+        Ok(_) => {}
+        Err(Errno::INTR) if interrupt.load(Ordering::Relaxed) => return Err(Error::Interrupted),
+        Err(Errno::INTR) => {}
+        Err(error) => return Err(Error::System { what: "poll", error: error.into() }),
+    }
+    let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+    let attempts = races.iter_mut().flat_map(|(_, race)| &mut race.attempts);
+    for (attempt, _) in attempts.zip(ready).filter(|(_, ready)| *ready) {
+        attempt.receive(start, watch);
+    }
+    Ok(())
+}
+
+/// One question at several addresses.
 struct Race<'a> {
     question: &'a Question,
-    config: &'a exchange::Config,
+    /// Those not asked yet.
+    peers: &'a [SocketAddrV6],
+    patience: &'a exchange::Config,
     start: Instant,
     attempts: Vec<Attempt>,
     failures: Vec<Unanswered>,
@@ -116,17 +174,31 @@ struct Attempt {
 }
 
 impl Race<'_> {
-    fn now(&self) -> Duration {
-        self.start.elapsed()
+    /// Sends what is due, to the next address too where it is time for that.
+    fn proceed(&mut self, random: &mut Random, watch: &mut Watch<'_>) -> Result<(), Error> {
+        loop {
+            for attempt in &mut self.attempts {
+                attempt.transmit(self.start, watch);
+            }
+            if !self.wants_another() {
+                return Ok(());
+            }
+            let Some((&peer, untried)) = self.peers.split_first() else { return Ok(()) };
+            self.peers = untried;
+            self.begin(peer, random)?;
+        }
     }
 
     fn is_late(&self) -> bool {
-        self.config.deadline.is_some_and(|deadline| self.now() >= deadline)
+        self.patience.deadline.is_some_and(|deadline| self.start.elapsed() >= deadline)
     }
 
-    /// Whether the addresses tried so far have been silent long enough to try the next one.
+    /// Whether the addresses asked so far have been silent long enough to try the next one.
     fn wants_another(&self) -> bool {
-        !self.is_late() && self.attempts.last().is_none_or(|attempt| attempt.exchange.statistics().repeats > 0)
+        let silent = |attempt: &Attempt| {
+            attempt.exchange.statistics().repeats > 0 || attempt.exchange.outcome().is_some_and(is_silence)
+        };
+        !self.is_late() && self.attempts.iter().all(silent)
     }
 
     fn begin(&mut self, peer: SocketAddrV6, random: &mut Random) -> Result<(), Error> {
@@ -137,23 +209,17 @@ impl Race<'_> {
                 return Ok(());
             }
         };
-        let mut source = random.source().map_err(|error| Error::System { what: "random numbers", error })?;
-        let now = self.now();
-        let deadline = self.config.deadline.map(|deadline| deadline.saturating_sub(now));
-        let config = exchange::Config { deadline, ..*self.config };
+        let mut source = random.source().map_err(Error::random)?;
+        let now = self.start.elapsed();
+        let deadline = self.patience.deadline.map(|deadline| deadline.saturating_sub(now));
+        let config = exchange::Config { deadline, ..*self.patience };
         let exchange = Exchange::new(self.question.clone(), exchange::Socket::Own, &config, now, &mut source);
         self.attempts.push(Attempt { peer, socket, exchange, trouble: None });
         Ok(())
     }
 
-    fn transmit(&mut self, watch: &mut dyn FnMut(Duration, Event<'_>)) {
-        let start = self.start;
-        for attempt in &mut self.attempts {
-            attempt.transmit(start, watch);
-        }
-    }
-
-    /// Takes out the attempts that have ended. An answer, or an error that a server answers with, ends the race.
+    /// Takes out the attempts that have ended. An answer, or an error that a server answers with, ends the race, and so
+    /// does the end of the last attempt.
     fn settle(&mut self) -> Option<Result<Reply, Error>> {
         while let Some(place) = self.attempts.iter().position(|attempt| attempt.exchange.outcome().is_some()) {
             let Attempt { peer, exchange, trouble, .. } = self.attempts.remove(place);
@@ -173,37 +239,21 @@ impl Race<'_> {
             };
             self.failures.push(Unanswered { peer, reason });
         }
-        None
-    }
-
-    /// Waits until something arrives or is due, and takes in what arrived.
-    fn wait(&mut self, watch: &mut dyn FnMut(Duration, Event<'_>)) -> Result<(), Error> {
-        let Some(wake_at) = self.attempts.iter().filter_map(|attempt| attempt.exchange.wake_at()).min() else {
-            return Ok(());
-        };
-        let timeout = timespec(wake_at.saturating_sub(self.now()));
-        let mut fds: Vec<PollFd<'_>> =
-            self.attempts.iter().map(|attempt| PollFd::from_borrowed_fd(attempt.socket(), PollFlags::IN)).collect();
-        match poll(&mut fds, Some(&timeout)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(Error::System { what: "poll", error: error.into() }),
+        if !self.attempts.is_empty() || (!self.peers.is_empty() && !self.is_late()) {
+            return None;
         }
-        let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
-        drop(fds);
-        let start = self.start;
-        for (attempt, _) in self.attempts.iter_mut().zip(ready).filter(|(_, ready)| *ready) {
-            attempt.receive(start, watch);
-        }
-        Ok(())
+        let mut failures = std::mem::take(&mut self.failures);
+        failures.extend(self.peers.iter().map(|&peer| Unanswered { peer, reason: NoAnswer::Unasked }));
+        Some(Err(Error::Unanswered(failures)))
     }
 }
 
-impl Attempt {
-    fn socket(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
+fn is_silence(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Silent | Outcome::Refused | Outcome::Deadline)
+}
 
-    fn transmit(&mut self, start: Instant, watch: &mut dyn FnMut(Duration, Event<'_>)) {
+impl Attempt {
+    fn transmit(&mut self, start: Instant, watch: &mut Watch<'_>) {
         let peer = self.peer;
         while let Some(datagram) = self.exchange.transmit(start.elapsed()) {
             match self.socket.send(datagram) {
@@ -218,7 +268,7 @@ impl Attempt {
     }
 
     /// Takes in all that has arrived, at most until there is an outcome.
-    fn receive(&mut self, start: Instant, watch: &mut dyn FnMut(Duration, Event<'_>)) {
+    fn receive(&mut self, start: Instant, watch: &mut Watch<'_>) {
         let peer = self.peer;
         let mut buffer = [0; BUFFER];
         while self.exchange.outcome().is_none() {
@@ -244,7 +294,7 @@ impl Attempt {
         }
     }
 
-    fn failed(&mut self, error: io::Error, start: Instant, watch: &mut dyn FnMut(Duration, Event<'_>)) {
+    fn failed(&mut self, error: io::Error, start: Instant, watch: &mut Watch<'_>) {
         if error.kind() == io::ErrorKind::Interrupted {
             return;
         }
@@ -259,7 +309,7 @@ impl Attempt {
 }
 
 /// A socket of its own for one exchange, which takes datagrams of this peer only and reports its ICMP errors.
-fn connect(peer: SocketAddrV6) -> io::Result<socket2::Socket> {
+pub(super) fn connect(peer: SocketAddrV6) -> io::Result<socket2::Socket> {
     let socket = socket2::Socket::new(Domain::IPV6, Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
     if peer.ip().to_ipv4_mapped().is_some() {
         // The system's default (net.ipv6.bindv6only) may differ.
@@ -269,6 +319,7 @@ fn connect(peer: SocketAddrV6) -> io::Result<socket2::Socket> {
     Ok(socket)
 }
 
-fn timespec(wait: Duration) -> Timespec {
+/// For ppoll(2).
+pub(super) fn timespec(wait: Duration) -> Timespec {
     Timespec { tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX), tv_nsec: wait.subsec_nanos().into() }
 }

@@ -39,6 +39,19 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// What an extended reply says to whoever does not ask again more widely.
+    pub fn of_extended(reply: &extended::Reply<'_>, operator: Operator) -> Outcome {
+        if reply.is_success() {
+            return Outcome::Answer(Answer::of_extended(reply, operator));
+        }
+        let too_large = (reply.status() == Some(Status::TooLarge)).then(|| match reply.needed() {
+            None => TooLarge::Uncounted,
+            Some(extended::NEEDED_OVER_LIMIT) => TooLarge::OverLimit,
+            Some(needed) => TooLarge::NoWiderRequest { needed },
+        });
+        Outcome::error(reply, too_large)
+    }
+
     pub(super) fn error(reply: &extended::Reply<'_>, too_large: Option<TooLarge>) -> Outcome {
         let counted = reply.needed().map_or(0, |_| extended::NEEDED);
         let text = printable(&reply.result()[counted..]);

@@ -66,6 +66,8 @@ pub fn run(mut command: Command, input: &[u8]) -> Ended {
     let mut stdout = child.0.stdout.take().unwrap();
     let mut stderr = child.0.stderr.take().unwrap();
     thread::scope(|scope| {
+        // Ends in here, also when the test fails, so that the threads do.
+        let mut child = child;
         scope.spawn(move || {
             // A program that does not read its input closes it.
             let _ = stdin.write_all(input);

@@ -6,12 +6,15 @@ use getopts::{Fail, Matches};
 
 use super::UsageError;
 use super::arguments::Prepared;
+use super::failure::Failure;
 use super::host::Endpoint;
 use super::options::{self, Value};
 use crate::arithmetic::Number;
+use crate::client::text::MAX_WORD;
 use crate::client::{Config, Forms};
 use crate::exchange;
-use crate::wire::{Format, Operator, extended};
+use crate::expression::Expression;
+use crate::wire::{Format, Operator};
 
 /// What to do.
 #[derive(Debug)]
@@ -21,20 +24,46 @@ pub enum Command {
     /// Print the version.
     Version,
     /// Ask.
-    Run(Run),
+    Run(Box<Run>),
 }
 
 /// What to ask, whom, and how to show it.
 #[derive(Debug)]
 pub struct Run {
-    pub operator: Operator,
-    pub operands: Vec<Number>,
+    pub ask: Ask,
     pub target: Target,
+    /// Servers that share the work.
+    pub also: Vec<Endpoint>,
     pub config: Config,
-    /// The bare number, no notes.
-    pub quiet: bool,
-    /// Say what is sent and received.
-    pub verbose: bool,
+    /// How often to ask.
+    pub repeat: Option<u64>,
+    /// The most octets of a product or lcm of a file.
+    pub max_result: u64,
+    pub show: Show,
+}
+
+/// What to ask.
+#[derive(Debug)]
+pub enum Ask {
+    /// An operator over operands.
+    Operator(Operator, Operands),
+    /// What the server is.
+    Describe,
+    /// An expression, as typed and as read.
+    Expression(String, Expression),
+    /// Line by line.
+    Interactive,
+}
+
+/// Where operands are.
+#[derive(Debug)]
+pub enum Operands {
+    /// On the command line.
+    Typed(Vec<Number>),
+    /// On standard input.
+    Input,
+    /// In a file.
+    File(String),
 }
 
 /// Whom to ask.
@@ -46,14 +75,35 @@ pub enum Target {
     Local,
 }
 
-impl TryFrom<Prepared> for Command {
-    type Error = UsageError;
+/// What is printed.
+#[derive(Debug, Clone, Copy)]
+pub struct Show {
+    /// The bare number, no notes.
+    pub quiet: bool,
+    /// Draw what is sent and received.
+    pub verbose: bool,
+    /// One JSON object.
+    pub json: bool,
+    pub base: Base,
+}
 
-    fn try_from(prepared: Prepared) -> Result<Command, UsageError> {
+/// The base of the printed result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Base {
+    Binary,
+    Octal,
+    Decimal,
+    Hexadecimal,
+}
+
+impl TryFrom<Prepared> for Command {
+    type Error = Failure;
+
+    fn try_from(prepared: Prepared) -> Result<Command, Failure> {
         for (place, word) in prepared.words.iter().enumerate() {
             if word.to_str().is_none() {
                 let place = place + 1 + prepared.typed - prepared.words.len();
-                return Err(UsageError::new(format!("argument {place}: {word:?} is not UTF-8")));
+                return Err(UsageError::new(format!("argument {place}: {word:?} is not UTF-8")).into());
             }
         }
         let matches = options::parser().parse(&prepared.words).map_err(failure)?;
@@ -63,43 +113,137 @@ impl TryFrom<Prepared> for Command {
         if matches.opt_present("version") {
             return Ok(Command::Version);
         }
-        Run::new(&matches, prepared.typed).map(Command::Run)
+        Run::new(&matches, prepared.typed).map(|run| Command::Run(Box::new(run)))
     }
 }
 
 impl Run {
     /// `typed` is how many words the command line has behind the program's name.
-    fn new(matches: &Matches, typed: usize) -> Result<Run, UsageError> {
-        let operator = operator(matches)?;
-        let (target, words) = match (matches.opt_present("local"), matches.free.as_slice()) {
-            (true, words) => (Target::Local, words),
-            (false, [host, port, words @ ..]) => {
-                let endpoint = Endpoint::new(host, port).map_err(|error| UsageError::new(error.to_string()))?;
-                (Target::Remote(endpoint), words)
-            }
-            (false, []) => {
-                return Err(UsageError::new("no HOST and PORT; --help shows how to ask, --local needs none"));
-            }
-            (false, [host]) => return Err(UsageError::new(format!("no PORT behind the host {host:?}"))),
-        };
-        if operator == Operator::Describe && !words.is_empty() {
-            return Err(UsageError::new(format!("describe takes no operands, not {}", words.len())));
-        }
+    fn new(matches: &Matches, typed: usize) -> Result<Run, Failure> {
+        let wanted = Wanted::new(matches)?;
+        let (target, words) = target(matches)?;
         let first = typed - words.len() + 1;
-        let operands = words.iter().enumerate().map(|(place, word)| operand(first + place, word));
-        Ok(Run {
-            operator,
-            operands: operands.collect::<Result<_, _>>()?,
+        let ask = match wanted {
+            Wanted::Operator(Operator::Describe) | Wanted::Describe => Ask::Describe,
+            Wanted::Operator(operator) => Ask::Operator(operator, operands(matches, first, words)?),
+            Wanted::Interactive => Ask::Interactive,
+            Wanted::Expression(text) => match Expression::parse(&text, None) {
+                Ok(expression) => Ask::Expression(text, expression),
+                Err(error) => return Err(Failure::syntax("-e: ", &text, &error)),
+            },
+        };
+        let run = Run {
             target,
+            also: also(matches)?,
             config: config(matches)?,
-            quiet: matches.opt_present("quiet"),
-            verbose: matches.opt_present("verbose"),
-        })
+            repeat: whole(matches, "repeat", 1, u64::MAX)?,
+            max_result: octets(matches, "max-result")?.unwrap_or(1 << 20),
+            show: show(matches)?,
+            ask,
+        };
+        run.check(matches, words)?;
+        Ok(run)
+    }
+
+    /// What does not go together.
+    fn check(&self, matches: &Matches, words: &[String]) -> Result<(), UsageError> {
+        let without_operands = match self.ask {
+            Ask::Operator(..) => None,
+            Ask::Describe => Some("describe"),
+            Ask::Expression(..) => Some("-e"),
+            Ask::Interactive => Some("-i"),
+        };
+        let typed = matches!(self.ask, Ask::Operator(_, Operands::Typed(_)));
+        match without_operands {
+            Some(name) if !words.is_empty() => {
+                Err(UsageError::new(format!("{name} takes no operands, not {}", words.len())))
+            }
+            Some(name) if matches.opt_present("file") => {
+                Err(UsageError::new(format!("{name} takes no operands, so no --file")))
+            }
+            _ if self.repeat.is_some() && !typed => {
+                Err(UsageError::new("--repeat asks -op over operands of the command line, nothing else"))
+            }
+            Some("-i") if self.show.json => Err(UsageError::new("--json prints one object, so it does not go with -i")),
+            _ => Ok(()),
+        }
     }
 }
 
-/// More characters than any operand that can be sent has: 255 octets in binary, with room for `_` and zeros in front.
-const MAX_WORD: usize = 16 * extended::MAX_WIDTH;
+/// Which of the things to ask was chosen.
+enum Wanted {
+    Operator(Operator),
+    Expression(String),
+    Interactive,
+    Describe,
+}
+
+impl Wanted {
+    fn new(matches: &Matches) -> Result<Wanted, UsageError> {
+        let chosen: Vec<&str> =
+            [("op", "-op"), ("expression", "-e"), ("interactive", "-i"), ("describe", "--describe")]
+                .into_iter()
+                .filter_map(|(name, shown)| matches.opt_present(name).then_some(shown))
+                .collect();
+        match chosen[..] {
+            [] => Err(UsageError::new(
+                "nothing to ask: -op OPERATOR, -e EXPRESSION, -i or --describe wanted (see --help)",
+            )),
+            ["-op"] => operator(matches).map(Wanted::Operator),
+            ["-e"] => Ok(Wanted::Expression(matches.opt_str("expression").unwrap_or_default())),
+            ["-i"] => Ok(Wanted::Interactive),
+            [_] => Ok(Wanted::Describe),
+            [one, other, ..] => Err(UsageError::new(format!("{one} and {other} exclude each other"))),
+        }
+    }
+}
+
+/// Whom to ask, and the words behind that.
+fn target(matches: &Matches) -> Result<(Target, &[String]), UsageError> {
+    match (matches.opt_present("local"), matches.free.as_slice()) {
+        (true, words) => Ok((Target::Local, words)),
+        (false, [host, port, words @ ..]) => {
+            let endpoint = Endpoint::new(host, port).map_err(|error| UsageError::new(error.to_string()))?;
+            Ok((Target::Remote(endpoint), words))
+        }
+        (false, []) => Err(UsageError::new("no HOST and PORT; --help shows how to ask, --local needs none")),
+        (false, [host]) => Err(UsageError::new(format!("no PORT behind the host {host:?}"))),
+    }
+}
+
+/// `first` is the number of the first word on the command line.
+fn operands(matches: &Matches, first: usize, words: &[String]) -> Result<Operands, UsageError> {
+    let file = matches.opt_str("file");
+    match (file, words) {
+        (Some(_), [word, ..]) => Err(UsageError::new(format!(
+            "argument {first}: {word:?}: with --file there are no operands on the command line"
+        ))),
+        (Some(file), []) => Ok(if file == "-" { Operands::Input } else { Operands::File(file) }),
+        (None, [word]) if word == "-" => Ok(Operands::Input),
+        (None, words) => {
+            let operands = words.iter().enumerate().map(|(place, word)| operand(first + place, word));
+            operands.collect::<Result<_, _>>().map(Operands::Typed)
+        }
+    }
+}
+
+fn also(matches: &Matches) -> Result<Vec<Endpoint>, UsageError> {
+    let endpoint =
+        |word: String| Endpoint::from_word(&word).map_err(|error| UsageError::new(format!("--also: {error}")));
+    matches.opt_strs("also").into_iter().map(endpoint).collect()
+}
+
+fn show(matches: &Matches) -> Result<Show, UsageError> {
+    let base = match matches.opt_str("base").as_deref() {
+        None | Some("10") => Base::Decimal,
+        Some("2") => Base::Binary,
+        Some("8") => Base::Octal,
+        Some("16") => Base::Hexadecimal,
+        Some(word) => return Err(UsageError::new(format!("--base: {word:?}: 2, 8, 10 or 16 wanted"))),
+    };
+    let [quiet, verbose, json] = ["quiet", "verbose", "json"].map(|name| matches.opt_present(name));
+    Ok(Show { quiet, verbose, json, base })
+}
 
 fn operand(place: usize, word: &str) -> Result<Number, UsageError> {
     if word.len() > MAX_WORD {
@@ -110,9 +254,7 @@ fn operand(place: usize, word: &str) -> Result<Number, UsageError> {
 }
 
 fn operator(matches: &Matches) -> Result<Operator, UsageError> {
-    let Some(word) = matches.opt_str("op") else {
-        return Err(UsageError::new("no operator: -op OPERATOR wanted; --help lists them"));
-    };
+    let word = matches.opt_str("op").unwrap_or_default();
     Operator::from_word(&word).ok_or_else(|| UsageError::new(no_operator(&word)))
 }
 
@@ -144,7 +286,7 @@ fn config(matches: &Matches) -> Result<Config, UsageError> {
     let usual = exchange::Config::default();
     let patience = exchange::Config {
         first_wait: seconds(matches, "timeout")?.unwrap_or(usual.first_wait),
-        retries: retries(matches)?.unwrap_or(usual.retries),
+        retries: whole(matches, "retries", 0, MAX_RETRIES)?.map_or(usual.retries, |retries| retries as u32),
         deadline: seconds(matches, "deadline")?.or(usual.deadline),
         ..usual
     };
@@ -165,14 +307,34 @@ fn seconds(matches: &Matches, option: &str) -> Result<Option<Duration>, UsageErr
 }
 
 /// The most repeats that an option takes; the waits double each time.
-const MAX_RETRIES: u32 = 30;
+const MAX_RETRIES: u64 = 30;
 
-fn retries(matches: &Matches) -> Result<Option<u32>, UsageError> {
-    let Some(word) = matches.opt_str("retries") else { return Ok(None) };
+fn whole(matches: &Matches, option: &str, least: u64, most: u64) -> Result<Option<u64>, UsageError> {
+    let Some(word) = matches.opt_str(option) else { return Ok(None) };
     match word.parse() {
-        Ok(retries) if retries <= MAX_RETRIES => Ok(Some(retries)),
-        _ => Err(UsageError::new(format!("--retries: {word:?}: a whole number from 0 to {MAX_RETRIES} wanted"))),
+        Ok(number) if (least..=most).contains(&number) => Ok(Some(number)),
+        _ if most == u64::MAX => {
+            Err(UsageError::new(format!("--{option}: {word:?}: a whole number from {least} on wanted")))
+        }
+        _ => Err(UsageError::new(format!("--{option}: {word:?}: a whole number from {least} to {most} wanted"))),
     }
+}
+
+fn octets(matches: &Matches, option: &str) -> Result<Option<u64>, UsageError> {
+    let Some(word) = matches.opt_str(option) else { return Ok(None) };
+    let (digits, shift) = match word.as_bytes().split_last() {
+        Some((b'K' | b'k', digits)) => (digits.len(), 10),
+        Some((b'M' | b'm', digits)) => (digits.len(), 20),
+        Some((b'G' | b'g', digits)) => (digits.len(), 30),
+        _ => (word.len(), 0),
+    };
+    // Beyond this, bits are not counted in 64 bits.
+    const MOST: u64 = 1 << 40;
+    let octets = word[..digits].parse().ok().and_then(|count: u64| count.checked_mul(1 << shift));
+    octets
+        .filter(|octets| (1..=MOST).contains(octets))
+        .map(Some)
+        .ok_or_else(|| UsageError::new(format!("--{option}: {word:?}: octets wanted, such as 4096, 64K or 1M")))
 }
 
 fn failure(fail: Fail) -> UsageError {

@@ -18,10 +18,16 @@ enum Port {
     Service(String),
 }
 
-/// Why a word is no port.
+/// Why a word is no port, or no host with a port.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("port {0:?}: a number from 1 to 65535 or the name of a service wanted")]
-pub struct BadPort(String);
+pub enum BadEndpoint {
+    /// The port is none.
+    #[error("port {0:?}: a number from 1 to 65535 or the name of a service wanted")]
+    Port(String),
+    /// There is no colon between host and port, or it is not clear which one it is.
+    #[error("{0:?}: HOST:PORT wanted, with an IPv6 address in brackets: [ADDRESS]:PORT")]
+    NoColon(String),
+}
 
 /// Why there is no address to send to.
 #[derive(Debug, Error)]
@@ -47,15 +53,26 @@ impl Endpoint {
     ///
     /// # Errors
     /// The port is empty, 0, or a number over 65535.
-    pub fn new(host: &str, port: &str) -> Result<Endpoint, BadPort> {
+    pub fn new(host: &str, port: &str) -> Result<Endpoint, BadEndpoint> {
         let host = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(host);
         let numeric = !port.is_empty() && port.bytes().all(|octet| octet.is_ascii_digit());
         let port = match port.parse() {
             Ok(number) if number != 0 && numeric => Port::Number(number),
-            _ if numeric || !is_service_name(port) => return Err(BadPort(port.to_owned())),
+            _ if numeric || !is_service_name(port) => return Err(BadEndpoint::Port(port.to_owned())),
             _ => Port::Service(port.to_owned()),
         };
         Ok(Endpoint { host: host.to_owned(), port })
+    }
+
+    /// Takes a host and a port with a colon between them, an IPv6 address in brackets.
+    ///
+    /// # Errors
+    /// No such colon, or what [`new`](Self::new) says.
+    pub fn from_word(word: &str) -> Result<Endpoint, BadEndpoint> {
+        let unclear = || BadEndpoint::NoColon(word.to_owned());
+        let (host, port) = word.rsplit_once(':').filter(|(host, _)| !host.is_empty()).ok_or_else(unclear)?;
+        let bracketed = host.starts_with('[') && host.ends_with(']');
+        if host.contains(':') && !bracketed { Err(unclear()) } else { Endpoint::new(host, port) }
     }
 
     /// The addresses to try, in the order to try them in; IPv4 addresses mapped into IPv6 (RFC 4291, section 2.5.5.2).
@@ -130,8 +147,19 @@ mod tests {
     fn ports_that_are_none() {
         for port in ["", "0", "65536", "99999999999999999999", "-1", "+1", "1 2"] {
             let error = Endpoint::new("::1", port).unwrap_err();
-            assert_eq!(error, BadPort(port.to_owned()));
+            assert_eq!(error, BadEndpoint::Port(port.to_owned()));
         }
+    }
+
+    #[test]
+    fn hosts_and_ports_in_one_word() {
+        for (word, host, port) in [("[::1]:7", "::1", "7"), ("192.0.2.1:7", "192.0.2.1", "7"), ("a.b:c", "a.b", "c")] {
+            assert_eq!(Endpoint::from_word(word), Endpoint::new(host, port), "{word}");
+        }
+        for word in ["", "a", ":7", "::1:7", "[::1]", "::1"] {
+            assert_eq!(Endpoint::from_word(word), Err(BadEndpoint::NoColon(word.to_owned())), "{word}");
+        }
+        assert_eq!(Endpoint::from_word("a:0"), Err(BadEndpoint::Port("0".to_owned())));
     }
 
     #[test]

@@ -1,25 +1,36 @@
-//! The program `client`: from the command line to one printed result.
+//! The program `client`: from the command line to printed results.
 
 mod arguments;
 mod command;
+mod failure;
 mod host;
+mod interactive;
 pub mod options;
 mod output;
+mod progress;
+mod repeat;
+mod report;
 mod trace;
 
 use std::ffi::OsString;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::SocketAddrV6;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 
 use thiserror::Error;
 
 use super::{Client, Error};
+use crate::arithmetic::Number;
+use crate::expression::Expression;
 use crate::wire::Operator;
-use command::{Command, Run, Target};
-use host::ResolveError;
+use command::{Ask, Command, Operands, Run, Target};
+use failure::{Complaint, Failure};
 use output::Output;
+use progress::Bar;
+use report::Report;
 
 /// A command line that cannot be read: what is wrong, where, and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -44,53 +55,55 @@ pub struct LocalServer {
 /// the server, the network or the system gives none, 2 if the command line cannot be read. `serve` starts the server of
 /// `--local`.
 pub fn main(arguments: impl Iterator<Item = OsString>, serve: fn() -> io::Result<LocalServer>) -> ExitCode {
-    match run(arguments.skip(1).collect(), serve) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Usage(error)) => complain(&error, 2),
-        Err(Failure::Resolve(error)) => complain(&error, 1),
-        Err(Failure::Local(error)) => complain(&format_args!("no server could be started for --local: {error}"), 1),
-        // Nothing was sent: what was asked cannot be said.
-        Err(Failure::Client(error @ Error::Plan(_), hint)) => complain(&format_args!("{error}{hint}"), 2),
-        Err(Failure::Client(error, hint)) => complain(&format_args!("{error}{hint}"), 1),
-        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(Failure::Output(error)) => complain(&format_args!("standard output: {error}"), 1),
+    let words: Vec<OsString> = arguments.skip(1).collect();
+    // Asked for before the command line is read, so that what is wrong with it is an object too.
+    let json = words.iter().any(|word| word == "--json" || word == "-json");
+    let mut report = Report::default();
+    let complaint = match run(words, serve, &mut report) {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+        Err(Failure::Output(error)) => {
+            output::complain(&format_args!("standard output: {error}"));
+            return ExitCode::FAILURE;
+        }
+        Err(Failure::Interrupted(sentence)) => {
+            output::complain(&format_args!("interrupted{sentence}"));
+            // The shell is to see that a signal has ended it.
+            let _ = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGINT);
+            return ExitCode::FAILURE;
+        }
+        Err(Failure::Said(complaint)) => complaint,
+    };
+    let exit = ExitCode::from(complaint.exit);
+    if json {
+        report.error(complaint);
+        let _ = output::print(&report.line());
+    } else {
+        let Complaint { sentence, place, .. } = complaint;
+        output::complain(&sentence);
+        eprint!("{place}");
     }
+    exit
 }
 
-fn complain(sentence: &dyn std::fmt::Display, status: u8) -> ExitCode {
-    eprintln!("client: {sentence}");
-    ExitCode::from(status)
-}
-
-#[derive(Debug, Error)]
-enum Failure {
-    #[error(transparent)]
-    Usage(#[from] UsageError),
-    #[error(transparent)]
-    Resolve(#[from] ResolveError),
-    #[error("{0}")]
-    Local(io::Error),
-    /// With what else the program could do about it.
-    #[error("{0}{1}")]
-    Client(Error, String),
-    #[error(transparent)]
-    Output(#[from] io::Error),
-}
-
-fn run(words: Vec<OsString>, serve: fn() -> io::Result<LocalServer>) -> Result<(), Failure> {
+fn run(words: Vec<OsString>, serve: fn() -> io::Result<LocalServer>, report: &mut Report) -> Result<(), Failure> {
     let prepared = arguments::prepare(words, Path::new("."))?;
     let unglobbed = prepared.unglobbed;
     let run = match Command::try_from(prepared)? {
         Command::Help => return Ok(output::print(&options::help())?),
         Command::Version => return Ok(output::print(VERSION)?),
-        Command::Run(run) => run,
+        Command::Run(run) => *run,
     };
-    let output = Output::new(&run);
+    let output = Output(run.show);
     if unglobbed {
         output.note("file names stand behind -op, taken for *; quote it: -op '*'");
     }
     let (peers, _server) = peers(&run.target, serve)?;
-    evaluate(run, peers, &output)
+    let mut client = Client::new(peers, run.config.clone());
+    for endpoint in &run.also {
+        client.also(endpoint.resolve()?);
+    }
+    ask(run, client, &output, report)
 }
 
 fn peers(
@@ -100,26 +113,117 @@ fn peers(
     match target {
         Target::Remote(endpoint) => Ok((endpoint.resolve()?, None)),
         Target::Local => {
-            let server = serve().map_err(Failure::Local)?;
+            let server = serve().map_err(|error| Failure::local(&error))?;
             Ok((vec![server.address], Some(server)))
         }
     }
 }
 
-fn evaluate(run: Run, peers: Vec<SocketAddrV6>, output: &Output) -> Result<(), Failure> {
-    let Run { operator, operands, config, .. } = run;
-    let mut client = Client::new(peers, config.clone());
-    let mut watch = output.watch();
-    if operator == Operator::Describe {
-        let text = client.describe_watched(&mut watch).map_err(|error| Failure::Client(error, String::new()))?;
-        return Ok(output::print(&format!("{}\n", text.trim_end()))?);
-    }
-    let asked = client.evaluate_watched(operator, &operands, &mut watch);
-    let evaluation = asked.map_err(|error| {
-        let hint = output::hint(&error, operator, &operands, &config);
-        Failure::Client(error, hint)
+fn ask(run: Run, mut client: Client, output: &Output, report: &mut Report) -> Result<(), Failure> {
+    let printed = match &run.ask {
+        Ask::Operator(operator, Operands::Typed(operands)) => {
+            report.operator(*operator, Some(operands.len() as u64));
+            if let Some(count) = run.repeat {
+                catch_interrupts(&client)?;
+                repeat::repeat(&mut client, *operator, operands, count, output, report)?;
+                String::new()
+            } else {
+                evaluate(&mut client, *operator, operands, output, report)?
+            }
+        }
+        Ask::Operator(operator, Operands::Input) => {
+            evaluate_text(&mut client, *operator, io::stdin(), None, &run, output, report)?
+        }
+        Ask::Operator(operator, Operands::File(name)) => {
+            let file = File::open(name).map_err(|error| Failure::file(name, &error))?;
+            evaluate_text(&mut client, *operator, &file, Some(&file), &run, output, report)?
+        }
+        Ask::Describe => {
+            report.operator(Operator::Describe, None);
+            let description = client.describe_watched(&mut output.watch());
+            let description = description.map_err(|error| Failure::client(error, ""))?;
+            let printed = description.text.trim_end().to_owned() + "\n";
+            report.description(description);
+            printed
+        }
+        Ask::Expression(text, expression) => {
+            report.expression(text);
+            evaluate_expression(&mut client, expression.clone(), output, report)?
+        }
+        Ask::Interactive => {
+            catch_interrupts(&client)?;
+            return interactive::interact(client, *output);
+        }
+    };
+    Ok(output::print(&if output.0.json { report.line() } else { printed })?)
+}
+
+fn evaluate(
+    client: &mut Client,
+    operator: Operator,
+    operands: &[Number],
+    output: &Output,
+    report: &mut Report,
+) -> Result<String, Failure> {
+    let evaluation = client.evaluate_watched(operator, operands, &mut output.watch()).map_err(|error| {
+        let hint = output::hint(&error, operator, Some(operands), client.config());
+        Failure::client(error, hint)
     })?;
-    Ok(output.result(&evaluation)?)
+    output.remark(&evaluation);
+    if output.0.json {
+        report.evaluation(&evaluation, output.number(&evaluation.result));
+    }
+    Ok(output.result(&evaluation.result))
+}
+
+fn evaluate_text(
+    client: &mut Client,
+    operator: Operator,
+    text: impl Read + AsFd,
+    file: Option<&File>,
+    run: &Run,
+    output: &Output,
+    report: &mut Report,
+) -> Result<String, Failure> {
+    catch_interrupts(client)?;
+    report.operator(operator, None);
+    let bar = Bar::new(run.show.quiet, file);
+    let mut watch = output.watch();
+    let evaluated =
+        client.evaluate_text(operator, text, run.max_result, &mut |progress| bar.tell(progress), &mut watch);
+    let latest = bar.latest();
+    drop(bar);
+    let evaluation = evaluated.map_err(|error| match error {
+        Error::Interrupted => Failure::Interrupted(format!(" after {} operands", latest.operands)),
+        error => {
+            let hint = output::hint(&error, operator, None, client.config());
+            Failure::client(error, hint)
+        }
+    })?;
+    report.evaluation(&evaluation, output.number(&evaluation.result));
+    Ok(output.result(&evaluation.result))
+}
+
+fn evaluate_expression(
+    client: &mut Client,
+    expression: Expression,
+    output: &Output,
+    report: &mut Report,
+) -> Result<String, Failure> {
+    let value = client.evaluate_expression(expression, &mut output.watch());
+    let value = value.map_err(|error| Failure::client(error, ""))?;
+    report.value(output.number(&value.result), value.last.as_ref(), value.requests, value.transmissions);
+    Ok(output.result(&value.result))
+}
+
+/// The first Ctrl-C ends what is going on, in its own way; a second one ends the program.
+fn catch_interrupts(client: &Client) -> Result<(), Failure> {
+    use signal_hook::{consts::SIGINT, flag};
+    let interrupt = client.interrupt();
+    flag::register_conditional_default(SIGINT, interrupt.clone())
+        .and_then(|_| flag::register(SIGINT, interrupt))
+        .map(drop)
+        .map_err(|error| Failure::client(Error::System { what: "signals", error }, ""))
 }
 
 const VERSION: &str = concat!("client ", env!("CARGO_PKG_VERSION"), "\n");

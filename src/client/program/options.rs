@@ -23,10 +23,20 @@ pub struct Spec {
 pub enum Value {
     /// A symbol or word of [`crate::wire::Operator`].
     Operator,
+    /// An infix expression ([`crate::expression`]).
+    Expression,
+    /// The name of a file.
+    File,
+    /// A host and a port with a colon between them.
+    HostPort,
+    /// 2, 8, 10 or 16.
+    Base,
     /// Seconds, with decimals.
     Seconds,
     /// A whole number.
     Count,
+    /// Octets: a whole number, with K, M or G for 1024, its square and its cube.
+    Octets,
 }
 
 impl Value {
@@ -34,8 +44,13 @@ impl Value {
     pub const fn placeholder(self) -> &'static str {
         match self {
             Value::Operator => "OPERATOR",
+            Value::Expression => "EXPRESSION",
+            Value::File => "FILE",
+            Value::HostPort => "HOST:PORT",
+            Value::Base => "BASE",
             Value::Seconds => "SECONDS",
             Value::Count => "N",
+            Value::Octets => "OCTETS",
         }
     }
 }
@@ -53,21 +68,64 @@ const fn flag(short: &'static str, long: &'static str, help: &'static str) -> Sp
     Spec { short, long, value: None, many: false, help }
 }
 
-const fn valued(long: &'static str, value: Value, help: &'static str) -> Spec {
-    Spec { short: "", long, value: Some(value), many: false, help }
+const fn valued(short: &'static str, long: &'static str, value: Value, help: &'static str) -> Spec {
+    Spec { short, long, value: Some(value), many: false, help }
 }
 
 /// Every option.
 pub const GROUPS: &[Group] = &[
     Group {
-        title: "What to ask",
-        options: &[valued(
-            "op",
-            Value::Operator,
-            "The operator: + * - / % ^ gcd lcm min max & | ~ or a word for it: sum add, product mul x, difference sub, \
-             quotient div, remainder rem, power pow, and, or, xor. The shell keeps some symbols for itself: quote \
-             '*' '?' '~' '<' '>' '&' '|'.",
-        )],
+        title: "What to ask, one of",
+        options: &[
+            valued(
+                "",
+                "op",
+                Value::Operator,
+                "The operator: + - * / % ^ gcd lcm min max & | ~ or a word for it: sum add, difference sub, product mul \
+                 x, quotient div, remainder rem, power pow, and, or, xor. The shell keeps some symbols for itself: quote \
+                 '*' '?' '~' '<' '>' '&' '|'.",
+            ),
+            valued(
+                "e",
+                "expression",
+                Value::Expression,
+                "An expression such as '(1+3)*5 - 2^10' or 'gcd(12, 18) % 4'.",
+            ),
+            flag(
+                "i",
+                "interactive",
+                "Lines from a prompt, or from a pipe without one; 'help' there says what they are.",
+            ),
+            flag("", "describe", "What the server is and can do."),
+        ],
+    },
+    Group {
+        title: "Where operands come from",
+        options: &[
+            valued(
+                "",
+                "file",
+                Value::File,
+                "Read them from a file, not the command line: any number of integers, separated by \
+                white space or commas. A single - in place of operands reads standard input.",
+            ),
+            valued(
+                "",
+                "max-result",
+                Value::Octets,
+                "Refuse products and lcms of a file that have more octets. Default: 1M.",
+            ),
+            Spec {
+                many: true,
+                ..valued(
+                    "",
+                    "also",
+                    Value::HostPort,
+                    "Share the work with this server too, and let it take \
+                over: [ADDRESS]:PORT, or NAME:PORT. May be given more than once.",
+                )
+            },
+        ],
     },
     Group {
         title: "How it travels",
@@ -85,19 +143,27 @@ pub const GROUPS: &[Group] = &[
     Group {
         title: "How long to wait",
         options: &[
-            valued("timeout", Value::Seconds, "Wait so long for the first reply, times 1 to 1.5. Default: 1."),
+            valued("", "timeout", Value::Seconds, "Wait so long for the first reply, times 1 to 1.5. Default: 1."),
             valued(
+                "",
                 "retries",
                 Value::Count,
-                "Repeat an unanswered request so often, each wait twice as long as the \
-             one before. Default: 3.",
+                "Repeat an unanswered request so often, each wait twice as long as the one before. Default: 3.",
             ),
-            valued("deadline", Value::Seconds, "Give up so long after the start. Default: none but the above."),
+            valued("", "deadline", Value::Seconds, "Give up so long after the start. Default: none but the above."),
         ],
     },
     Group {
         title: "What to print",
         options: &[
+            valued(
+                "",
+                "base",
+                Value::Base,
+                "Print the result in base 2, 8, 10 or 16, behind 0b, 0o or 0x. Default: 10.",
+            ),
+            flag("", "json", "Print one JSON object, for errors too."),
+            valued("", "repeat", Value::Count, "Ask so often, and sum up the round-trip times."),
             flag("q", "quiet", "Print the number alone, and no notes."),
             flag(
                 "v",
@@ -144,6 +210,8 @@ pub fn help() -> String {
 
 const USAGE: &str = "\
 Usage: client [OPTION]... -op OPERATOR HOST PORT INTEGER...
+       client [OPTION]... -op OPERATOR HOST PORT -
+       client [OPTION]... -e EXPRESSION | -i | --describe HOST PORT
        client [OPTION]... -op OPERATOR --local INTEGER...
 
 Asks a calculator server over UDP and prints the result. HOST is an IPv6 address, one
@@ -158,10 +226,13 @@ Examples:
   client -op '*' -s ::1 10000 1 3 5 7 9        Result: 945
   client -op - ::1 10000 3 -5                  Result: 8
   client -op gcd -q localhost 10000 12 18      6
+  client -e '(1+3)*5 - 2^10' ::1 10000         Result: -1004
+  client -op + --file numbers.txt ::1 10000    the sum of a file
+  seq 1000000 | client -op + ::1 10000 -       the sum of a pipe
   client --local -op ^ 2 4000                  the 1,205 digits
 
 Exit status: 0 if there is a result, 1 if the server or the network gives none, 2 if the
-command line cannot be read.
+command line or an operand cannot be read.
 ";
 
 fn getopts_of<'a>(specs: impl Iterator<Item = &'a Spec>) -> Options {

@@ -1,53 +1,70 @@
 //! What is printed: the result on standard output, notes and the exchange on standard error.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use super::command::Run;
+use super::command::{Base, Show};
 use super::trace::Trace;
 use crate::arithmetic::Number;
 use crate::client::{Config, Error, Evaluation, Event, Forms, plan};
-use crate::wire::{Format, Operator};
+use crate::wire::{Form, Format, Operator};
 
 /// How to print.
 #[derive(Debug, Clone, Copy)]
-pub struct Output {
-    quiet: bool,
-    verbose: bool,
-}
+pub struct Output(pub Show);
 
 impl Output {
-    /// As the options say.
-    pub fn new(run: &Run) -> Output {
-        Output { quiet: run.quiet, verbose: run.verbose }
-    }
-
     /// A line for people, on standard error.
     pub fn note(&self, sentence: &str) {
-        if !self.quiet {
+        if !self.0.quiet {
             eprintln!("client: note: {sentence}");
         }
     }
 
-    /// The result.
-    pub fn result(&self, evaluation: &Evaluation) -> io::Result<()> {
-        if self.verbose && evaluation.trailing_nul {
+    /// What `-v` says of a reply that is not as the course has it.
+    pub fn remark(&self, evaluation: &Evaluation) {
+        if self.0.verbose && evaluation.trailing_nul {
             self.note("the server's string has a terminating NUL, which the course's format has not");
         }
-        if self.verbose && evaluation.form == crate::wire::Form::Classic && evaluation.result.is_negative() {
+        if self.0.verbose && evaluation.form == Form::Classic && evaluation.result.is_negative() {
             self.note("the server's string is negative; the course's integers are unsigned");
         }
-        let result = &evaluation.result;
-        print(&if self.quiet { format!("{result}\n") } else { format!("Result: {result}\n") })
+    }
+
+    /// A number in the base that is wanted.
+    pub fn number(&self, number: &Number) -> String {
+        let (radix, prefix) = match self.0.base {
+            Base::Decimal => return number.to_string(),
+            Base::Binary => (2, "0b"),
+            Base::Octal => (8, "0o"),
+            Base::Hexadecimal => (16, "0x"),
+        };
+        let digits = number.to_string_radix(radix);
+        match digits.strip_prefix('-') {
+            Some(magnitude) => format!("-{prefix}{magnitude}"),
+            None => format!("{prefix}{digits}"),
+        }
+    }
+
+    /// The line of a result.
+    pub fn result(&self, number: &Number) -> String {
+        let number = self.number(number);
+        if self.0.quiet { format!("{number}\n") } else { format!("Result: {number}\n") }
     }
 
     /// Draws what is sent and received, if that is wanted.
     pub fn watch(&self) -> impl FnMut(Duration, Event<'_>) + use<> {
-        let mut trace = self.verbose.then(Trace::for_stderr);
-        move |time, event| {
-            if let Some(trace) = &mut trace {
-                trace.show(time, &event);
-            }
+        watch(self.0.verbose)
+    }
+}
+
+/// Draws what is sent and received, if that is wanted.
+pub fn watch(wanted: bool) -> impl FnMut(Duration, Event<'_>) {
+    let mut trace = wanted.then(Trace::for_stderr);
+    move |time, event| {
+        if let Some(trace) = &mut trace {
+            trace.show(time, &event);
         }
     }
 }
@@ -59,22 +76,24 @@ pub fn print(text: &str) -> io::Result<()> {
     stdout.flush()
 }
 
-/// What the program could do about an error, for the end of its sentence.
-pub fn hint(error: &Error, operator: Operator, operands: &[Number], config: &Config) -> String {
-    let says = |format, forms| plan::plan(operator, format, forms, operands).is_ok();
+/// Prints a line to standard error; where that is closed, nobody wants to see it.
+pub fn complain(sentence: &dyn Display) {
+    let _ = writeln!(io::stderr(), "client: {sentence}");
+}
+
+/// What the program could do about an error, for the end of its sentence. Which operands are asked for may be unknown.
+pub fn hint(error: &Error, operator: Operator, operands: Option<&[Number]>, config: &Config) -> &'static str {
+    let says = |format, forms| operands.is_some_and(|operands| plan::plan(operator, format, forms, operands).is_ok());
     match error {
-        Error::ClassicOnly { .. } if says(config.format, Forms::Classic) => {
-            "; --classic can ask exactly this of it".to_owned()
+        Error::ClassicOnly { .. } if says(config.format, Forms::Classic) => "; --classic can ask exactly this of it",
+        Error::ClassicOnly { .. } if says(Format::Text, Forms::Classic) => "; --classic -s can ask exactly this of it",
+        Error::ClassicOnly { .. } => {
+            "; with --classic it can still be asked for sums and products of integers from 0 to 4294967295, with -s up \
+             to 256 digits"
         }
-        Error::ClassicOnly { .. } if says(Format::Text, Forms::Classic) => {
-            "; --classic -s can ask exactly this of it".to_owned()
-        }
-        Error::ClassicOnly { .. } => "; with --classic it can still be asked for sums and products of integers from 0 \
-                                      to 4294967295, with -s up to 256 digits"
-            .to_owned(),
-        Error::Plan(_) if config.forms != Forms::Classic => String::new(),
-        Error::Plan(_) if says(Format::Text, Forms::Classic) => "; -s asks for a string of digits instead".to_owned(),
-        Error::Plan(_) if says(config.format, Forms::Extended) => "; without --classic it can be asked".to_owned(),
-        _ => String::new(),
+        Error::Plan(_) if config.forms != Forms::Classic => "",
+        Error::Plan(_) if says(Format::Text, Forms::Classic) => "; -s asks for a string of digits instead",
+        Error::Plan(_) if says(config.format, Forms::Extended) => "; without --classic it can be asked",
+        _ => "",
     }
 }

@@ -1,0 +1,326 @@
+//! A pipeline over sockets: one for each server, shared by all requests to it.
+
+use std::io;
+use std::net::SocketAddrV6;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+
+use super::error::{Error, NoAnswer, Unanswered};
+use super::pipeline::{Counts, GivenUp, Ignored, Patience, Pipeline, Request};
+use super::random::Random;
+use super::transport::{Event, Watch, connect, timespec};
+use crate::exchange::{self, Heard, Why};
+use crate::net::{Batch, Wait};
+use crate::wire::{self, extended};
+
+/// Where requests come from and replies go to.
+pub trait Work {
+    /// The next request.
+    ///
+    /// # Errors
+    /// What ends the batch.
+    fn next(&mut self) -> Result<Next<'_>, Error>;
+
+    /// Takes a reply to the request of this tag.
+    ///
+    /// # Errors
+    /// What ends the batch.
+    fn answered(&mut self, peer: SocketAddrV6, tag: u64, reply: &extended::Reply<'_>) -> Result<(), Error>;
+
+    /// What [`Next::Later`] waits for.
+    fn input(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// The input can be read.
+    ///
+    /// # Errors
+    /// What ends the batch.
+    fn read(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Called between sending and receiving, often: it may tell how far things are.
+    fn pause(&mut self) {}
+}
+
+/// What comes next.
+pub enum Next<'a> {
+    /// A request, and the tag that comes back with its reply.
+    Request(u64, Request<'a>),
+    /// More input is needed first.
+    Later,
+    /// Nothing more.
+    Done,
+}
+
+/// Datagrams that one system call receives.
+const RECEIVED_AT_ONCE: usize = 64;
+
+/// Asks all that `work` has, of the servers, each of which has one address or more that are tried in turn. The deadline
+/// counts from `start`.
+///
+/// # Errors
+/// What the work ends with, or that no server is left that answers.
+pub fn run(
+    servers: &[Vec<SocketAddrV6>],
+    patience: &exchange::Config,
+    start: Instant,
+    random: &mut Random,
+    interrupt: &AtomicBool,
+    work: &mut dyn Work,
+    watch: &mut Watch<'_>,
+) -> Result<Counts, Error> {
+    let pipeline = Pipeline::new(servers.len(), pipeline_patience(patience));
+    let lines = servers.iter().map(|addresses| Line::new(addresses)).collect();
+    let batch = Batch::new(RECEIVED_AT_ONCE, BUFFER, 1, false);
+    let mut crew = Crew { pipeline, lines, batch, start, failures: Vec::new() };
+    (0..crew.lines.len()).for_each(|place| crew.next_address(place, NoAnswer::Unasked));
+    crew.check()?;
+    loop {
+        work.pause();
+        if interrupt.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
+        if patience.deadline.is_some_and(|deadline| start.elapsed() >= deadline) {
+            return Err(crew.late());
+        }
+        let (mut later, mut done) = (false, false);
+        while !done && !later && crew.pipeline.has_room() {
+            match work.next()? {
+                Next::Request(tag, request) => {
+                    while !crew.pipeline.submit(tag, random.draw().map_err(Error::random)?, &request) {}
+                    crew.transmit(watch);
+                }
+                Next::Later => later = true,
+                Next::Done => done = true,
+            }
+        }
+        crew.transmit(watch);
+        if done && crew.pipeline.unanswered() == 0 {
+            return Ok(*crew.pipeline.counts());
+        }
+        let received = crew.receive(work, watch)?;
+        crew.replace();
+        crew.check()?;
+        if received == 0 && crew.wait(later.then_some(&*work), patience)? {
+            work.read()?;
+        }
+    }
+}
+
+/// One octet more than the longest reply, to tell longer datagrams from it.
+const BUFFER: usize = wire::MAX_REPLY_CEILING + 1;
+
+/// A server is given up when a single exchange would be.
+fn pipeline_patience(patience: &exchange::Config) -> Patience {
+    let waits = 2u32.saturating_pow(patience.retries.saturating_add(1)) - 1;
+    Patience {
+        first_wait: patience.first_wait,
+        give_up: patience.first_wait.saturating_mul(waits),
+        refusal: exchange::REFUSAL_WINDOW,
+    }
+}
+
+struct Crew {
+    pipeline: Pipeline,
+    lines: Vec<Line>,
+    batch: Batch,
+    start: Instant,
+    failures: Vec<Unanswered>,
+}
+
+/// One server: the address in use, with its socket, and those untried.
+struct Line {
+    untried: Vec<SocketAddrV6>,
+    peer: Option<(SocketAddrV6, socket2::Socket)>,
+    /// The last error of the system other than ECONNREFUSED.
+    trouble: Option<io::Error>,
+}
+
+impl Line {
+    fn new(addresses: &[SocketAddrV6]) -> Line {
+        Line { untried: addresses.iter().rev().copied().collect(), peer: None, trouble: None }
+    }
+}
+
+impl Crew {
+    fn transmit(&mut self, watch: &mut Watch<'_>) {
+        let Crew { pipeline, lines, start, .. } = self;
+        loop {
+            let now = start.elapsed();
+            let Some((place, datagram, transmission)) = pipeline.transmit(now) else { return };
+            let line = &mut lines[place];
+            let Some((peer, socket)) = &line.peer else { continue };
+            let peer = *peer;
+            match socket.send(datagram) {
+                Ok(_) => watch(now, Event::Sent { peer, datagram, transmission }),
+                // The request counts as sent, and is repeated like one that was lost.
+                Err(error) => failed(pipeline, line, place, now, peer, error, watch),
+            }
+        }
+    }
+
+    /// Takes in what has arrived, and says how many datagrams.
+    fn receive(&mut self, work: &mut dyn Work, watch: &mut Watch<'_>) -> Result<usize, Error> {
+        let Crew { pipeline, lines, batch, start, .. } = self;
+        let mut received = 0;
+        for (place, line) in lines.iter_mut().enumerate() {
+            let Some((peer, socket)) = &line.peer else { continue };
+            let peer = *peer;
+            loop {
+                let count = match batch.receive(socket, Wait::No) {
+                    Ok(received) => received.count,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) => {
+                        failed(pipeline, line, place, start.elapsed(), peer, error, watch);
+                        break;
+                    }
+                };
+                received += count;
+                let now = start.elapsed();
+                let mut result = Ok(());
+                batch.answer(|datagram, _| {
+                    if result.is_ok() {
+                        result = take(pipeline, now, place, peer, datagram.octets, datagram.length, work, watch);
+                    }
+                    0
+                });
+                result?;
+                if count < RECEIVED_AT_ONCE {
+                    break;
+                }
+            }
+        }
+        Ok(received)
+    }
+
+    /// Goes on to the next address of servers that were given up.
+    fn replace(&mut self) {
+        for place in 0..self.lines.len() {
+            let Some(why) = self.pipeline.given_up(place) else { continue };
+            let line = &mut self.lines[place];
+            if line.peer.is_none() || line.untried.is_empty() {
+                continue;
+            }
+            let reason = reason(why, line.trouble.take());
+            self.next_address(place, reason);
+        }
+    }
+
+    /// Opens the next address of a server that can be opened; `reason` is why the last one is left.
+    fn next_address(&mut self, place: usize, reason: NoAnswer) {
+        let line = &mut self.lines[place];
+        if let Some((peer, _)) = line.peer.take() {
+            self.failures.push(Unanswered { peer, reason });
+        }
+        while let Some(peer) = line.untried.pop() {
+            match connect(peer) {
+                Ok(socket) => {
+                    line.peer = Some((peer, socket));
+                    self.pipeline.replace(place);
+                    return;
+                }
+                Err(error) => self.failures.push(Unanswered { peer, reason: NoAnswer::Io(error) }),
+            }
+        }
+        self.pipeline.abandon(place);
+    }
+
+    /// Fails if nobody is left to ask.
+    fn check(&mut self) -> Result<(), Error> {
+        if !self.pipeline.is_abandoned() {
+            return Ok(());
+        }
+        let mut failures = std::mem::take(&mut self.failures);
+        for (place, line) in self.lines.iter_mut().enumerate() {
+            if let (Some((peer, _)), Some(why)) = (&line.peer, self.pipeline.given_up(place)) {
+                failures.push(Unanswered { peer: *peer, reason: reason(why, line.trouble.take()) });
+            }
+        }
+        Err(Error::Unanswered(failures))
+    }
+
+    fn late(&mut self) -> Error {
+        let peers = self.lines.iter().filter_map(|line| line.peer.as_ref());
+        let late = peers.map(|(peer, _)| Unanswered { peer: *peer, reason: NoAnswer::Deadline { ignored: 0 } });
+        Error::Unanswered(late.collect())
+    }
+
+    /// Waits until something arrives or is due; true if the input of `waiting` can be read.
+    fn wait(&self, waiting: Option<&dyn Work>, patience: &exchange::Config) -> Result<bool, Error> {
+        let now = self.start.elapsed();
+        let until = [self.pipeline.wake_at(), patience.deadline].into_iter().flatten().min();
+        let timeout = until.map(|until| timespec(until.saturating_sub(now)));
+        let sockets = self.lines.iter().filter_map(|line| line.peer.as_ref().map(|(_, socket)| socket.as_fd()));
+        let input = waiting.and_then(|work| work.input());
+        let mut fds: Vec<PollFd<'_>> =
+            sockets.chain(input).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => return Ok(false),
+            Err(error) => return Err(Error::System { what: "poll", error: error.into() }),
+        }
+        Ok(input.is_some() && fds.last().is_some_and(|fd| !fd.revents().is_empty()))
+    }
+}
+
+fn reason(why: GivenUp, trouble: Option<io::Error>) -> NoAnswer {
+    match (why, trouble) {
+        (GivenUp::Refused, _) => NoAnswer::Refused,
+        (GivenUp::Silent, Some(error)) => NoAnswer::Io(error),
+        (GivenUp::Silent, None) => NoAnswer::Stopped,
+        (GivenUp::Unreachable, _) => NoAnswer::Unasked,
+    }
+}
+
+fn failed(
+    pipeline: &mut Pipeline,
+    line: &mut Line,
+    place: usize,
+    now: Duration,
+    peer: SocketAddrV6,
+    error: io::Error,
+    watch: &mut Watch<'_>,
+) {
+    watch(now, Event::Failed { peer, error: &error });
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => pipeline.refused(now, place),
+        io::ErrorKind::Interrupted => {}
+        _ => line.trouble = Some(error),
+    }
+}
+
+#[allow(clippy::too_many_arguments, reason = "a datagram and all whom it concerns")]
+fn take(
+    pipeline: &mut Pipeline,
+    now: Duration,
+    place: usize,
+    peer: SocketAddrV6,
+    datagram: &[u8],
+    length: usize,
+    work: &mut dyn Work,
+    watch: &mut Watch<'_>,
+) -> Result<(), Error> {
+    if length >= BUFFER {
+        watch(now, Event::Oversize { peer });
+        return Ok(());
+    }
+    match pipeline.receive(now, place, datagram) {
+        Ok((tag, reply)) => {
+            watch(now, Event::Received { peer, datagram, heard: Heard::Accepted });
+            work.answered(peer, tag, &reply)
+        }
+        Err(ignored) => {
+            let why = match ignored {
+                Ignored::NoReply(error) => Why::NoExtendedReply(error),
+                Ignored::UnknownIdentifier(found) => Why::UnknownIdentifier { found },
+            };
+            watch(now, Event::Received { peer, datagram, heard: Heard::Ignored(why) });
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Why the program has no result: a sentence, a kind for programs, and an exit status.
+
+use std::io;
+
+use super::UsageError;
+use super::host::ResolveError;
+use crate::client::Error;
+use crate::expression::SyntaxError;
+
+/// Exit status of what the server, the network or the system does not give.
+const FAILED: u8 = 1;
+/// Exit status of a command line or an operand that cannot be read, or that no request can say.
+const UNREADABLE: u8 = 2;
+
+/// Why the program has no result.
+#[derive(Debug)]
+pub enum Failure {
+    /// Something to say, and how to end.
+    Said(Complaint),
+    /// Standard output cannot be written.
+    Output(io::Error),
+    /// A signal has ended it; what it says about that.
+    Interrupted(String),
+}
+
+/// What is said about a failure.
+#[derive(Debug)]
+pub struct Complaint {
+    /// A line.
+    pub sentence: String,
+    /// Further lines that show the place.
+    pub place: String,
+    /// Which kind of failure it is; docs/client.md lists them.
+    pub kind: &'static str,
+    /// The status octet that the server answered with.
+    pub status: Option<u8>,
+    /// How the process ends.
+    pub exit: u8,
+}
+
+impl Failure {
+    fn said(kind: &'static str, exit: u8, sentence: String) -> Failure {
+        Failure::Said(Complaint { sentence, place: String::new(), kind, status: None, exit })
+    }
+
+    /// No server of its own.
+    pub fn local(error: &io::Error) -> Failure {
+        Failure::said("local", FAILED, format!("no server could be started for --local: {error}"))
+    }
+
+    /// The file of the operands.
+    pub fn file(name: &str, error: &io::Error) -> Failure {
+        Failure::said("read", FAILED, format!("--file: {name:?}: {error}"))
+    }
+
+    /// Lines of a pipe.
+    pub fn lines(failures: u64) -> Failure {
+        let plural = if failures == 1 { "" } else { "s" };
+        Failure::said("lines", FAILED, format!("{failures} line{plural} had no result"))
+    }
+
+    /// The client's error, with what else the program could do about it.
+    pub fn client(error: Error, hint: &str) -> Failure {
+        let sentence = format!("{error}{hint}");
+        let (kind, exit) = match error {
+            Error::Interrupted => return Failure::Interrupted(String::new()),
+            Error::Plan(_) | Error::TooMany { .. } => ("request", UNREADABLE),
+            Error::Operand(_) => ("operand", UNREADABLE),
+            Error::Read(_) => ("read", FAILED),
+            Error::TooLong(_) => ("too-long", FAILED),
+            Error::Status { .. } => ("server", FAILED),
+            Error::ClassicError { .. } => ("classic-error", FAILED),
+            Error::ClassicOnly { .. } => ("classic-only", FAILED),
+            Error::NotANumber { .. } => ("not-a-number", FAILED),
+            Error::Unanswered(_) => ("unanswered", FAILED),
+            Error::Combine(_) | Error::System { .. } => ("system", FAILED),
+        };
+        let status = if let Error::Status { status, .. } = error { Some(status) } else { None };
+        Failure::Said(Complaint { sentence, place: String::new(), kind, status, exit })
+    }
+
+    /// An expression that cannot be read: a caret stands under the place. `before` goes before the sentence.
+    pub fn syntax(before: &str, text: &str, error: &SyntaxError) -> Failure {
+        let shown: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let caret = " ".repeat(error.column() - 1) + "^";
+        Failure::Said(Complaint {
+            sentence: format!("{before}{error}"),
+            place: format!("    {shown}\n    {caret}\n"),
+            kind: "usage",
+            status: None,
+            exit: UNREADABLE,
+        })
+    }
+}
+
+impl From<UsageError> for Failure {
+    fn from(error: UsageError) -> Failure {
+        Failure::said("usage", UNREADABLE, error.to_string())
+    }
+}
+
+impl From<ResolveError> for Failure {
+    fn from(error: ResolveError) -> Failure {
+        Failure::said("resolve", FAILED, error.to_string())
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Output(error)
+    }
+}

@@ -1,0 +1,327 @@
+//! Integers from a text of any length, separated by white space or commas, in constant memory.
+
+use std::io::{self, Read};
+
+use thiserror::Error;
+
+use crate::arithmetic::{Number, ParseError};
+use crate::wire::extended;
+
+/// More characters than any operand that can be sent has: 255 octets in binary, with room for `_` and zeros in front.
+pub const MAX_WORD: usize = 16 * extended::MAX_WIDTH;
+
+/// Octets that are read at a time.
+const BLOCK: usize = 256 * 1024;
+
+/// Reads integers from a text.
+#[derive(Debug)]
+pub struct Text<R> {
+    source: R,
+    buffer: Vec<u8>,
+    /// What is read and not taken yet.
+    start: usize,
+    end: usize,
+    at_end: bool,
+    /// Whether an integer stands before the next comma.
+    behind_integer: bool,
+    /// Lines that have left the buffer, and octets of the line that the buffer begins with.
+    lines: u64,
+    columns: u64,
+    octets: u64,
+}
+
+/// What comes next in a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// An integer that fits 64 bits.
+    Word(i64),
+    /// An integer of up to 255 octets.
+    Number(Number),
+    /// More must be read first.
+    Pending,
+    /// The text is over.
+    End,
+}
+
+/// A place in a text where no integer stands.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("line {line}, column {column}: {reason}")]
+pub struct BadOperand {
+    /// The first line is 1.
+    pub line: u64,
+    /// In octets, the first being 1.
+    pub column: u64,
+    /// What is wrong.
+    pub reason: BadWord,
+}
+
+/// What is wrong with a word.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum BadWord {
+    /// It is no integer.
+    #[error("{word:?} is no integer: {error}")]
+    NoInteger {
+        /// The word, in printable characters, cut short.
+        word: String,
+        /// Why not.
+        error: ParseError,
+    },
+    /// A comma without an integer before it.
+    #[error("a comma with no integer before it")]
+    Comma,
+    /// More characters than any integer that can be sent has.
+    #[error("an integer of over {MAX_WORD} characters; at most 255 octets can be sent")]
+    TooLong,
+    /// An integer of over 255 octets.
+    #[error("an integer of {octets} octets in two's complement; at most 255 can be sent")]
+    TooWide {
+        /// Its octets.
+        octets: usize,
+    },
+}
+
+impl<R: Read> Text<R> {
+    /// A text from its beginning.
+    pub fn new(source: R) -> Text<R> {
+        Text {
+            source,
+            buffer: vec![0; BLOCK],
+            start: 0,
+            end: 0,
+            at_end: false,
+            behind_integer: false,
+            lines: 0,
+            columns: 0,
+            octets: 0,
+        }
+    }
+
+    /// Where it comes from.
+    pub fn source(&self) -> &R {
+        &self.source
+    }
+
+    /// How many octets were taken so far.
+    pub fn taken(&self) -> u64 {
+        self.octets + self.start as u64
+    }
+
+    /// Reads once from the source; that may wait.
+    ///
+    /// # Errors
+    /// Those of the source.
+    pub fn read(&mut self) -> io::Result<()> {
+        if self.start > 0 {
+            self.forget();
+        }
+        let len = self.source.read(&mut self.buffer[self.end..])?;
+        self.end += len;
+        self.at_end = len == 0;
+        Ok(())
+    }
+
+    /// The next integer.
+    ///
+    /// # Errors
+    /// Where something else stands.
+    #[inline]
+    pub fn next_item(&mut self) -> Result<Item, BadOperand> {
+        loop {
+            match self.buffer[self.start..self.end].first() {
+                Some(b' ' | b'\n' | b'\t' | b'\r' | 0x0b | 0x0c) => self.start += 1,
+                Some(b',') if self.behind_integer => {
+                    self.behind_integer = false;
+                    self.start += 1;
+                }
+                Some(b',') => return Err(self.bad(BadWord::Comma)),
+                Some(_) => break,
+                None if self.at_end => return Ok(Item::End),
+                None => return Ok(Item::Pending),
+            }
+        }
+        let rest = &self.buffer[self.start..self.end];
+        let (negative, digits) = match rest {
+            [b'-', digits @ ..] => (true, digits),
+            digits => (false, digits),
+        };
+        // The common case: up to 18 decimal digits fit an i64.
+        let mut value = 0;
+        for (place, octet) in digits.iter().enumerate().take(19) {
+            let digit = octet.wrapping_sub(b'0');
+            if digit <= 9 && place < 18 {
+                value = value * 10 + i64::from(digit);
+            } else if place > 0 && is_separator(*octet) {
+                self.start += usize::from(negative) + place;
+                self.behind_integer = true;
+                return Ok(Item::Word(if negative { -value } else { value }));
+            } else {
+                break;
+            }
+        }
+        self.any_word()
+    }
+
+    /// Words of other spelling, long ones, and those at the end of what was read.
+    #[cold]
+    fn any_word(&mut self) -> Result<Item, BadOperand> {
+        let rest = &self.buffer[self.start..self.end];
+        let len = rest.iter().position(|octet| is_separator(*octet));
+        let len = match len {
+            Some(len) => len,
+            None if rest.len() > MAX_WORD || self.at_end => rest.len(),
+            None => return Ok(Item::Pending),
+        };
+        if len > MAX_WORD {
+            return Err(self.bad(BadWord::TooLong));
+        }
+        let word = String::from_utf8_lossy(&rest[..len]);
+        let number: Number = match word.parse() {
+            Ok(number) => number,
+            Err(error) => {
+                let word = abridged(&word);
+                return Err(self.bad(BadWord::NoInteger { word, error }));
+            }
+        };
+        let octets = number.octet_len();
+        if octets > extended::MAX_WIDTH {
+            return Err(self.bad(BadWord::TooWide { octets }));
+        }
+        self.start += len;
+        self.behind_integer = true;
+        Ok(i64::try_from(&number).map_or(Item::Number(number), Item::Word))
+    }
+
+    fn bad(&self, reason: BadWord) -> BadOperand {
+        let (lines, columns) = self.position();
+        BadOperand { line: lines + 1, column: columns + 1, reason }
+    }
+
+    /// Whole lines before what is not taken yet, and octets of its line before it.
+    fn position(&self) -> (u64, u64) {
+        let taken = &self.buffer[..self.start];
+        let lines = taken.iter().filter(|octet| **octet == b'\n').count() as u64;
+        match taken.iter().rposition(|octet| *octet == b'\n') {
+            Some(newline) => (self.lines + lines, (taken.len() - newline - 1) as u64),
+            None => (self.lines, self.columns + taken.len() as u64),
+        }
+    }
+
+    /// Makes room: moves what is not taken yet to the front.
+    fn forget(&mut self) {
+        (self.lines, self.columns) = self.position();
+        self.octets += self.start as u64;
+        self.buffer.copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, self.end - self.start);
+    }
+}
+
+fn is_separator(octet: u8) -> bool {
+    matches!(octet, b' ' | b'\n' | b'\t' | b'\r' | 0x0b | 0x0c | b',')
+}
+
+/// For a message: printable, and a long word's beginning.
+fn abridged(word: &str) -> String {
+    let mut characters = word.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character });
+    let beginning: String = characters.by_ref().take(40).collect();
+    if characters.next().is_some() { beginning + "…" } else { beginning }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Gives a text in pieces of few octets.
+    struct Pieces<'a>(&'a [u8], usize);
+
+    impl Read for Pieces<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let len = self.1.min(buffer.len()).min(self.0.len());
+            buffer[..len].copy_from_slice(&self.0[..len]);
+            self.0 = &self.0[len..];
+            Ok(len)
+        }
+    }
+
+    fn read_all(text: &[u8], piece: usize) -> Result<Vec<Number>, String> {
+        let mut text = Text::new(Pieces(text, piece));
+        let mut numbers = Vec::new();
+        loop {
+            match text.next_item().map_err(|error| error.to_string())? {
+                Item::Word(word) => numbers.push(word.into()),
+                Item::Number(number) => numbers.push(number),
+                Item::Pending => text.read().unwrap(),
+                Item::End => return Ok(numbers),
+            }
+        }
+    }
+
+    #[test]
+    fn separators_and_spellings() {
+        for (text, numbers) in [
+            (&b""[..], &[][..]),
+            (b" \n", &[]),
+            (b"1", &[1]),
+            (b"1 -2\n3\t4\r\n5,6, 7 ,8,\n", &[1, -2, 3, 4, 5, 6, 7, 8]),
+            (b"0x10 0b11 0o17 1_000 +5 -0x80", &[16, 3, 15, 1000, 5, -128]),
+            (
+                b"999999999999999999 9223372036854775807 -9223372036854775808",
+                &[999_999_999_999_999_999, i64::MAX, i64::MIN],
+            ),
+        ] {
+            let numbers: Vec<Number> = numbers.iter().copied().map(Number::from).collect();
+            for piece in 1..30 {
+                assert_eq!(read_all(text, piece).as_ref(), Ok(&numbers), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_and_where() {
+        for (text, complaint) in [
+            (&b"1 2\n3 x4 5"[..], "line 2, column 3: \"x4\" is no integer: 'x' at character 1 is no digit of base 10"),
+            (b"1,,2", "line 1, column 3: a comma with no integer before it"),
+            (b"\n , 2", "line 2, column 2: a comma with no integer before it"),
+            (b"1 -", "line 1, column 3: \"-\" is no integer: no digits"),
+            (b"1\n2\n\n--3", "line 4, column 1: \"--3\" is no integer: '-' at character 2 is no digit of base 10"),
+            (
+                b"\xff\x1b",
+                "line 1, column 1: \"\u{fffd}\u{fffd}\" is no integer: '\u{fffd}' at character 1 is no digit of base 10",
+            ),
+        ] {
+            for piece in [1, 2, 3, 1000] {
+                assert_eq!(read_all(text, piece), Err(complaint.to_owned()));
+            }
+        }
+        let long = "1".repeat(MAX_WORD + 1);
+        let complaint = "line 1, column 1: an integer of over 4080 characters; at most 255 octets can be sent";
+        assert_eq!(read_all(long.as_bytes(), 7), Err(complaint.to_owned()));
+        let wide = format!("5\n 0x80{}", "0".repeat(508));
+        let complaint = "line 2, column 2: an integer of 256 octets in two's complement; at most 255 can be sent";
+        assert_eq!(read_all(wide.as_bytes(), 1000), Err(complaint.to_owned()));
+    }
+
+    #[test]
+    fn places_are_right_far_into_a_text() {
+        let mut text = "12345678 ".repeat(BLOCK / 9) + &"7\n".repeat(BLOCK) + "  bad";
+        let complaint = read_all(text.as_bytes(), BLOCK).unwrap_err();
+        assert!(complaint.starts_with(&format!("line {}, column 3: ", BLOCK + 1)), "{complaint}");
+        text = "123 ".repeat(BLOCK) + "bad";
+        let complaint = read_all(text.as_bytes(), BLOCK).unwrap_err();
+        assert!(complaint.starts_with(&format!("line 1, column {}: ", 4 * BLOCK + 1)), "{complaint}");
+    }
+
+    proptest! {
+        #[test]
+        fn texts_are_read_back(
+            numbers in prop::collection::vec((any::<i128>(), any::<u8>(), 0..4usize), 0..60),
+            piece in 1usize..100,
+        ) {
+            let numbers: Vec<(i128, usize)> = numbers.into_iter().map(|(n, shift, s)| (n >> (shift % 128), s)).collect();
+            let separators = [" ", ",", "\n", " , "];
+            let text: String = numbers.iter().map(|(n, s)| format!("{n}{}", separators[*s])).collect();
+            let expected: Vec<Number> = numbers.iter().map(|(n, _)| Number::from(*n)).collect();
+            prop_assert_eq!(read_all(text.as_bytes(), piece), Ok(expected));
+        }
+    }
+}

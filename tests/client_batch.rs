@@ -1,0 +1,355 @@
+//! The `client` program over many operands, again and again, over expressions, line by line, and for programs.
+
+mod asking;
+mod serving;
+
+use std::fs;
+use std::io::Write;
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use calc6::arithmetic::{Number, evaluate};
+use calc6::wire::Operator;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use asking::{Act, Ended, Guard, Scripted, client, client_line, free_port, run};
+use serving::Server;
+
+/// Runs `client` over the words of a line, with a text on standard input.
+fn client_reading(line: &str, text: &str) -> Ended {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_client"));
+    command.args(line.split_whitespace());
+    run(command, text.as_bytes())
+}
+
+/// A file of the test's own, removed with it.
+struct Text(PathBuf);
+
+impl Text {
+    fn new(name: &str, text: &str) -> Text {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::write(&path, text).unwrap();
+        Text(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Text {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// 1 to `count`, one a line.
+fn lines(count: u64) -> String {
+    (1..=count).map(|number| format!("{number}\n")).collect()
+}
+
+#[test]
+fn operands_come_from_files_and_pipes() {
+    let text = "1, 0x10\n-3\t1_000,\n";
+    let file = Text::new("operands.txt", text);
+    client(["-op", "+", "--local", "--file", file.path()]).printed("Result: 1014\n");
+    client_reading("-op + --local -", text).printed("Result: 1014\n");
+    client_reading("-op + --local --file -", text).printed("Result: 1014\n");
+    client_reading("-op - --local -", "10 3 2").printed("Result: 5\n");
+    client_reading("-op + --classic -s --local -", &lines(1000)).printed("Result: 500500\n");
+    let server = Server::start(&["::1", "0"]);
+    client_reading(&format!("-op + ::1 {} -", server.port), &lines(100_000)).printed("Result: 5000050000\n");
+}
+
+#[test]
+fn every_associative_operator_over_more_than_a_datagram_holds() {
+    let numbers: Vec<Number> = (1..=3000).map(Number::from).collect();
+    let text = lines(3000);
+    for operator in Operator::ALL.into_iter().filter(|operator| operator.is_associative()) {
+        let expected = evaluate(operator, &numbers, u64::MAX).unwrap();
+        for options in ["", "-s"] {
+            let line = format!("-op {} {options} --local -", operator.word());
+            assert_eq!(client_reading(&line, &text).printed(&format!("Result: {expected}\n")), "", "{line}");
+        }
+    }
+    let wide = (0..200).map(|place| format!("-0x{}{place}\n", "7".repeat(400))).collect::<String>();
+    let expected: Vec<Number> = wide.lines().map(|line| line.parse().unwrap()).collect();
+    let expected = evaluate(Operator::Sum, &expected, u64::MAX).unwrap();
+    client_reading("-op + --local -", &wide).printed(&format!("Result: {expected}\n"));
+}
+
+#[test]
+fn what_is_wrong_with_a_text_is_said_with_its_place() {
+    for (operator, text, status, complaint) in [
+        ("+", "1 2\n3 x4", 2, "line 2, column 3: \"x4\" is no integer: 'x' at character 1 is no digit of base 10"),
+        ("+", "1,,2", 2, "line 1, column 3: a comma with no integer before it"),
+        ("+", " \n", 2, "sum takes one operand or more, not 0"),
+        ("^", "1 2 3", 2, "power takes two operands, not 3"),
+        (
+            "-",
+            &lines(2000),
+            2,
+            "difference takes at most 610 operands of up to 2 octets in one datagram, and there are more",
+        ),
+        ("x --max-result 1K", &lines(2000), 1, "the product has over 1024 octets"),
+        ("gcd --classic", "1 2", 2, "the classic form has only sum and product, not gcd"),
+    ] {
+        client_reading(&format!("-op {operator} --local -"), text).complained(status, complaint);
+    }
+    let far = lines(500_000) + "  7b";
+    let complaint = "line 500001, column 3: \"7b\" is no integer: 'b' at character 2 is no digit of base 10";
+    client_reading("-op + --local -", &far).complained(2, complaint);
+    client_reading("-op + --local --file /", "")
+        .complained(1, "the operands cannot be read: Is a directory (os error 21)");
+}
+
+#[test]
+fn losses_cost_repeats_never_correctness() {
+    let server = Server::start(&["::1", "0", "--workers", "1"]);
+    let behind: std::net::SocketAddr = ("::1".parse::<std::net::IpAddr>().unwrap(), server.port).into();
+    // Drops every 7th request, answers every 5th twice.
+    let onward = UdpSocket::bind("[::1]:0").unwrap();
+    onward.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let lossy = Scripted::start(move |datagram, count| {
+        if count % 7 == 6 {
+            return vec![];
+        }
+        let mut reply = [0; 4096];
+        onward.send_to(datagram, behind).unwrap();
+        let Ok((len, _)) = onward.recv_from(&mut reply) else { return vec![] };
+        let copies = 1 + usize::from(count % 5 == 0);
+        (0..copies).map(|_| Act::Reply(reply[..len].to_vec())).collect()
+    });
+    let ended = client_reading(&format!("--json -op + {} -", lossy.words()), &lines(200_000));
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!((&report["result"], &report["operands"]), (&json!("20000100000"), &json!(200_000)), "{ended:?}");
+    let (attempts, requests) = (report["attempts"].as_u64().unwrap(), report["requests"].as_u64().unwrap());
+    assert!(requests > 300 && attempts > requests, "{report}");
+}
+
+#[test]
+fn servers_share_the_work_and_take_over() {
+    let other = Server::start(&["::1", "0"]);
+    // Answers the first hundred requests, then falls silent.
+    let server = Server::start(&["::1", "0"]);
+    let behind = (std::net::Ipv6Addr::LOCALHOST, server.port);
+    let onward = UdpSocket::bind("[::1]:0").unwrap();
+    onward.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let dying = Scripted::start(move |datagram, count| {
+        let mut reply = [0; 4096];
+        if count >= 100 {
+            return vec![];
+        }
+        onward.send_to(datagram, behind).unwrap();
+        onward.recv_from(&mut reply).map_or_else(|_| vec![], |(len, _)| vec![Act::Reply(reply[..len].to_vec())])
+    });
+    let nobody = free_port();
+    let line = format!("-op + --also [::1]:{} --also [::1]:{nobody} {} -", other.port, dying.words());
+    client_reading(&line, &lines(300_000)).printed("Result: 45000150000\n");
+    let totals = other.stop();
+    assert!(!totals.contains("served 0,"), "{totals}");
+    let totals = server.stop();
+    assert!(totals.contains("served 100,"), "{totals}");
+}
+
+#[test]
+fn a_batch_that_nobody_answers_any_more_ends() {
+    let server = Server::start(&["::1", "0"]);
+    let behind = (std::net::Ipv6Addr::LOCALHOST, server.port);
+    let onward = UdpSocket::bind("[::1]:0").unwrap();
+    onward.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let dying = Scripted::start(move |datagram, count| {
+        let mut reply = [0; 4096];
+        if count >= 20 {
+            return vec![];
+        }
+        onward.send_to(datagram, behind).unwrap();
+        onward.recv_from(&mut reply).map_or_else(|_| vec![], |(len, _)| vec![Act::Reply(reply[..len].to_vec())])
+    });
+    let line = |options| format!("-op + {options} {} -", dying.words());
+    client_reading(&line("--timeout 0.1 --retries 2"), &lines(100_000)).complained_of(1, "it does not answer");
+    client_reading(&line("--deadline 0.3"), &lines(10)).complained_of(1, "no reply before the deadline");
+}
+
+#[test]
+fn a_classic_only_peer_is_told_before_a_batch() {
+    let classic = Scripted::replying(b"\x00");
+    client_reading(&format!("-op + {} -", classic.words()), &lines(5000)).complained_of(
+        1,
+        "seems to know only the classic form: it answered an extended request with a classic error; with --classic it \
+         can still be asked for sums and products",
+    );
+}
+
+#[test]
+fn an_interrupt_ends_a_batch() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_client"));
+    command.args(["-op", "+", "--local", "-"]);
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = Guard(child);
+    let mut stdin = child.0.stdin.take().unwrap();
+    // More than a pipe holds: once it is written, the program reads.
+    stdin.write_all(lines(100_000).as_bytes()).unwrap();
+    kill_process(Pid::from_child(&child.0), Signal::INT).unwrap();
+    let status = child.wait();
+    use std::os::unix::process::ExitStatusExt;
+    assert_eq!(status.signal(), Some(2), "{status}");
+    let (mut stdout, mut stderr) = (String::new(), String::new());
+    use std::io::Read;
+    child.0.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+    child.0.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!(stdout, "");
+    assert!(stderr.starts_with("client: interrupted after ") && stderr.ends_with(" operands\n"), "{stderr}");
+}
+
+#[test]
+fn results_in_other_bases() {
+    for (line, result) in [
+        ("--base 16 -op + --local 200 55", "0xff"),
+        ("--base 16 -op - --local 1 256", "-0xff"),
+        ("--base 2 -op + --local 5", "0b101"),
+        ("--base 8 -op + -s --local 8", "0o10"),
+        ("--base 10 -op + --local 8", "8"),
+        ("--base 16 -e 2^64 --local", "0x10000000000000000"),
+    ] {
+        client_line(line).printed(&format!("Result: {result}\n"));
+        client_line(&format!("-q {line}")).printed(&format!("{result}\n"));
+    }
+}
+
+fn report(ended: &Ended, status: i32) -> Value {
+    assert_eq!((ended.status, ended.stderr.as_str()), (Some(status), ""), "{ended:?}");
+    assert_eq!(ended.stdout.matches('\n').count(), 1, "{ended:?}");
+    serde_json::from_str(&ended.stdout).unwrap()
+}
+
+#[test]
+fn json_for_results() {
+    let server = Server::start(&["::", "0"]);
+    let mut sum = report(&client_line(&format!("--json -op + ::1 {} 1 3 5", server.port)), 0);
+    let rtt = sum.as_object_mut().unwrap().remove("rtt_us").unwrap();
+    assert!(rtt.as_f64().is_some_and(|rtt| rtt > 0.0), "{rtt}");
+    let expected = json!({
+        "operator": "+", "operands": 3, "form": "classic", "result": "9", "peer": "::1", "port": server.port,
+        "requests": 1, "attempts": 1,
+    });
+    assert_eq!(sum, expected);
+    let line = format!("--json -op ^ --base 16 -s 127.0.0.1 {} 2 4000", server.port);
+    let power = report(&client_line(&line), 0);
+    assert_eq!(power["result"], json!(format!("0x1{}", "0".repeat(1000))));
+    assert_eq!((&power["form"], &power["peer"]), (&json!("extended"), &json!("127.0.0.1")));
+    assert_eq!(power["attempts"], json!(2), "asked again more widely");
+    let value = report(&client(["--json", "--local", "-e", "(1+3)*(5+2)"]), 0);
+    assert_eq!((&value["result"], &value["requests"]), (&json!("28"), &json!(3)));
+    assert_eq!(report(&client_line("--json --local -e 7"), 0)["requests"], json!(0));
+    let described = report(&client_line("--json --local --describe"), 0);
+    assert!(described["result"].as_str().unwrap().starts_with("calc6 "), "{described}");
+    let repeated = report(&client_line("--json --local --repeat 3 -op + 1 2"), 0);
+    assert_eq!(repeated["round_trips"]["answered"], json!(3));
+}
+
+#[test]
+fn json_for_errors() {
+    let error = |words: &[&str], status| report(&client(words), status)["error"].clone();
+    let division = error(&["--json", "--local", "-op", "/", "1", "0"], 1);
+    assert_eq!((&division["kind"], &division["status"]), (&json!("server"), &json!(3)));
+    assert!(division["message"].as_str().unwrap().ends_with("answered: division by zero"), "{division}");
+    let usage = error(&["-json", "-op", "plus"], 2);
+    assert_eq!((&usage["kind"], &usage["exit_status"]), (&json!("usage"), &json!(2)));
+    assert_eq!(error(&["--json", "-e", "1+", "--local"], 2)["kind"], json!("usage"));
+    assert_eq!(error(&["--json", "-i", "--local"], 2)["kind"], json!("usage"));
+    assert_eq!(error(&["--json", "-op", "-", "--classic", "::1", "9", "1"], 2)["kind"], json!("request"));
+    let port = free_port().to_string();
+    assert_eq!(error(&["--json", "-op", "+", "::1", &port, "1"], 1)["kind"], json!("unanswered"));
+}
+
+#[test]
+fn repeats_are_summed_up() {
+    let ended = client_line("--local --repeat 4 -op + 1 2");
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    assert_eq!((ended.status, lines.len()), (Some(0), 6), "{ended:?}");
+    assert!(lines[..4].iter().all(|line| line.starts_with("Result: 3  ") && line.ends_with(" ms")), "{ended:?}");
+    assert_eq!(lines[4], "4 asked, 4 answered, 0 lost; 4 datagrams sent for the answers");
+    assert!(lines[5].starts_with("round trip min/mean/p50/p99/max = "), "{ended:?}");
+    assert!(!lines[5].contains("= 0.000/0.000"), "{ended:?}");
+
+    let half =
+        Scripted::start(|_, count| if count % 2 == 0 { vec![] } else { vec![Act::Reply(vec![0xff, 0, 0, 0, 3])] });
+    let ended = client_line(&format!("--repeat 4 --retries 0 --timeout 0.02 -op + {} 1 2", half.words()));
+    assert!(ended.stdout.contains("4 asked, 2 answered, 2 lost"), "{ended:?}");
+    assert_eq!((ended.status, ended.stderr.matches("no reply to 1 datagram\n").count()), (Some(0), 2), "{ended:?}");
+
+    let silent = Scripted::start(|_, _| vec![]);
+    let ended = client_line(&format!("-q --repeat 2 --retries 0 --timeout 0.02 -op + {} 1 2", silent.words()));
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+}
+
+#[test]
+fn expressions() {
+    for (expression, value) in [
+        ("(1+3)*5 - 2^10", "-1004"),
+        ("-2^2", "-4"),
+        ("2^3^2", "512"),
+        ("gcd(12, 18) + xor(5, 3)", "12"),
+        ("7 % 4 | 8 & 12", "11"),
+        ("4294967295 * 4294967295", "18446744065119617025"),
+        ("42", "42"),
+    ] {
+        client(["--local", "-e", expression]).printed(&format!("Result: {value}\n"));
+        client(["-expression", expression, "--local"]).printed(&format!("Result: {value}\n"));
+    }
+    let ended = client(["--local", "-e", "2 * (3 + )"]);
+    let complaint = "client: -e: column 10: an integer, a function or '(' was to come before ')'\n    2 * (3 + )\n";
+    assert_eq!(ended.stderr, format!("{complaint}             ^\n"));
+    assert_eq!(ended.status, Some(2));
+    client(["--local", "-e", "1 / (3 - 3)"]).complained_of(1, "answered: division by zero");
+}
+
+#[test]
+fn independent_parts_are_asked_for_at_the_same_time() {
+    let socket = UdpSocket::bind("[::1]:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let port = socket.local_addr().unwrap().port().to_string();
+    let serving = thread::spawn(move || {
+        let mut datagram = [0; 64];
+        // Nobody is answered until both sums have been asked for.
+        let (_, first) = socket.recv_from(&mut datagram).unwrap();
+        let (_, second) = socket.recv_from(&mut datagram).unwrap();
+        assert_ne!(first, second, "each classic exchange has a socket of its own");
+        for asker in [first, second] {
+            socket.send_to(&[0xff, 0, 0, 0, 3], asker).unwrap();
+        }
+        let (len, third) = socket.recv_from(&mut datagram).unwrap();
+        assert_eq!(datagram[..len], [0x02, 0, 0, 0, 3, 0, 0, 0, 3]);
+        socket.send_to(&[0xff, 0, 0, 0, 9], third).unwrap();
+    });
+    client(["--timeout", "5", "-e", "(1 + 2) * (2 + 1)", "::1", &port]).printed("Result: 9\n");
+    serving.join().unwrap();
+}
+
+#[test]
+fn lines_of_a_pipe_are_answered_without_a_prompt() {
+    let text = "+ 1 3 5\n\nmul 6 7\n_ - 2\n- _ 1 1\ngcd(12, 18)\n- (3)\nhelp\nquit\n+ 1 1\n";
+    let ended = client_reading("--local -i", text);
+    let (results, help) = ended.stdout.split_at(ended.stdout.find("+ 1 3 5 ").unwrap());
+    assert_eq!(results, "Result: 9\nResult: 42\nResult: 40\nResult: 38\nResult: 6\nResult: -3\n");
+    assert!(help.contains("trace on"), "{help}");
+    assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""));
+
+    let ended = client_reading("--local -q -i", "1/0\n2 * (\ntrace on\n3 + 4\ntrace off\n5\n");
+    assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), "7\n5\n"), "{ended:?}");
+    for said in [
+        "client: line 1: ::1 port",
+        "answered: division by zero\n",
+        "client: line 2: column 6: ",
+        "    2 * (\n",
+        "+ 3 4 (classic request",
+        "client: 2 lines had no result\n",
+    ] {
+        assert!(ended.stderr.contains(said), "{said}: {}", ended.stderr);
+    }
+}
