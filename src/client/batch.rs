@@ -88,6 +88,8 @@ pub fn run(
         if patience.deadline.is_some_and(|deadline| start.elapsed() >= deadline) {
             return Err(crew.late());
         }
+        // Also forgets what waited to be repeated and has been answered since, so that there may be room now.
+        crew.transmit(watch);
         let (mut later, mut done) = (false, false);
         while !done && !later && crew.pipeline.has_room() {
             match work.next()? {
@@ -99,7 +101,6 @@ pub fn run(
                 Next::Done => done = true,
             }
         }
-        crew.transmit(watch);
         if done && crew.pipeline.unanswered() == 0 {
             return Ok(*crew.pipeline.counts());
         }
