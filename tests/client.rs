@@ -338,6 +338,12 @@ fn nobody_listens() {
     let port = free_port();
     let refused = client_line(&format!("-op + ::1 {port} 1 2"));
     refused.complained(1, &format!("::1 port {port}: no server listens there (connection refused)"));
+    // Waits that end before the 300 ms do. The report of the last datagram may still be on its way.
+    for waits in ["--timeout 0.05 --retries 0", "--deadline 0.1", "--extended --timeout 0.05 --retries 0"] {
+        let ended = client_line(&format!("{waits} -op + ::1 {port} 1 2"));
+        assert!(ended.stderr.contains("refused") || ended.stderr.contains("deadline"), "{waits}: {ended:?}");
+        assert_eq!(ended.status, Some(1));
+    }
     assert!(start.elapsed() >= Duration::from_millis(300), "a starting server is waited for");
 }
 

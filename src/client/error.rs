@@ -113,14 +113,17 @@ pub struct Unanswered {
 #[non_exhaustive]
 pub enum NoAnswer {
     /// Nothing that counts as a reply arrived.
-    #[error("no reply to {transmissions} datagram{}{}", plural(*transmissions), ignored_sentence(*ignored))]
+    #[error("no reply to {transmissions} datagram{}{}{}", plural(*transmissions), refused_sentence(*refused),
+            ignored_sentence(*ignored))]
     Silent {
-        /// How many datagrams were sent.
+        /// How many datagrams were sent: besides the retries, those that a refusal led to, a wider request, a probe.
         transmissions: u32,
+        /// How many of them the system said were refused (ECONNREFUSED).
+        refused: u32,
         /// How many datagrams arrived that do not count as a reply.
         ignored: u32,
     },
-    /// ECONNREFUSED, for longer than a starting server needs.
+    /// ECONNREFUSED, for longer than a starting server needs, or until the waits were over.
     #[error("no server listens there (connection refused)")]
     Refused,
     /// The deadline passed.
@@ -207,6 +210,10 @@ fn unanswered_sentence(all: &[Unanswered]) -> String {
     if all.is_empty() { "there is no address to ask".to_owned() } else { each.collect::<Vec<_>>().join("; ") }
 }
 
+fn refused_sentence(refused: u32) -> String {
+    if refused == 0 { String::new() } else { format!(", {refused} of them refused") }
+}
+
 fn ignored_sentence(ignored: u32) -> String {
     match ignored {
         0 => String::new(),
@@ -221,6 +228,17 @@ fn plural(count: u32) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn silence_is_counted() {
+        for ((transmissions, refused, ignored), sentence) in [
+            ((1, 0, 0), "no reply to 1 datagram"),
+            ((4, 3, 0), "no reply to 4 datagrams, 3 of them refused"),
+            ((4, 1, 2), "no reply to 4 datagrams, 1 of them refused (2 datagrams ignored)"),
+        ] {
+            assert_eq!(NoAnswer::Silent { transmissions, refused, ignored }.to_string(), sentence);
+        }
+    }
 
     #[test]
     fn addresses_as_people_read_them() {

@@ -226,11 +226,16 @@ impl Race<'_> {
             let statistics = *exchange.statistics();
             let Some(outcome) = exchange.into_outcome() else { continue };
             let ignored = statistics.ignored.total();
+            let Statistics { transmissions, refusals: refused, .. } = statistics;
             let reason = match (outcome, trouble) {
                 (Outcome::Answer(answer), _) => return Some(Ok(Reply { peer, answer, statistics })),
                 (Outcome::Refused, _) => NoAnswer::Refused,
                 (Outcome::Silent | Outcome::Deadline, Some(error)) => NoAnswer::Io(error),
-                (Outcome::Silent, None) => NoAnswer::Silent { transmissions: statistics.transmissions, ignored },
+                // The waits may be over before it is no longer asked again.
+                (Outcome::Silent | Outcome::Deadline, None) if refused > 0 && refused >= transmissions => {
+                    NoAnswer::Refused
+                }
+                (Outcome::Silent, None) => NoAnswer::Silent { transmissions, refused, ignored },
                 (Outcome::Deadline, None) => NoAnswer::Deadline { ignored },
                 (outcome, _) => match Error::of_outcome(peer, outcome) {
                     Some(error) => return Some(Err(error)),
