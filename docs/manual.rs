@@ -84,7 +84,8 @@ fn programs() -> [Program; 3] {
             installed: "calc6-client",
             command: client_command(),
             exit_status: "0 if there is a result; 1 if the server or the network gives none; 2 if the command line or \
-                          an operand cannot be read.",
+                          an operand cannot be read. Ctrl-C ends it as SIGINT does; --repeat then sums up what was \
+                          answered, if anything was, and ends with 0.",
         },
         Program {
             plain: "lab",

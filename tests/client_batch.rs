@@ -4,8 +4,9 @@ mod asking;
 mod serving;
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::UdpSocket;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -187,8 +188,19 @@ fn a_classic_only_peer_is_told_before_a_batch() {
 
 #[test]
 fn an_interrupt_ends_a_batch() {
+    let (stdout, stderr) = interrupted(&[]);
+    assert_eq!(stdout, "");
+    assert!(stderr.starts_with("client: interrupted after ") && stderr.ends_with(" operands\n"), "{stderr}");
+    let (stdout, stderr) = interrupted(&["--json"]);
+    assert_eq!(stderr, "");
+    let error = &serde_json::from_str::<Value>(&stdout).unwrap()["error"];
+    assert_eq!((&error["kind"], &error["exit_status"]), (&json!("interrupted"), &json!(130)), "{stdout}");
+}
+
+/// What the client says when SIGINT, which must end it, comes in the middle of a batch.
+fn interrupted(options: &[&str]) -> (String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_client"));
-    command.args(["-op", "+", "--local", "-"]);
+    command.args(options).args(["-op", "+", "--local", "-"]);
     let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut child = Guard(child);
     let mut stdin = child.0.stdin.take().unwrap();
@@ -196,14 +208,11 @@ fn an_interrupt_ends_a_batch() {
     stdin.write_all(lines(100_000).as_bytes()).unwrap();
     kill_process(Pid::from_child(&child.0), Signal::INT).unwrap();
     let status = child.wait();
-    use std::os::unix::process::ExitStatusExt;
     assert_eq!(status.signal(), Some(2), "{status}");
     let (mut stdout, mut stderr) = (String::new(), String::new());
-    use std::io::Read;
     child.0.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
     child.0.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-    assert_eq!(stdout, "");
-    assert!(stderr.starts_with("client: interrupted after ") && stderr.ends_with(" operands\n"), "{stderr}");
+    (stdout, stderr)
 }
 
 #[test]

@@ -112,9 +112,11 @@ impl<'a, R: Read + AsFd> Stream<'a, R> {
 
     /// A signal ends the wait for input, not its reading: that would go on after the signal (SA_RESTART, signal(7)).
     fn wait_and_read(&mut self) -> Result<(), Error> {
+        if self.interrupt.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
         match poll(&mut [PollFd::new(self.text.source(), PollFlags::IN)], None) {
             Ok(_) => self.read(),
-            Err(Errno::INTR) if self.interrupt.load(Ordering::Relaxed) => Err(Error::Interrupted),
             Err(Errno::INTR) => Ok(()),
             Err(error) => Err(Error::System { what: "poll", error: error.into() }),
         }

@@ -79,7 +79,7 @@ pub struct Circumstances<'a> {
     pub peers: &'a [SocketAddrV6],
     pub patience: &'a exchange::Config,
     pub random: &'a mut Random,
-    /// Ends it once it is set and a signal has come.
+    /// Ends it once it is set; a wait that has begun, once a signal has come too.
     pub interrupt: &'a AtomicBool,
 }
 
@@ -137,13 +137,16 @@ fn wait(
     let Some(wake_at) = attempts().filter_map(|attempt| attempt.exchange.wake_at()).min() else {
         return Ok(());
     };
+    if interrupt.load(Ordering::Relaxed) {
+        return Err(Error::Interrupted);
+    }
     let timeout = timespec(wake_at.saturating_sub(start.elapsed()));
     let mut fds: Vec<PollFd<'_>> =
         attempts().map(|attempt| PollFd::from_borrowed_fd(attempt.socket.as_fd(), PollFlags::IN)).collect();
     match poll(&mut fds, Some(&timeout)) {
         Ok(_) => {}
-        Err(Errno::INTR) if interrupt.load(Ordering::Relaxed) => return Err(Error::Interrupted),
-        Err(Errno::INTR) => {}
+        // Is noticed before the next wait.
+        Err(Errno::INTR) => return Ok(()),
         Err(error) => return Err(Error::System { what: "poll", error: error.into() }),
     }
     let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();

@@ -11,6 +11,8 @@ use crate::expression::SyntaxError;
 const FAILED: u8 = 1;
 /// Exit status of a command line or an operand that cannot be read, or that no request can say.
 const UNREADABLE: u8 = 2;
+/// What a shell makes of an end by SIGINT, the signal of Ctrl-C.
+const INTERRUPTED: u8 = 128 + 2;
 
 /// Why the program has no result.
 #[derive(Debug)]
@@ -19,7 +21,7 @@ pub enum Failure {
     Said(Complaint),
     /// Standard output cannot be written.
     Output(io::Error),
-    /// A signal has ended it; what it says about that.
+    /// A signal has ended it; when.
     Interrupted(String),
 }
 
@@ -36,6 +38,14 @@ pub struct Complaint {
     pub status: Option<u8>,
     /// How the process ends.
     pub exit: u8,
+}
+
+impl Complaint {
+    /// About an end by a signal. `after` is empty, or says what has been done before.
+    pub fn interrupted(after: &str) -> Complaint {
+        let sentence = format!("interrupted{after}");
+        Complaint { sentence, place: String::new(), kind: "interrupted", status: None, exit: INTERRUPTED }
+    }
 }
 
 impl Failure {
@@ -81,16 +91,28 @@ impl Failure {
 
     /// An expression that cannot be read: a caret stands under the place. `before` goes before the sentence.
     pub fn syntax(before: &str, text: &str, error: &SyntaxError) -> Failure {
-        let shown: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let caret = " ".repeat(error.column() - 1) + "^";
         Failure::Said(Complaint {
             sentence: format!("{before}{error}"),
-            place: format!("    {shown}\n    {caret}\n"),
+            place: pointed_at(text, error.column()),
             kind: "usage",
             status: None,
             exit: UNREADABLE,
         })
     }
+}
+
+/// The text, or what is around the column where it is long, and below it a caret.
+fn pointed_at(text: &str, column: usize) -> String {
+    /// With the indent, less than the 80 columns of a usual terminal.
+    const MOST: usize = 72;
+    let length = text.chars().count();
+    // Two thirds of it stand before the column, if there is so much.
+    let start = column.saturating_sub(MOST * 2 / 3).min((length + 1).saturating_sub(MOST));
+    let (before, behind) = (if start > 0 { "…" } else { "" }, if start + MOST < length { "…" } else { "" });
+    let shown = text.chars().skip(start).take(MOST).map(|c| if c.is_control() { ' ' } else { c });
+    let shown: String = before.chars().chain(shown.skip(before.chars().count())).chain(behind.chars()).collect();
+    let caret = " ".repeat(column - 1 - start) + "^";
+    format!("    {shown}\n    {caret}\n")
 }
 
 impl From<UsageError> for Failure {
@@ -108,5 +130,26 @@ impl From<ResolveError> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
         Failure::Output(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_shown_around_the_place() {
+        assert_eq!(pointed_at("2 * (", 6), "    2 * (\n         ^\n");
+        let long = "1 + ".repeat(60);
+        for (column, first, last) in [(1, '1', '…'), (40, '1', '…'), (120, '…', '…'), (240, '…', ' '), (241, '…', ' ')]
+        {
+            let shown = pointed_at(&long, column);
+            let [line, caret] = shown.lines().collect::<Vec<_>>()[..] else { panic!("{shown}") };
+            let line: Vec<char> = line.strip_prefix("    ").unwrap().chars().collect();
+            assert!(line.len() <= 73, "{shown}");
+            assert_eq!((line.first(), line.last()), (Some(&first), Some(&last)), "{shown}");
+            let place = caret.find('^').unwrap() - 4;
+            assert_eq!(line.get(place), long.chars().nth(column - 1).as_ref(), "{shown}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::history::MemHistory;
 use rustyline::validate::Validator;
-use rustyline::{Config, Context, Editor, Helper};
+use rustyline::{Behavior, CompletionType, Config, Context, Editor, Helper};
 
 use super::failure::{Complaint, Failure};
 use super::output::{self, Output};
@@ -30,13 +30,21 @@ help, quit       this help; the end, as is Ctrl-D
 
 const COMMANDS: [&str; 5] = ["help", "quit", "trace on", "trace off", "describe"];
 
-/// Answers lines until they end.
+/// Answers lines until they end. At a prompt Ctrl-C ends what is going on alone, which `catch_interrupts` prepares.
 ///
 /// # Errors
 /// On a pipe: that a line had no result. Standard output cannot be written.
-pub fn interact(client: Client, output: Output) -> Result<(), Failure> {
+pub fn interact(
+    client: Client,
+    output: Output,
+    catch_interrupts: fn(&Client) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let mut session = Session { client, output, trace: output.0.verbose, last: None };
-    if io::stdin().is_terminal() { session.prompt() } else { session.read() }
+    if !io::stdin().is_terminal() {
+        return session.read();
+    }
+    catch_interrupts(&session.client)?;
+    session.prompt()
 }
 
 struct Session {
@@ -56,26 +64,35 @@ enum Response {
 
 impl Session {
     fn prompt(&mut self) -> Result<(), Failure> {
-        let config = Config::builder().auto_add_history(true).build();
+        // What is shown while typing is no output: where that goes elsewhere, the terminal itself is asked.
+        let behavior = if io::stdout().is_terminal() { Behavior::Stdio } else { Behavior::PreferTerm };
+        let config = Config::builder().auto_add_history(true).completion_type(CompletionType::List);
+        let config = config.behavior(behavior).build();
         let unusable = |error| Failure::Output(io::Error::other(format!("the terminal: {error}")));
         let mut editor = Editor::<Words, MemHistory>::with_history(config, MemHistory::new()).map_err(unusable)?;
         editor.set_helper(Some(Words));
         if !self.output.0.quiet {
-            output::print("'help' lists what can be asked.\n")?;
+            output::say("'help' lists what can be asked.\n");
         }
         loop {
             match editor.readline("> ") {
-                Ok(line) => match self.respond(&line) {
-                    Ok(Response::Text(text)) => output::print(&text)?,
-                    Ok(Response::Quit) => return Ok(()),
-                    Err(Failure::Said(Complaint { sentence, place, .. })) => eprint!("{sentence}\n{place}"),
-                    // Ctrl-C while a server is waited for ends that alone.
-                    Err(Failure::Interrupted(_)) => {
-                        self.client.interrupt().store(false, Ordering::Relaxed);
-                        eprintln!("interrupted");
+                Ok(line) => {
+                    // Of a Ctrl-C that came before the line did.
+                    self.client.interrupt().store(false, Ordering::Relaxed);
+                    match self.respond(&line) {
+                        Ok(Response::Text(text)) => output::print(&text)?,
+                        Ok(Response::Quit) => return Ok(()),
+                        Err(Failure::Said(Complaint { sentence, place, .. })) => {
+                            output::say(&format!("{sentence}\n{place}"));
+                        }
+                        // Ctrl-C while a server is waited for ends that alone.
+                        Err(Failure::Interrupted(_)) => {
+                            output::leave_interrupted_line();
+                            output::say("interrupted\n");
+                        }
+                        Err(failure) => return Err(failure),
                     }
-                    Err(failure) => return Err(failure),
-                },
+                }
                 // Ctrl-C drops the line, Ctrl-D ends.
                 Err(ReadlineError::Interrupted) => {}
                 Err(ReadlineError::Eof) => return Ok(()),
@@ -94,7 +111,7 @@ impl Session {
                 Ok(Response::Text(text)) => output::print(&text)?,
                 Ok(Response::Quit) => break,
                 Err(Failure::Said(Complaint { sentence, place, .. })) => {
-                    eprint!("client: line {number}: {sentence}\n{place}");
+                    output::say(&format!("client: line {number}: {sentence}\n{place}"));
                     failures += 1;
                 }
                 Err(failure) => return Err(failure),
@@ -162,12 +179,17 @@ impl Completer for Words {
 
     fn complete(&self, line: &str, position: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
         let before = &line[..position];
+        let begins = |known: &&str, with: &str| !with.is_empty() && known.starts_with(with);
+        let commands = COMMANDS.into_iter().filter(|known| begins(known, before));
         let start = before.rfind(|c: char| !c.is_alphanumeric()).map_or(0, |place| place + 1);
-        let word = &before[start..];
-        let commands = COMMANDS.into_iter().filter(|_| start == 0);
-        let operators = Operator::ALL.into_iter().flat_map(Operator::words).copied();
-        let words = commands.chain(operators).filter(|known| !word.is_empty() && known.starts_with(word));
-        Ok((start, words.map(str::to_owned).collect()))
+        let operators = Operator::ALL.into_iter().filter(|&operator| operator != Operator::Describe);
+        let words = operators.flat_map(Operator::words).copied().filter(|known| begins(known, &before[start..]));
+        if start == 0 {
+            return Ok((0, commands.chain(words).map(str::to_owned).collect()));
+        }
+        // A command of two words, else the last word.
+        let commands: Vec<String> = commands.map(str::to_owned).collect();
+        Ok(if commands.is_empty() { (start, words.map(str::to_owned).collect()) } else { (0, commands) })
     }
 }
 

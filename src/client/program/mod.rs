@@ -66,8 +66,8 @@ pub fn main(arguments: impl Iterator<Item = OsString>, serve: fn() -> io::Result
             output::complain(&format_args!("standard output: {error}"));
             return ExitCode::FAILURE;
         }
-        Err(Failure::Interrupted(sentence)) => {
-            output::complain(&format_args!("interrupted{sentence}"));
+        Err(Failure::Interrupted(after)) => {
+            tell(Complaint::interrupted(&after), json, &mut report);
             // The shell is to see that a signal has ended it.
             let _ = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGINT);
             return ExitCode::FAILURE;
@@ -75,15 +75,18 @@ pub fn main(arguments: impl Iterator<Item = OsString>, serve: fn() -> io::Result
         Err(Failure::Said(complaint)) => complaint,
     };
     let exit = ExitCode::from(complaint.exit);
+    tell(complaint, json, &mut report);
+    exit
+}
+
+fn tell(complaint: Complaint, json: bool, report: &mut Report) {
     if json {
         report.error(complaint);
         let _ = output::print(&report.line());
     } else {
         let Complaint { sentence, place, .. } = complaint;
-        output::complain(&sentence);
-        eprint!("{place}");
+        output::say(&format!("client: {sentence}\n{place}"));
     }
-    exit
 }
 
 fn run(words: Vec<OsString>, serve: fn() -> io::Result<LocalServer>, report: &mut Report) -> Result<(), Failure> {
@@ -150,10 +153,7 @@ fn ask(run: Run, mut client: Client, output: &Output, report: &mut Report) -> Re
             report.expression(text);
             evaluate_expression(&mut client, expression.clone(), output, report)?
         }
-        Ask::Interactive => {
-            catch_interrupts(&client)?;
-            return interactive::interact(client, *output);
-        }
+        Ask::Interactive => return interactive::interact(client, *output, catch_interrupts),
     };
     Ok(output::print(&if output.0.json { report.line() } else { printed })?)
 }
@@ -191,10 +191,16 @@ fn evaluate_text(
     let mut watch = output.watch();
     let evaluated =
         client.evaluate_text(operator, text, run.max_result, &mut |progress| bar.tell(progress), &mut watch);
-    let latest = bar.latest();
+    let (latest, drawn) = bar.latest();
     drop(bar);
     let evaluation = evaluated.map_err(|error| match error {
-        Error::Interrupted => Failure::Interrupted(format!(" after {} operands", latest.operands)),
+        Error::Interrupted => {
+            // The bar's line is clear again.
+            if !drawn {
+                output::leave_interrupted_line();
+            }
+            Failure::Interrupted(format!(" after {} operands", latest.operands))
+        }
         error => {
             let hint = output::hint(&error, operator, None, client.config());
             Failure::client(error, hint)

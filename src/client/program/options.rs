@@ -214,10 +214,11 @@ Usage: client [OPTION]... -op OPERATOR HOST PORT INTEGER...
        client [OPTION]... -e EXPRESSION | -i | --describe HOST PORT
        client [OPTION]... -op OPERATOR --local INTEGER...
 
-Asks a calculator server over UDP and prints the result. HOST is an IPv6 address, one
-with a zone (fe80::1%eth0), an IPv4 address or a name; PORT is a number or the name of a
-service. Options come before the host, with one dash or two; negative integers need no --.
-Integers are decimal, or start with 0x, 0o or 0b; _ may stand between digits.
+Asks a calculator server over UDP and prints the result. HOST is an IPv6
+address, one with a zone (fe80::1%eth0), an IPv4 address or a name; PORT is a
+number or the name of a service. Options come before the host, with one dash or
+two; negative integers need no --. Integers are decimal, or start with 0x, 0o or
+0b; _ may stand between digits.
 ";
 
 const EPILOGUE: &str = "
@@ -231,8 +232,8 @@ Examples:
   seq 1000000 | client -op + ::1 10000 -       the sum of a pipe
   client --local -op ^ 2 4000                  the 1,205 digits
 
-Exit status: 0 if there is a result, 1 if the server or the network gives none, 2 if the
-command line or an operand cannot be read.
+Exit status: 0 if there is a result, 1 if the server or the network gives none,
+2 if the command line or an operand cannot be read.
 ";
 
 fn getopts_of<'a>(specs: impl Iterator<Item = &'a Spec>) -> Options {

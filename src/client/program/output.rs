@@ -1,7 +1,7 @@
 //! What is printed: the result on standard output, notes and the exchange on standard error.
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use super::command::{Base, Show};
@@ -18,7 +18,7 @@ impl Output {
     /// A line for people, on standard error.
     pub fn note(&self, sentence: &str) {
         if !self.0.quiet {
-            eprintln!("client: note: {sentence}");
+            complain(&format_args!("note: {sentence}"));
         }
     }
 
@@ -76,9 +76,29 @@ pub fn print(text: &str) -> io::Result<()> {
     stdout.flush()
 }
 
-/// Prints a line to standard error; where that is closed, nobody wants to see it.
+/// Prints a line to standard error, behind the program's name.
 pub fn complain(sentence: &dyn Display) {
-    let _ = writeln!(io::stderr(), "client: {sentence}");
+    say(&format!("client: {sentence}\n"));
+}
+
+/// Prints to standard error; where that is closed, nobody wants to see it.
+pub fn say(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// How wide standard error is.
+pub fn columns() -> usize {
+    /// For those who do not say.
+    const USUAL: usize = 80;
+    let columns = rustix::termios::tcgetwinsize(io::stderr()).map(|size| usize::from(size.ws_col));
+    columns.ok().filter(|&columns| columns > 0).unwrap_or(USUAL)
+}
+
+/// Where Ctrl-C was typed the terminal shows ^C (ECHOCTL, termios(3)): what comes goes below that.
+pub fn leave_interrupted_line() {
+    if io::stderr().is_terminal() {
+        say("\n");
+    }
 }
 
 /// What the program could do about an error, for the end of its sentence. Which operands are asked for may be unknown.

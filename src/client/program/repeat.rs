@@ -35,7 +35,13 @@ pub fn repeat(
                 }
                 report.evaluation(&evaluation, output.number(&evaluation.result));
             }
-            Err(Error::Interrupted) => break,
+            Err(Error::Interrupted) => {
+                output::leave_interrupted_line();
+                if times.asked == 0 {
+                    return Err(Failure::Interrupted(String::new()));
+                }
+                break;
+            }
             Err(error @ Error::Unanswered(_)) => {
                 times.asked += 1;
                 if !output.0.json {
@@ -105,9 +111,9 @@ impl Times {
 
     fn summary(&self) -> String {
         let Times { asked, answered, sent, .. } = self;
-        let lost = asked - answered;
+        let (lost, plural) = (asked - answered, if *sent == 1 { "" } else { "s" });
         let counts =
-            format!("{asked} asked, {answered} answered, {lost} lost; {sent} datagrams sent for the answers\n");
+            format!("{asked} asked, {answered} answered, {lost} lost; {sent} datagram{plural} sent for the answers\n");
         if *answered == 0 {
             return counts;
         }

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddrV6;
 use std::time::Duration;
 
+use super::output;
 use crate::client::{Event, Peer};
 use crate::exchange::Heard;
 use crate::view::{Drawing, Ladder, Step, Style, View, dump};
@@ -23,17 +24,13 @@ pub struct Trace {
 /// Requests that replies are still put beside.
 const REMEMBERED: usize = 256;
 
-/// Lines for those who do not say how long theirs are.
-const USUAL_WIDTH: usize = 80;
-
 impl Trace {
     /// A trace for standard error: in colours where that is a terminal that wants them.
     pub fn for_stderr() -> Trace {
         let stderr = io::stderr();
         let variable = std::env::var_os;
         let style = Style::choose(stderr.is_terminal(), variable("NO_COLOR").as_deref(), variable("TERM").as_deref());
-        let columns = rustix::termios::tcgetwinsize(&stderr).map(|size| usize::from(size.ws_col));
-        Trace::new(style, columns.ok().filter(|&columns| columns > 0).unwrap_or(USUAL_WIDTH))
+        Trace::new(style, output::columns())
     }
 
     fn new(style: Style, width: usize) -> Trace {

@@ -1,0 +1,210 @@
+//! A program in a pseudo-terminal of its own, and what one would see on the screen.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::num::NonZeroU16;
+use std::os::fd::OwnedFd;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::process::Pid;
+use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
+use rustix::termios::{Termios, Winsize, tcgetattr, tcgetsid, tcsetwinsize};
+use vt100::Screen;
+
+use crate::asking::Guard;
+
+/// How long a test waits for what the screen is to show.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Lines of the terminal.
+const ROWS: u16 = 50;
+
+/// A program, its controlling terminal, and whoever sits there.
+pub struct Terminal {
+    child: Guard,
+    /// The side of whoever types and looks.
+    keyboard: File,
+    /// The side of the program.
+    line: OwnedFd,
+    /// Its settings before the program started.
+    before: Termios,
+    display: Arc<Display>,
+    reader: Option<JoinHandle<()>>,
+}
+
+/// What has been written to the terminal.
+struct Display {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    octets: Vec<u8>,
+    parser: vt100::Parser,
+}
+
+/// How a program ended, and what it left behind.
+#[derive(Debug)]
+pub struct Left {
+    pub status: ExitStatus,
+    /// What the screen shows, without blanks at the ends of lines and below.
+    pub screen: String,
+    /// All that was written to it.
+    pub octets: String,
+    /// Whether the cursor can be seen.
+    pub cursor: bool,
+    /// Whether a line was too long for the screen.
+    pub wrapped: bool,
+    /// What was written to standard output and standard error where that is no terminal.
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Terminal {
+    /// Runs a program with everything at a terminal of this many columns. The environment says nothing about colours.
+    pub fn start<I: IntoIterator<Item: AsRef<OsStr>>>(columns: u16, program: &str, words: I) -> Terminal {
+        Terminal::with(columns, program, words, |command| command)
+    }
+
+    /// The same, with what `change` does to the command: its environment, or its standard output or error.
+    pub fn with<I: IntoIterator<Item: AsRef<OsStr>>>(
+        columns: u16,
+        program: &str,
+        words: I,
+        change: impl FnOnce(&mut Command) -> &mut Command,
+    ) -> Terminal {
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let keyboard = openpt(flags).expect("the system has pseudo-terminals (pts(4))");
+        unlockpt(&keyboard).unwrap();
+        let line = ioctl_tiocgptpeer(&keyboard, flags).unwrap();
+        tcsetwinsize(&line, size(columns)).unwrap();
+        let before = tcgetattr(&line).unwrap();
+
+        // setsid(1) makes the terminal the session's, so that keys become signals.
+        let mut command = Command::new("setsid");
+        command.arg("--ctty").arg(program).args(words);
+        command.env("TERM", "xterm-256color").env_remove("NO_COLOR").env_remove("COLUMNS");
+        let side = || Stdio::from(line.try_clone().unwrap());
+        command.stdin(side()).stdout(side()).stderr(side());
+        change(&mut command);
+        let mut child = Guard(command.spawn().expect("setsid(1) is installed: apt-get install util-linux"));
+        drop(command);
+        // Before that, keys are no signals.
+        let until = Instant::now() + LIMIT;
+        let pid = Pid::from_child(&child.0);
+        while tcgetsid(&keyboard).ok() != Some(pid) && child.0.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < until, "setsid(1) does not take the terminal");
+            thread::sleep(Duration::from_millis(1));
+        }
+
+        let display = Arc::new(Display {
+            state: Mutex::new(State { octets: Vec::new(), parser: vt100::Parser::new(of(ROWS), of(columns), 0) }),
+            changed: Condvar::new(),
+        });
+        let keyboard = File::from(keyboard);
+        let reader = thread::spawn({
+            let (display, mut from) = (Arc::clone(&display), keyboard.try_clone().unwrap());
+            move || display.follow(&mut from)
+        });
+        Terminal { child, keyboard, line, before, display, reader: Some(reader) }
+    }
+
+    /// Presses keys.
+    pub fn types(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Waits until the screen is as it should be.
+    #[track_caller]
+    pub fn shows(&self, what: &str, holds: impl Fn(&Screen) -> bool) {
+        let until = Instant::now() + LIMIT;
+        let mut state = self.display.state.lock().unwrap();
+        while !holds(state.parser.screen()) {
+            let left = until.saturating_duration_since(Instant::now());
+            let screen = state.parser.screen();
+            assert!(!left.is_zero(), "no {what}; cursor {:?}:\n{}", screen.cursor_position(), text(screen));
+            state = self.display.changed.wait_timeout(state, left).unwrap().0;
+        }
+    }
+
+    /// Waits until this stands at the end of the screen, with the cursor behind it.
+    #[track_caller]
+    pub fn ends(&self, end: &str) {
+        self.shows(&format!("{end:?} at the end"), |screen| before_cursor(screen).ends_with(end));
+    }
+
+    /// Makes the window this wide.
+    pub fn resize(&self, columns: u16) {
+        tcsetwinsize(&self.line, size(columns)).unwrap();
+        self.display.state.lock().unwrap().parser.screen_mut().set_size(of(ROWS), of(columns));
+    }
+
+    /// Waits for the program's end, and checks that it leaves the terminal's settings as it found them.
+    #[track_caller]
+    pub fn end(mut self) -> Left {
+        let stdout = self.child.0.stdout.take().map_or_else(String::new, all);
+        let stderr = self.child.0.stderr.take().map_or_else(String::new, all);
+        let status = self.child.wait();
+        let now = tcgetattr(&self.line).unwrap();
+        assert_eq!(format!("{now:?}"), format!("{:?}", self.before), "the terminal's settings");
+        // Nothing has the line open now: once all is read, reading ends.
+        let Terminal { line, mut reader, display, .. } = self;
+        drop(line);
+        reader.take().unwrap().join().unwrap();
+        let state = display.state.lock().unwrap();
+        let screen = state.parser.screen();
+        Left {
+            status,
+            screen: text(screen),
+            octets: String::from_utf8_lossy(&state.octets).into_owned(),
+            cursor: !screen.hide_cursor(),
+            wrapped: (0..ROWS).any(|row| screen.row_wrapped(row)),
+            stdout,
+            stderr,
+        }
+    }
+}
+
+impl Display {
+    fn follow(&self, from: &mut File) {
+        let mut octets = [0; 4096];
+        // EIO: nobody has the line open any more (pty(7)).
+        while let Ok(len @ 1..) = from.read(&mut octets) {
+            let mut state = self.state.lock().unwrap();
+            state.octets.extend(&octets[..len]);
+            state.parser.process(&octets[..len]);
+            self.changed.notify_all();
+        }
+    }
+}
+
+/// All that is written to a pipe; little enough to read one after the other.
+fn all(mut pipe: impl Read) -> String {
+    let mut text = String::new();
+    pipe.read_to_string(&mut text).unwrap();
+    text
+}
+
+fn size(columns: u16) -> Winsize {
+    Winsize { ws_row: ROWS, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
+}
+
+fn of(count: u16) -> NonZeroU16 {
+    NonZeroU16::new(count).expect("a terminal has lines and columns")
+}
+
+/// What a screen shows, without blanks at the ends of lines and below.
+pub fn text(screen: &Screen) -> String {
+    let lines: Vec<String> = screen.rows(0, screen.size().1.get()).map(|line| line.trim_end().to_owned()).collect();
+    lines.join("\n").trim_end().to_owned()
+}
+
+/// The screen's text up to the cursor.
+fn before_cursor(screen: &Screen) -> String {
+    let (row, column) = screen.cursor_position();
+    screen.contents_between(0, 0, row, column)
+}
