@@ -11,9 +11,10 @@ use calc6::responder::Limits;
 use calc6::server::daemon::options::{AccessOptions, Options};
 use calc6::server::daemon::{Daemon, log, systemd};
 use calc6::server::{BindError, Config, Server};
+use calc6::usage::{self, Port};
 use calc6::wire;
-use clap::Parser;
 use clap::builder::BoolishValueParser;
+use clap::{CommandFactory, Parser};
 
 /// A calculator that answers UDP datagrams over IPv6 and IPv4.
 #[derive(Debug, Parser)]
@@ -22,18 +23,19 @@ pub struct Arguments {
     /// Address to serve: IPv6, IPv4, or a name; :: is every address of this machine, of both families
     #[arg(env = "CALC6_HOST")]
     host: Option<String>,
-    /// Port to serve; 0 lets the system choose one
-    #[arg(env = "CALC6_PORT")]
-    port: Option<u16>,
+    /// Port to serve, a number or the name of a service; 0 lets the system choose one
+    #[arg(env = "CALC6_PORT", value_parser = Port::to_serve)]
+    port: Option<Port>,
     /// Answer classic integer requests modulo 2^32, as the usual C servers do, instead of with an error
     #[arg(long, env = "CALC6_WRAP", value_parser = BoolishValueParser::new())]
     wrap: bool,
     /// Longest reply in octets, 1232 to 3696; above 1232 replies may be fragmented
     #[arg(long, value_name = "OCTETS", env = "CALC6_MAX_REPLY")]
-    #[arg(default_value_t = wire::MAX_REPLY as u16, value_parser = reply_range())]
+    #[arg(default_value_t = wire::MAX_REPLY as u16)]
+    #[arg(value_parser = usage::whole::<u16>(wire::MAX_REPLY as u64..=wire::MAX_REPLY_CEILING as u64))]
     max_reply: u16,
     /// Worker threads, each with its own socket [default: one for each processor]
-    #[arg(long, value_name = "N", env = "CALC6_WORKERS")]
+    #[arg(long, value_name = "N", env = "CALC6_WORKERS", value_parser = usage::whole::<NonZeroUsize>(1..=u64::MAX))]
     workers: Option<NonZeroUsize>,
     /// Serve IPv6 only, not IPv4 through mapped addresses
     #[arg(long, env = "CALC6_IPV6_ONLY", value_parser = BoolishValueParser::new())]
@@ -60,7 +62,7 @@ SIGINT and SIGTERM end it after the replies in flight are sent, with a line of t
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return usage(&error),
+        Err(error) => return usage::answer(&Arguments::command(), &error),
     };
     match serve(arguments) {
         Ok(()) => ExitCode::SUCCESS,
@@ -79,7 +81,7 @@ enum Failure {
 
 fn serve(arguments: Arguments) -> Result<(), Failure> {
     let service = arguments.service.clone();
-    let place = (arguments.host.clone(), arguments.port);
+    let place = (arguments.host.clone(), arguments.port.clone());
     let config = Config::try_from(arguments).map_err(Failure::Usage)?;
     log::start(service.log_format);
     let inherited = systemd::inherited().map_err(Failure::system)?;
@@ -88,7 +90,7 @@ fn serve(arguments: Arguments) -> Result<(), Failure> {
         return check(&config, &service, serving.as_ref());
     }
     let server = match &serving {
-        Some((host, port)) => bind(&resolve(host, *port).map_err(Failure::System)?, &config),
+        Some((host, port)) => bind(&resolve(host, port).map_err(Failure::System)?, &config),
         None => Server::adopt(inherited.datagram.into_iter().map(OwnedFd::from).collect(), config),
     };
     let server = server.map_err(Failure::system)?;
@@ -115,7 +117,7 @@ impl TryFrom<Arguments> for Config {
     }
 }
 
-fn host_and_port(place: (Option<String>, Option<u16>)) -> Result<(String, u16), Failure> {
+fn host_and_port(place: (Option<String>, Option<Port>)) -> Result<(String, Port), Failure> {
     match place {
         (Some(host), Some(port)) => Ok((host, port)),
         (None, _) => Err(Failure::Usage("HOST and PORT are missing (such as :: 10000; see --help)".to_owned())),
@@ -124,9 +126,9 @@ fn host_and_port(place: (Option<String>, Option<u16>)) -> Result<(String, u16), 
 }
 
 /// Checks what can be checked without binding anything, and prints what the options come to.
-fn check(config: &Config, service: &Options, serving: Option<&(String, u16)>) -> Result<(), Failure> {
+fn check(config: &Config, service: &Options, serving: Option<&(String, Port)>) -> Result<(), Failure> {
     if let Some((host, port)) = serving {
-        resolve(host, *port).map_err(Failure::System)?;
+        resolve(host, port).map_err(Failure::System)?;
     }
     let lines = service.check(config).map_err(Failure::system)?;
     let place = serving.map_or("the sockets handed over".to_owned(), |(host, port)| format!("{host} port {port}"));
@@ -144,12 +146,9 @@ impl Failure {
     }
 }
 
-fn reply_range() -> clap::builder::RangedI64ValueParser<u16> {
-    clap::value_parser!(u16).range(wire::MAX_REPLY as i64..=wire::MAX_REPLY_CEILING as i64)
-}
-
 /// The addresses of a host, at least one.
-fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+fn resolve(host: &str, port: &Port) -> Result<Vec<SocketAddr>, String> {
+    let port = port.number()?;
     let addresses: Vec<SocketAddr> =
         (host, port).to_socket_addrs().map_err(|error| format!("cannot find the host {host:?}: {error}"))?.collect();
     if addresses.is_empty() { Err(format!("the host {host:?} has no address")) } else { Ok(addresses) }
@@ -165,19 +164,6 @@ fn bind(addresses: &[SocketAddr], config: &Config) -> Result<Server, BindError> 
         result = Server::bind(address, config.clone()).or(result);
     }
     result
-}
-
-/// Prints help on stdout, or what is wrong with the arguments in one line on stderr.
-fn usage(error: &clap::Error) -> ExitCode {
-    if !error.use_stderr() {
-        // A closed stdout is no error.
-        let _ = error.print();
-        return ExitCode::SUCCESS;
-    }
-    let text = error.render().to_string();
-    let paragraph = text.split("\n\n").next().unwrap_or_default();
-    let words: Vec<&str> = paragraph.trim_start_matches("error: ").split_whitespace().collect();
-    fail(2, &format!("{} (see --help)", words.join(" ")))
 }
 
 fn fail(status: u8, line: &str) -> ExitCode {

@@ -21,3 +21,5 @@ pub use client::Client;
 
 #[cfg(feature = "programs")]
 pub mod lab;
+#[cfg(feature = "programs")]
+pub mod usage;

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// Each room and the rooms directly below it; it may call these and whatever is below them.
-const ROOMS: [(&str, &[&str]); 13] = [
-    ("lab", &["server", "client", "capi"]),
+const ROOMS: [(&str, &[&str]); 14] = [
+    ("lab", &["server", "client", "capi", "usage"]),
     ("server", &["responder", "limit", "view", "net"]),
     ("client", &["exchange", "expression", "view", "arithmetic", "net"]),
     ("capi", &["wire", "arithmetic"]),
@@ -21,6 +21,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("arithmetic", &["wire"]),
     ("wire", &[]),
     ("net", &[]),
+    ("usage", &[]),
     ("bin", &["server", "client", "lab"]),
 ];
 

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::Failure;
 use super::check::subject::{Limits, describe};
+use crate::usage::whole;
 
 /// Between looks at whether a step has ended.
 const POLL: Duration = Duration::from_millis(20);
@@ -46,7 +47,7 @@ pub struct Arguments {
     #[arg(long)]
     extended: bool,
     /// Submissions graded at once [default: as many as there are processors]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<NonZeroUsize>(1..=u64::MAX))]
     jobs: Option<NonZeroUsize>,
     /// Folder for JUnit reports, NAME-build.xml, NAME-server.xml and NAME-client.xml
     #[arg(long, value_name = "FOLDER")]

@@ -18,12 +18,14 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-/// The exit status for words that cannot be understood; clap's own is the same.
+use crate::usage;
+
+/// The exit status for words that cannot be understood.
 const EXIT_USAGE: u8 = 2;
 
 /// Measures, checks, disturbs and explains calculators that are served in datagrams, in whatever language they are written.
 #[derive(Debug, Parser)]
-#[command(name = "lab", version, arg_required_else_help = true)]
+#[command(name = "lab", version, arg_required_else_help = false)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -79,7 +81,11 @@ pub fn command() -> clap::Command {
 
 /// Runs the program: reads the command line, runs the subcommand, and says how it ended.
 pub fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
+    let command = match Arguments::try_parse() {
+        Ok(arguments) => arguments.command,
+        Err(error) => return usage::answer(&command(), &error),
+    };
+    let result = match command {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),

@@ -3,9 +3,11 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use super::Failure;
+use crate::usage::Port;
 
 /// The addresses of `host`, in the order in which getaddrinfo(3) gives them; never empty.
-pub fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+pub fn resolve(host: &str, port: &Port) -> Result<Vec<SocketAddr>, Failure> {
+    let port = port.number().map_err(Failure::Run)?;
     let addresses: Vec<_> = (host, port)
         .to_socket_addrs()
         .map_err(|error| Failure::run(format_args!("cannot find the address of {host}"), error))?

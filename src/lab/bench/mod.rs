@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use super::Failure;
 use super::target::resolve;
 use super::units::duration;
+use crate::usage::{Port, whole};
 use crate::wire::Operator;
 use generator::{Load, Run};
 use live::Live;
@@ -49,14 +50,14 @@ const STEADY: f64 = 0.1;
 pub struct Arguments {
     /// Host of the server
     host: String,
-    /// Port of the server
-    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
-    port: u16,
+    /// Port of the server, a number or the name of a service
+    #[arg(value_parser = Port::to_ask)]
+    port: Port,
     /// Sockets that send requests
-    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    #[arg(long, value_name = "N", default_value = "4", value_parser = whole::<u16>(1..=4096))]
     connections: u16,
     /// Closed loop: requests in flight on each connection
-    #[arg(long, value_name = "N", default_value = "16", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", default_value = "16", value_parser = whole::<u16>(1..=1024))]
     window: u16,
     /// Open loop: requests a second over all connections
     #[arg(long, value_name = "N", value_parser = rate, conflicts_with = "window")]
@@ -65,7 +66,7 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value = "even")]
     spacing: Spacing,
     /// Operands in each request
-    #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u16).range(1..=305))]
+    #[arg(long, value_name = "N", default_value = "5", value_parser = whole::<u16>(1..=305))]
     operands: u16,
     /// Operator: its symbol or its word
     #[arg(long, value_name = "OP", default_value = "+", value_parser = operator)]
@@ -86,22 +87,22 @@ pub struct Arguments {
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
     timeout: Duration,
     /// Threads that generate the load
-    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = whole::<u16>(1..=1024))]
     threads: u16,
     /// Processors to pin these threads to, in turn: 1,3
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = whole::<usize>(0..=1023))]
     cpus: Vec<usize>,
     /// Seed of the operands and of Poisson spacing
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = whole::<u64>(0..=u64::MAX))]
     seed: u64,
     /// Process of the server, on this machine: replies are also counted by its processor time
-    #[arg(long, value_name = "PID")]
+    #[arg(long, value_name = "PID", value_parser = whole::<u32>(1..=u32::MAX.into()))]
     pid: Option<u32>,
     /// A second server: both are measured in turn, interleaved, and their ratio is shown
     #[arg(long, num_args = 2, value_names = ["HOST", "PORT"], conflicts_with = "floor")]
     compare: Option<Vec<String>>,
     /// Process of the second server
-    #[arg(long, value_name = "PID", requires = "compare")]
+    #[arg(long, value_name = "PID", requires = "compare", value_parser = whole::<u32>(1..=u32::MAX.into()))]
     compare_pid: Option<u32>,
     /// Send the same request each time, the sum of 1 3 5 7 9; replies are taken to come in order
     #[arg(long, conflicts_with_all = ["operands", "operator", "form", "string"])]
@@ -110,7 +111,7 @@ pub struct Arguments {
     #[arg(long, conflicts_with_all = ["operands", "operator", "form", "string"])]
     floor: bool,
     /// Pairs of turns in a comparison
-    #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value = "20", value_parser = whole::<u16>(1..=65535))]
     pairs: u16,
     /// Write one JSON object instead of text
     #[arg(long)]
@@ -178,12 +179,12 @@ impl<'a> Bench<'a> {
         }
         let fixed = arguments.fixed || arguments.floor;
         let workload = if fixed { Workload::fixed() } else { Workload::new(question, load.places(), arguments.seed)? };
-        let server = Server::named(&arguments.host, arguments.port, arguments.pid)?;
+        let server = Server::named(&arguments.host, &arguments.port, arguments.pid)?;
         let other = match &arguments.compare {
             Some(words) => {
-                let port = words[1].parse().ok().filter(|port| *port > 0);
-                let port = port.ok_or_else(|| Failure::Usage(format!("{} is no port: 1 to 65535", words[1])))?;
-                Some(Server::named(&words[0], port, arguments.compare_pid)?)
+                let wrong = |what| Failure::Usage(format!("--compare: {:?}: {what}", words[1]));
+                let port = Port::to_ask(&words[1]).map_err(wrong)?;
+                Some(Server::named(&words[0], &port, arguments.compare_pid)?)
             }
             None if arguments.floor => Some(Server::floor()?),
             None => None,
@@ -316,7 +317,7 @@ impl<'a> Bench<'a> {
 }
 
 impl Server {
-    fn named(host: &str, port: u16, process: Option<u32>) -> Result<Self, Failure> {
+    fn named(host: &str, port: &Port, process: Option<u32>) -> Result<Self, Failure> {
         let address = match resolve(host, port)?[0] {
             SocketAddr::V6(address) => address,
             SocketAddr::V4(address) => SocketAddrV6::new(address.ip().to_ipv6_mapped(), address.port(), 0, 0),

@@ -20,6 +20,7 @@ use std::time::Duration;
 use super::Failure;
 use super::target::resolve;
 use super::units::duration;
+use crate::usage::{Port, whole};
 pub use extended::request as extended_request;
 use probe::Prober;
 use report::Report;
@@ -31,6 +32,7 @@ use subject::{Limits, Service};
 ///
 /// Exits with 0 only if every required clause holds, with 1 otherwise.
 #[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = false)]
 pub struct Arguments {
     #[command(subcommand)]
     role: Role,
@@ -68,13 +70,13 @@ struct FuzzArguments {
     #[arg(long)]
     extended: bool,
     /// Datagrams to send at most
-    #[arg(long, value_name = "N", default_value = "1000")]
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = whole::<u64>(0..=u64::MAX))]
     count: u64,
     /// Time to send them in at most
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     duration: Duration,
     /// Seed of the random choices [default: a new one, shown]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(0..=u64::MAX))]
     seed: Option<u64>,
     /// Write one JSON object instead of text
     #[arg(long)]
@@ -176,9 +178,8 @@ impl Subject {
     /// A prober for the server, started if there is a command for it, and the server's name in the report.
     fn prober(&self) -> Result<(Prober, String), Failure> {
         if let [host, port] = &self.target[..] {
-            let number = port.parse().ok().filter(|port| *port > 0);
-            let port = number.ok_or_else(|| Failure::Usage(format!("{port} is no port: a number from 1 to 65535")))?;
-            let target = resolve(host, port)?[0];
+            let port = Port::to_ask(port).map_err(|what| Failure::Usage(format!("PORT: {port:?}: {what}")))?;
+            let target = resolve(host, &port)?[0];
             return Ok((Prober::new(target, None, self.timeout), target.to_string()));
         }
         let service = Service::start(&self.command, self.host, &self.limits, self.start_time)?;

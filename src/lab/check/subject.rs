@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 
 use crate::lab::Failure;
+use crate::usage::whole;
 
 /// How much of a program's output is kept: its end.
 const KEPT_OUTPUT: usize = 64 << 10;
@@ -36,13 +37,13 @@ const LIMITS: &str = "Limits of the started program";
 #[derive(Clone, Debug, clap::Args)]
 pub struct Limits {
     /// Processor time in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "60", help_heading = LIMITS)]
+    #[arg(long, value_name = "SECONDS", default_value = "60", help_heading = LIMITS, value_parser = whole::<u64>(0..=u64::MAX))]
     pub cpu: u64,
     /// Memory for its data in MiB
-    #[arg(long, value_name = "MIB", default_value = "1024", help_heading = LIMITS)]
+    #[arg(long, value_name = "MIB", default_value = "1024", help_heading = LIMITS, value_parser = whole::<u64>(0..=u64::MAX))]
     pub memory: u64,
     /// Time from start to end in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "300", help_heading = LIMITS)]
+    #[arg(long, value_name = "SECONDS", default_value = "300", help_heading = LIMITS, value_parser = whole::<u64>(0..=u64::MAX))]
     pub time: u64,
 }
 

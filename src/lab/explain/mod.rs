@@ -16,6 +16,7 @@ use clap::ValueEnum;
 
 use super::Failure;
 use super::units::Shown;
+use crate::usage::whole;
 use crate::view::{Drawing, Ladder, Message, Role, Severity, Step, Style, View, diagram, dump};
 use crate::wire::SUCCESS_BIT;
 use pairs::{Flow, Pairs, Relation};
@@ -41,7 +42,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE", requires = "port")]
     pcap: Option<PathBuf>,
     /// The server's UDP port in the capture
-    #[arg(long, value_name = "PORT", requires = "pcap", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", requires = "pcap", value_parser = whole::<u16>(1..=65535))]
     port: Option<u16>,
     /// What datagrams in hexadecimal are that do not say it themselves; by default, one that could answer the request
     /// before it is a reply, as is one that starts with ff or 7f

@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 use super::{Failure, target};
 use crate::net::fixed_reply::{FixedReply, PacketInfo};
 use crate::net::socket::{Options, bind_group};
+use crate::usage::{Port, whole};
 
 /// Serve the least that a datagram server can do: recvmmsg, five fixed octets, sendmmsg
 ///
@@ -21,9 +22,10 @@ pub struct Arguments {
     /// Address to serve, IPv6 or IPv4
     host: String,
     /// Port to serve; 0 lets the system choose one
-    port: u16,
+    #[arg(value_parser = Port::to_serve)]
+    port: Port,
     /// Most datagrams that one system call takes or sends
-    #[arg(long, value_name = "N", default_value = "32")]
+    #[arg(long, value_name = "N", default_value = "32", value_parser = whole::<NonZeroUsize>(1..=u64::MAX))]
     batch: NonZeroUsize,
     /// What to do about the address that each datagram was sent to; only with all addresses (::)
     #[arg(long, value_name = "WHAT", default_value = "none")]
@@ -43,7 +45,7 @@ enum Address {
 
 /// Serves until the process is ended.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let address = match target::resolve(&arguments.host, arguments.port)?[0] {
+    let address = match target::resolve(&arguments.host, &arguments.port)?[0] {
         std::net::SocketAddr::V4(v4) => std::net::SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0),
         std::net::SocketAddr::V6(v6) => v6,
     };

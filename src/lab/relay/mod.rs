@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::Failure;
 use super::units::{Chance, bandwidth, duration};
+use crate::usage::{Port, whole};
 use network::{Distribution, Impairments};
 
 /// Relays datagrams of any UDP service, and loses, repeats, reorders, damages and delays some of them
@@ -23,12 +24,13 @@ pub struct Arguments {
     /// Address to receive the clients' datagrams on
     listen_host: String,
     /// Port to receive them on; 0 takes a free one
-    listen_port: u16,
+    #[arg(value_parser = Port::to_serve)]
+    listen_port: Port,
     /// Host of the service
     to_host: String,
-    /// Port of the service
-    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
-    to_port: u16,
+    /// Port of the service, a number or its name
+    #[arg(value_parser = Port::to_ask)]
+    to_port: Port,
     /// Chance that a datagram is lost
     #[arg(long, value_name = "CHANCE", default_value = "0")]
     loss: Chance,
@@ -45,7 +47,7 @@ pub struct Arguments {
     #[arg(long, value_name = "CHANCE", default_value = "0")]
     corrupt: Chance,
     /// Number of bits flipped in such a datagram
-    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = whole::<u16>(1..=65535))]
     corrupt_bits: u16,
     /// Chance that a datagram loses its end
     #[arg(long, value_name = "CHANCE", default_value = "0")]
@@ -63,16 +65,16 @@ pub struct Arguments {
     #[arg(long, value_name = "BANDWIDTH", value_parser = bandwidth)]
     rate: Option<u64>,
     /// Octets that may wait for the bandwidth; what comes on top is dropped
-    #[arg(long, value_name = "OCTETS", default_value = "65536", requires = "rate")]
+    #[arg(long, value_name = "OCTETS", default_value = "65536", requires = "rate", value_parser = whole::<usize>(0..=u64::MAX))]
     queue: usize,
     /// Direction to which all of this is done
     #[arg(long, value_enum, default_value = "both")]
     direction: Directions,
     /// Seed of the random choices: the same seed gives the same sequence the same fate [default: a new one, shown]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(0..=u64::MAX))]
     seed: Option<u64>,
     /// Clients at once, each with a port of its own; datagrams of further ones are dropped
-    #[arg(long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = whole::<u32>(1..=1000000))]
     clients: u32,
     /// Time without a datagram after which a client is forgotten and its port closed
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]

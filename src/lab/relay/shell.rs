@@ -89,7 +89,7 @@ impl<'a> Relay<'a> {
         raise_descriptor_limit(u64::from(arguments.clients) + OTHER_DESCRIPTORS)?;
         let listener = bind(arguments)?;
         let local = listener.local_addr().map_err(|error| Failure::run("cannot read the relay's address", error))?;
-        let server = resolve(&arguments.to_host, arguments.to_port)?[0];
+        let server = resolve(&arguments.to_host, &arguments.to_port)?[0];
         let seed = match arguments.seed {
             Some(seed) => seed,
             None => getrandom::u64().map_err(|error| Failure::run("cannot draw a seed", error))?,
@@ -356,7 +356,7 @@ impl<'a> Relay<'a> {
 }
 
 fn bind(arguments: &Arguments) -> Result<UdpSocket, Failure> {
-    let addresses = resolve(&arguments.listen_host, arguments.listen_port)?;
+    let addresses = resolve(&arguments.listen_host, &arguments.listen_port)?;
     let what = format!("cannot receive on {} port {}", arguments.listen_host, arguments.listen_port);
     let listener = UdpSocket::bind(&addresses[..]).map_err(|error| Failure::run(&what, error))?;
     listener.set_nonblocking(true).map_err(|error| Failure::run(&what, error))?;

@@ -1,0 +1,65 @@
+//! Command lines that cannot be meant, and readers that go: what every program does about them.
+
+mod asking;
+
+use std::process::{Command, Stdio};
+
+use asking::{Ended, run};
+
+const PROGRAMS: [&str; 3] = [env!("CARGO_BIN_EXE_server"), env!("CARGO_BIN_EXE_client"), env!("CARGO_BIN_EXE_lab")];
+
+fn lab(line: &str) -> Ended {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lab"));
+    command.args(line.split_whitespace());
+    run(command, b"")
+}
+
+#[test]
+fn lab_says_what_is_wrong_in_one_line() {
+    let port = "a port from 1 to 65535 or the name of a service wanted";
+    for (line, status, words) in [
+        (
+            "",
+            2,
+            "requires a subcommand but one was not provided [subcommands: bench, check, explain, floor, grade, relay, help]",
+        ),
+        ("check", 2, "requires a subcommand but one was not provided [subcommands: server, client, fuzz, help]"),
+        ("chekc", 2, "unrecognized subcommand 'chekc'; a similar subcommand exists: 'check'"),
+        ("bench", 2, "the following required arguments were not provided: <HOST> <PORT>"),
+        ("bench ::1 65536", 2, &format!("invalid value '65536' for '<PORT>': {port}")),
+        ("bench ::1 no-such", 1, "port \"no-such\": no UDP service of that name is known"),
+        ("bench ::1 9 --window 0", 2, "'--window <N>': a whole number from 1 to 1024 wanted"),
+        ("bench ::1 9 --compare ::1 0", 2, &format!("--compare: \"0\": {port}")),
+        ("bench ::1 9 --rat 1", 2, "unexpected argument '--rat' found; a similar argument exists: '--rate'"),
+        ("bench ::1 9 --duration 5", 2, "a duration is a number with a unit"),
+        ("relay ::1 0 ::1 0", 2, &format!("'<TO_PORT>': {port}")),
+        ("relay ::1 0 ::1 9 --seed x", 2, "'--seed <N>': a whole number from 0 on wanted"),
+        ("floor ::1 -1", 2, "unexpected argument '-1' found"),
+        ("floor ::1 65536", 2, "'<PORT>': a port from 0 to 65535 or the name of a service wanted"),
+        ("check server ::1 0", 2, &format!("PORT: \"0\": {port}")),
+        ("check server host.invalid 9", 1, "cannot find the address of host.invalid"),
+        ("explain --color blue 00", 2, "'--color <WHEN>' [possible values: auto, always, never]"),
+    ] {
+        let ended = lab(line);
+        assert_eq!((ended.status, ended.stdout.as_str()), (Some(status), ""), "{line}: {}", ended.stderr);
+        assert!(ended.stderr.starts_with("lab: ") && ended.stderr.contains(words), "{line}: {}", ended.stderr);
+        assert_eq!(ended.stderr.matches('\n').count(), 1, "{line}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn help_ends_quietly_where_nobody_reads_it_and_says_where_it_cannot_be_written() {
+    for program in PROGRAMS {
+        let mut child =
+            Command::new(program).arg("--help").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{program}: {output:?}");
+
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = Command::new(program).arg("--help").stdout(full).stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{program}: {said}");
+        assert!(said.contains("standard output: ") && said.matches('\n').count() == 1, "{program}: {said}");
+    }
+}
