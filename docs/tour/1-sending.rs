@@ -3,12 +3,18 @@ use std::env;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddrV6, UdpSocket};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
+
+use signal_hook::consts::SIGPIPE;
+use signal_hook::flag::register_conditional_default;
 
 /// Longer than any datagram that crosses an Ethernet unfragmented. What does not fit is cut off without a word.
 const MAX_MESSAGE_SIZE: usize = 2500;
 
 fn main() -> ExitCode {
+    // As in C, a program ends when nobody reads what it prints (`| head -1`); Rust's ignore SIGPIPE, and panic.
+    let _ = register_conditional_default(SIGPIPE, Arc::new(true.into()));
     let words: Vec<String> = env::args().skip(1).collect();
     let [mode, host, port] = words.as_slice() else { return usage() };
     let Ok(address) = format!("[{host}]:{port}").parse() else { return usage() };

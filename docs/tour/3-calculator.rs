@@ -3,7 +3,11 @@ use std::env;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddrV6, UdpSocket};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
+
+use signal_hook::consts::SIGPIPE;
+use signal_hook::flag::register_conditional_default;
 
 /// A header octet and up to 64 operands of 4 octets.
 const MAX_REQUEST: usize = 1 + 4 * 64;
@@ -14,6 +18,8 @@ const SUCCESS: u8 = 0xff;
 const ERROR: u8 = 0x7f;
 
 fn main() -> ExitCode {
+    // As in C, a program ends when nobody reads what it prints (`| head -1`); Rust's ignore SIGPIPE, and panic.
+    let _ = register_conditional_default(SIGPIPE, Arc::new(true.into()));
     let words: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let outcome = match words[..] {

@@ -3,11 +3,17 @@ use std::env;
 use std::io::{self, BufRead, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::ExitCode;
+use std::sync::Arc;
+
+use signal_hook::consts::SIGPIPE;
+use signal_hook::flag::register_conditional_default;
 
 /// The longest frame that we accept, in octets. Without a limit a stranger's four octets could ask for 4 GiB of memory.
 const MAX_FRAME: usize = 64 * 1024;
 
 fn main() -> ExitCode {
+    // As in C, a program ends when nobody reads what it prints (`| head -1`); Rust's ignore SIGPIPE, and panic.
+    let _ = register_conditional_default(SIGPIPE, Arc::new(true.into()));
     let words: Vec<String> = env::args().skip(1).collect();
     let [mode, host, port] = words.as_slice() else { return usage() };
     let Ok(port) = port.parse() else { return usage() };

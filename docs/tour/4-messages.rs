@@ -4,12 +4,18 @@ use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream, ToSocketAddrs};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use signal_hook::consts::SIGPIPE;
+use signal_hook::flag::register_conditional_default;
 
 /// The longest message or line that a server here reads, in octets.
 const MAX_MESSAGE: u64 = 255;
 
 fn main() -> ExitCode {
+    // As in C, a program ends when nobody reads what it prints (`| head -1`); Rust's ignore SIGPIPE, and panic.
+    let _ = register_conditional_default(SIGPIPE, Arc::new(true.into()));
     let words: Vec<String> = env::args().skip(1).collect();
     let [mode, host, port, text @ ..] = words.as_slice() else { return usage() };
     let Ok(port) = port.parse() else { return usage() };

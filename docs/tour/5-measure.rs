@@ -5,10 +5,13 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
+use signal_hook::consts::SIGPIPE;
+use signal_hook::flag::register_conditional_default;
 
 const WAYS: [&str; 5] = ["iterative", "processes", "threads", "pool", "events"];
 const CLIENTS: [usize; 3] = [1, 100, 1000];
@@ -19,6 +22,8 @@ const MESSAGE: usize = 64;
 const RUNS: usize = 5;
 
 fn main() -> ExitCode {
+    // As in C, a program ends when nobody reads what it prints (`| head -1`); Rust's ignore SIGPIPE, and panic.
+    let _ = register_conditional_default(SIGPIPE, Arc::new(true.into()));
     match measure() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

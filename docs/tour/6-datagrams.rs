@@ -4,8 +4,12 @@ use std::env;
 use std::io::{self, ErrorKind};
 use std::net::{Ipv6Addr, SocketAddrV6, UdpSocket};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use signal_hook::consts::SIGPIPE;
+use signal_hook::flag::register_conditional_default;
 
 /// The first wait for a reply; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
@@ -13,6 +17,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 const TRANSMISSIONS: u32 = 5;
 
 fn main() -> ExitCode {
+    // As in C, a program ends when nobody reads what it prints (`| head -1`); Rust's ignore SIGPIPE, and panic.
+    let _ = register_conditional_default(SIGPIPE, Arc::new(true.into()));
     let words: Vec<String> = env::args().skip(1).collect();
     if words == ["loop"] {
         return finish(show_loop());

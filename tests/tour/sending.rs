@@ -1,6 +1,10 @@
 //! Chapter 1: hello in one datagram, both ways round.
+use std::io;
 use std::net::UdpSocket;
-use std::process::Command;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
+
+use signal_hook::consts::SIGPIPE;
 
 use crate::support::{Program, c, fails, run, rust, serve};
 
@@ -79,5 +83,17 @@ fn wrong_arguments_are_explained() {
         let (code, said) = fails(ours(), args);
         assert_eq!(code, 2, "{args:?}");
         assert!(said.starts_with("usage: sending "), "{said}");
+    }
+}
+
+#[test]
+fn it_ends_as_in_c_when_nobody_reads_what_it_prints() {
+    let lookup = |program: fn(&str) -> Command, name| (program(name), &["lookup", "::1", "9"]);
+    let send = |program: fn(&str) -> Command, name| (program(name), &["send", "::1", "9"]);
+    for (mut command, args) in [send(rust, "sending"), send(c, "1-sending"), lookup(rust, "messages")] {
+        let (reader, writer) = io::pipe().expect("a pipe");
+        drop(reader);
+        let output = command.args(args).stdin(Stdio::null()).stdout(writer).output().expect("a program");
+        assert_eq!((output.status.signal(), output.stderr.as_slice()), (Some(SIGPIPE), &b""[..]), "{command:?}");
     }
 }

@@ -9,12 +9,17 @@ use std::env;
 use std::io::{self, BufRead, ErrorKind, Read, Write};
 use std::net::{SocketAddrV6, TcpListener, TcpStream};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use signal_hook::consts::SIGPIPE;
+use signal_hook::flag::register_conditional_default;
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
+    // As in C, a program ends when nobody reads what it prints (`| head -1`); Rust's ignore SIGPIPE, and panic.
+    let _ = register_conditional_default(SIGPIPE, Arc::new(true.into()));
     let words: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let outcome = match words[..] {

@@ -14,6 +14,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use signal_hook::consts::SIGPIPE;
+use signal_hook::flag::register_conditional_default;
+
 use store::Store;
 
 /// Whoever is silent for so long is given up, so that nobody can hold on to our threads.
@@ -22,6 +25,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const REGISTER_EVERY: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
+    // As in C, a program ends when nobody reads what it prints (`| head -1`); Rust's ignore SIGPIPE, and panic.
+    let _ = register_conditional_default(SIGPIPE, Arc::new(true.into()));
     let words: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let outcome = match words[..] {
