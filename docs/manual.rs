@@ -225,6 +225,8 @@ fn page(command: &Command, program: &Program, also: &[String]) -> Page {
         section(&man, &mut text).expect("a Vec takes everything");
     };
     render(&Man::render_title);
+    // No word is cut at the end of a line: half an option is none.
+    render(&|_, page| page.write_all(b".nh\n.ad l\n"));
     render(&Man::render_name_section);
     render(&Man::render_synopsis_section);
     render(&Man::render_description_section);

@@ -67,6 +67,10 @@ fn man_pages_say_every_option_and_have_no_faults() {
         // -ww: every warning; what groff would print is thrown away.
         let faults = run("groff", &["-man", "-Tutf8", "-ww", "-z", path.to_str().unwrap()]);
         assert_eq!(String::from_utf8_lossy(&faults.stderr), "", "{page}");
+        let narrow = printed(run("groff", &["-man", "-Tascii", "-P-cbou", "-rLL=50n", path.to_str().unwrap()]));
+        let last_words = narrow.lines().filter_map(|line| line.split_whitespace().last());
+        let cut: Vec<&str> = last_words.filter(|word| word.starts_with("--") && word.ends_with('-')).collect();
+        assert!(cut.iter().all(|word| *word == "--"), "{page}: cut at the end of a line: {cut:?}");
     }
     let shown = |page: &str| {
         let path = folder.join("man1").join(page);
