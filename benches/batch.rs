@@ -2,14 +2,17 @@
 //!
 //! `cargo bench --bench batch [-- PAIRS]`. The server has one worker and runs on the other processor, if there is one.
 
+#[path = "bench/mod.rs"]
+mod bench;
+
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
+use bench::{Pinned, quantile};
 use calc6::client::text::{Item, Text};
-use calc6::net::cpu;
 
 const OPERANDS: u64 = 10_000_000;
 /// The least rate of the whole, in parts of the rate of reading alone.
@@ -18,11 +21,8 @@ const GOAL: f64 = 0.5;
 fn main() {
     let pairs: usize = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(10);
     let (file, sum) = operands();
-    let processors = cpu::allowed().expect("sched_getaffinity");
-    // Children inherit the processor.
-    cpu::pin(processors[0]).expect("sched_setaffinity");
-    let (server, port) = serve();
-    cpu::pin(*processors.last().expect("at least one")).expect("sched_setaffinity");
+    let server = Pinned::new().start(env!("CARGO_BIN_EXE_server"), &["::1", "0", "--workers", "1"]);
+    let port = server.port().to_string();
     let mut ratios: Vec<f64> = Vec::new();
     let (mut reading, mut whole) = (Vec::new(), Vec::new());
     for _ in 0..pairs {
@@ -42,11 +42,6 @@ fn main() {
     println!("  ratio: median {ratio:.2}, middle half {low:.2} to {high:.2}; goal {GOAL}");
     println!("  median times: {:.3} s / {:.3} s", quantile(&mut whole, 0.5), quantile(&mut reading, 0.5));
     let _ = std::fs::remove_file(file);
-}
-
-fn quantile(values: &mut [f64], part: f64) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[((values.len() - 1) as f64 * part).round() as usize]
 }
 
 /// Up to seven digits each, of a multiplicative generator.
@@ -81,23 +76,4 @@ fn ask(file: &Path, port: &str, sum: i64) {
     let mut client = Command::new(env!("CARGO_BIN_EXE_client"));
     let output = client.args(["-op", "+", "--file"]).arg(file).args(["::1", port]).output().expect("the client starts");
     assert_eq!(String::from_utf8_lossy(&output.stdout), format!("Result: {sum}\n"));
-}
-
-fn serve() -> (Served, String) {
-    let mut server = Command::new(env!("CARGO_BIN_EXE_server"));
-    let server = server.args(["::1", "0", "--workers", "1"]).stderr(Stdio::piped()).spawn();
-    let mut server = Served(server.expect("the server starts"));
-    let mut line = String::new();
-    BufReader::new(server.0.stderr.take().expect("piped")).read_line(&mut line).expect("a line");
-    let port = line.trim_end().rsplit(':').next().expect("a port").to_owned();
-    (server, port)
-}
-
-struct Served(Child);
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

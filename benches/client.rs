@@ -1,64 +1,83 @@
 //! The client's whole process, from start to exit, against the smallest C client of the classic form, in turn.
 //!
 //! `cargo bench --bench client [-- PAIRS]`. The C client is compiled by `cc -O2` in the same run; both ask the same
-//! server for the same sum.
+//! server for the same sum. Both are copied first, as an installation does: a linker writes its output in such small
+//! pieces that the page cache maps it more slowly, by a tenth of the wall time. Three times: all left to the scheduler,
+//! whose choices differ from run to run, the server on another processor, and all on one.
 
-use std::io::{BufRead, BufReader};
+#[path = "bench/mod.rs"]
+mod bench;
+
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use bench::{Pinned, Program, quantile};
+use calc6::net::cpu;
 
 /// The most that the client's wall time may be, in times of the C client's.
 const GOAL: f64 = 1.3;
 const OPERANDS: [&str; 5] = ["1", "3", "5", "7", "9"];
+const SERVE: (&str, &[&str]) = (env!("CARGO_BIN_EXE_server"), &["::1", "0", "--workers", "1"]);
 
 fn main() {
     let pairs = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(1000);
-    let smallest = compile();
-    let (server, port) = serve();
-    let ours = || {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_client"));
-        command.args(["-op", "+", "::1", &port]).args(OPERANDS);
-        command
-    };
-    let theirs = || {
-        let mut command = Command::new(&smallest);
-        command.args(["::1", &port]).args(OPERANDS);
-        command
-    };
-    for command in [ours(), theirs()] {
-        check(command);
+    let folder = tempfile::tempdir().expect("a folder");
+    let programs = [Path::new(env!("CARGO_BIN_EXE_client")), &compile()].map(|program| install(program, folder.path()));
+    println!("wall time of the whole process, {pairs} pairs: client / smallest C client; goal {GOAL}");
+    compare("left to the scheduler", &Program::start(SERVE.0, SERVE.1), &programs, pairs);
+    let pinned = Pinned::new();
+    compare("server on another processor", &pinned.start(SERVE.0, SERVE.1), &programs, pairs);
+    cpu::pin(cpu::allowed().expect("sched_getaffinity")[0]).expect("sched_setaffinity");
+    compare("all on one processor", &Program::start(SERVE.0, SERVE.1), &programs, pairs);
+}
+
+fn compare(placement: &str, server: &Program, [client, smallest]: &[PathBuf; 2], pairs: usize) {
+    let port = &server.port().to_string();
+    let ours = || command(client, &["-op", "+", "::1", port]);
+    let theirs = || command(smallest, &["::1", port]);
+    for mut command in [ours(), theirs()] {
+        let output = command.output().expect("the program starts");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "Result: 25\n");
     }
-    let mut times: Vec<(Duration, Duration)> = (0..pairs).map(|_| (time(ours()), time(theirs()))).collect();
-    drop(server);
-    times.sort_by(|a, b| ratio(a).total_cmp(&ratio(b)));
-    let at = |part: usize| ratio(&times[(times.len() - 1) * part / 100]);
-    let median = |mut all: Vec<Duration>| {
-        all.sort();
-        all[all.len() / 2].as_secs_f64() * 1e6
+    // Each goes first as often as the other.
+    let pair = |number| {
+        if number % 2 == 0 {
+            (microseconds(ours()), microseconds(theirs()))
+        } else {
+            let theirs = microseconds(theirs());
+            (microseconds(ours()), theirs)
+        }
     };
-    println!("whole process, {pairs} pairs: client / smallest C client");
-    println!("  ratio: median {:.3}, middle half {:.3} to {:.3}; goal {GOAL}", at(50), at(25), at(75));
-    let (ours, theirs) = times.into_iter().unzip();
-    println!("  median times: {:.0} us / {:.0} us", median(ours), median(theirs));
+    let (mut ours, mut theirs): (Vec<f64>, Vec<f64>) = (0..pairs).map(pair).unzip();
+    let mut ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(ours, theirs)| ours / theirs).collect();
+    let [ratio, low, high] = [0.5, 0.25, 0.75].map(|part| quantile(&mut ratios, part));
+    let [ours, theirs] = [quantile(&mut ours, 0.5), quantile(&mut theirs, 0.5)];
+    println!("  {placement:27}  median {ratio:.3}, middle half {low:.3} to {high:.3}; {ours:.0} us / {theirs:.0} us");
 }
 
-fn ratio((ours, theirs): &(Duration, Duration)) -> f64 {
-    ours.as_secs_f64() / theirs.as_secs_f64()
+/// A copy in a folder.
+fn install(program: &Path, folder: &Path) -> PathBuf {
+    let copy = folder.join(program.file_name().expect("a file"));
+    fs::copy(program, &copy).expect("room for a copy");
+    copy
 }
 
-fn time(mut command: Command) -> Duration {
+fn command(program: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    // Cargo's, which a user does not have: libraries would be looked for in its folders first.
+    command.args(arguments).args(OPERANDS).env_remove("LD_LIBRARY_PATH");
+    command
+}
+
+fn microseconds(mut command: Command) -> f64 {
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let start = Instant::now();
     let status = command.status().expect("the program starts");
     let time = start.elapsed();
     assert!(status.success());
-    time
-}
-
-fn check(mut command: Command) {
-    let output = command.output().expect("the program starts");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "Result: 25\n");
+    time.as_secs_f64() * 1e6
 }
 
 fn compile() -> PathBuf {
@@ -67,23 +86,4 @@ fn compile() -> PathBuf {
     let status = Command::new("cc").args(["-O2", "-o"]).arg(&program).arg(source).status();
     assert!(status.is_ok_and(|status| status.success()), "cc is needed (apt-get install gcc)");
     program
-}
-
-fn serve() -> (Served, String) {
-    let mut server = Command::new(env!("CARGO_BIN_EXE_server"));
-    let server = server.args(["::1", "0", "--workers", "1"]).stderr(Stdio::piped()).spawn();
-    let mut server = Served(server.expect("the server starts"));
-    let mut line = String::new();
-    BufReader::new(server.0.stderr.take().expect("piped")).read_line(&mut line).expect("a line");
-    let port = line.trim_end().rsplit(':').next().expect("a port").to_owned();
-    (server, port)
-}
-
-struct Served(Child);
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

@@ -60,7 +60,7 @@ pub struct Pinned {
 }
 
 impl Pinned {
-    /// Moves the caller to the load's processor.
+    /// Moves the caller, and what it starts itself, to the load's processor.
     pub fn new() -> Pinned {
         let processors = cpu::allowed().expect("sched_getaffinity");
         let pinned = Pinned { server: processors[0], load: *processors.last().expect("at least one") };
@@ -93,7 +93,8 @@ pub struct Program {
 }
 
 impl Program {
-    fn start(path: &str, arguments: &[&str]) -> Program {
+    /// Starts a server and waits for the line that says where it listens.
+    pub fn start(path: &str, arguments: &[&str]) -> Program {
         let mut child = Command::new(path).args(arguments).stderr(Stdio::piped()).spawn().expect("the program starts");
         let mut line = String::new();
         let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
