@@ -165,7 +165,9 @@ fn make_install_puts_everything_below_its_prefix() {
 /// docs/architecture.md says what the library alone depends on.
 #[test]
 fn without_default_features_only_the_librarys_dependencies_are_left() {
-    let tree = "tree --offline --locked --edges normal --depth 1 --no-default-features --prefix none --format {p}";
+    // Quiet: it says so when another cargo holds its lock.
+    let tree =
+        "tree --quiet --offline --locked --edges normal --depth 1 --no-default-features --prefix none --format {p}";
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(tree.split(' ')).current_dir(SOURCE).stdin(Stdio::null());
     let tree = printed(cargo.output().unwrap());
@@ -180,7 +182,7 @@ fn without_default_features_only_the_librarys_dependencies_are_left() {
 #[test]
 fn the_published_crate_has_what_it_is_built_from() {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["package", "--list", "--allow-dirty", "--offline"]).current_dir(SOURCE).stdin(Stdio::null());
+    cargo.args(["package", "--quiet", "--list", "--allow-dirty", "--offline"]).current_dir(SOURCE).stdin(Stdio::null());
     let output = cargo.output().unwrap();
     if !Path::new(SOURCE).join("fuzz").exists() {
         return; // this is the published crate already
