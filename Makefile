@@ -28,7 +28,7 @@ checks:
 	$(CARGO) clippy --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps
 	$(CARGO) check --lib --no-default-features
-	PROPTEST_RNG_SEED=6 $(CARGO) test
+	PROPTEST_RNG_SEED=6 $(CARGO) test --no-fail-fast
 
 MANUAL = $(TARGET)/manual
 
