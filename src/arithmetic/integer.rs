@@ -7,7 +7,7 @@ use dashu_int::IBig;
 use dashu_int::ops::{BitTest, Gcd, UnsignedAbs};
 
 use super::Error;
-use super::multiple::lcm_in_turn;
+use super::multiple;
 use crate::wire::Operator;
 
 /// Why an evaluation ended without a result.
@@ -115,10 +115,9 @@ macro_rules! machine_integers {
                 operands.try_fold(1, Self::checked_mul)
             }
 
-            fn lcm(mut operands: impl Iterator<Item = Self>) -> Option<Self> {
-                operands.try_fold(1, |multiple: Self, operand| {
-                    (multiple / multiple.gcd(operand)?).checked_mul(operand)?.checked_abs()
-                })
+            /// Left to [`Operands::lcm`](super::octets::Operands::lcm), whatever the width.
+            fn lcm(_: impl Iterator<Item = Self>) -> Option<Self> {
+                None
             }
 
             /// Left to [`IBig`]: one operation, so that there is nothing to gain.
@@ -178,7 +177,9 @@ impl Integer for IBig {
     }
 
     fn lcm(operands: impl Iterator<Item = Self>) -> Option<Self> {
-        Some(lcm_in_turn(IBig::ONE, operands))
+        let operands: Vec<IBig> = operands.collect();
+        let bits = operands.iter().map(BitTest::bit_len).max().unwrap_or(0);
+        Some(multiple::lcm(operands.iter(), bits.div_ceil(8)))
     }
 
     fn power(self, exponent: &Self, max_bits: u64) -> Result<Self, Stop> {

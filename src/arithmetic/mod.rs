@@ -4,10 +4,12 @@
 //! beyond the caller's bound are errors. With operands of `s` octets in all, no result but a power's has more than
 //! `s + 9` octets, and a power is refused before it is computed where it cannot fit.
 
+mod divisor;
 mod integer;
 mod multiple;
 mod number;
 mod octets;
+mod residue;
 
 pub use number::{Number, OutOfRange, ParseError, TextTooLong};
 pub use octets::Operands;

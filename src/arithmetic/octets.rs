@@ -1,11 +1,10 @@
 //! Operands as they stand in a request, and the operators that run on them without taking them apart.
 
 use dashu_int::IBig;
-use dashu_int::ops::Gcd;
 
 use super::Number;
 use super::integer::{Stop, fold, multiply_balanced};
-use super::multiple::lcm_in_turn;
+use super::multiple::{Operand, lcm};
 use crate::wire::Operator;
 
 /// Integers of one width, one behind the other, in network byte order.
@@ -75,14 +74,15 @@ impl<'a> Operands<'a> {
     /// overflow.
     pub(super) fn evaluate_narrow(&self, operator: Operator, max_bits: u64) -> Result<IBig, Stop> {
         match (operator, self.width, self.signed) {
-            _ if self.is_empty() || self.width > size_of::<i128>() => Err(Stop::Overflow),
+            _ if self.is_empty() => Err(Stop::Overflow),
+            (Operator::Lcm, ..) => Ok(self.lcm()),
+            _ if self.width > size_of::<i128>() => Err(Stop::Overflow),
             (Operator::Sum, 4, false) => Ok(words(self.octets).map(u64::from).sum::<u64>().into()),
             (Operator::Sum, 4, true) => {
                 Ok(words(self.octets).map(|word| i64::from(word.cast_signed())).sum::<i64>().into())
             }
             (Operator::Sum, 8, true) => Ok(sum64(self.octets).into()),
             (Operator::Product, ..=8, _) => Ok(self.product_narrow()),
-            (Operator::Lcm, ..=8, _) => Ok(self.lcm_narrow()),
             (_, 9.., _) => fold(operator, self.integers128(), self.len(), max_bits).map(IBig::from),
             _ => fold(operator, self.integers64(), self.len(), max_bits).map(IBig::from),
         }
@@ -124,44 +124,34 @@ impl<'a> Operands<'a> {
         multiply_balanced(parts)
     }
 
-    /// Of integers of a width of at most 8: within 64 bits and then within 128 as long as that goes.
-    fn lcm_narrow(&self) -> IBig {
-        let mut parts = Vec::new();
-        let (mut narrow, mut wide) = (1u64, 1u128);
-        let mut widen = |narrow: u64| match lcm_of_two(wide, narrow) {
-            Some(multiple) => wide = multiple,
-            None => parts.push(IBig::from(std::mem::replace(&mut wide, narrow.into()))),
-        };
-        for operand in self.integers64().map(i64::unsigned_abs) {
-            if operand == 0 {
-                return IBig::ZERO;
-            }
-            // Wide operands would overflow: no use to look for their divisor in 64 bits.
-            let multiple = if self.width > size_of::<u32>() { None } else { lcm_within_64(narrow, operand) };
-            match multiple {
-                Some(multiple) => narrow = multiple,
-                None => widen(std::mem::replace(&mut narrow, operand)),
-            }
+    /// The least common multiple.
+    pub(super) fn lcm(&self) -> IBig {
+        let operands = self.octets.chunks_exact(self.width);
+        if operands.clone().any(|octets| octets.iter().all(|&octet| octet == 0)) {
+            return IBig::ZERO;
         }
-        widen(narrow);
-        let wide = IBig::from(wide);
-        if parts.is_empty() { wide } else { lcm_in_turn(wide, parts.into_iter()) }
+        lcm(operands.map(|octets| Magnitude { octets, signed: self.signed }), self.width)
     }
 }
 
-/// The multiple, if it fits 64 bits.
-fn lcm_within_64(a: u64, b: u64) -> Option<u64> {
-    a.checked_mul(b / divisor_with_residue(a % b, b))
+/// The magnitude of an integer.
+struct Magnitude<'a> {
+    octets: &'a [u8],
+    signed: bool,
 }
 
-/// The multiple, if it fits 128 bits.
-fn lcm_of_two(a: u128, b: u64) -> Option<u128> {
-    a.checked_mul((b / divisor_with_residue((a % u128::from(b)) as u64, b)).into())
-}
-
-/// The greatest common divisor of `b`, which is not 0, and any number that leaves `residue` when divided by it.
-fn divisor_with_residue(residue: u64, b: u64) -> u64 {
-    if residue == 0 { b } else { residue.gcd(b) }
+impl Operand for Magnitude<'_> {
+    #[inline(always)]
+    fn write(&self, words: &mut [u64]) {
+        let negative = self.signed && self.octets[0] & 0x80 != 0;
+        let sign = u64::from(negative).wrapping_neg();
+        // -x is all bits of x inverted, plus 1; the sign is extended to whole words.
+        let mut carry = negative;
+        for (octets, word) in self.octets.rchunks(8).zip(words) {
+            let value = octets.iter().fold(sign, |value, octet| value << 8 | u64::from(*octet));
+            (*word, carry) = (value ^ sign).overflowing_add(u64::from(carry));
+        }
+    }
 }
 
 /// Halves summed apart, each within 64 bits, so that the loop vectorises: at most 2^31 operands, far over a datagram's.
