@@ -1,6 +1,7 @@
 //! The `client` program over many operands, again and again, over expressions, line by line, and for programs.
 
 mod asking;
+mod receiving;
 mod serving;
 
 use std::fs;
@@ -18,6 +19,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use asking::{Act, Ended, Guard, Scripted, client, client_line, free_port, run};
+use receiving::receive_from;
 use serving::Server;
 
 /// Runs `client` over the words of a line, with a text on standard input.
@@ -121,7 +123,7 @@ fn losses_cost_repeats_never_correctness() {
         }
         let mut reply = [0; 4096];
         onward.send_to(datagram, behind).unwrap();
-        let Ok((len, _)) = onward.recv_from(&mut reply) else { return vec![] };
+        let Ok((len, _)) = receive_from(&onward, &mut reply) else { return vec![] };
         let copies = 1 + usize::from(count % 5 == 0);
         (0..copies).map(|_| Act::Reply(reply[..len].to_vec())).collect()
     });
@@ -146,7 +148,7 @@ fn servers_share_the_work_and_take_over() {
             return vec![];
         }
         onward.send_to(datagram, behind).unwrap();
-        onward.recv_from(&mut reply).map_or_else(|_| vec![], |(len, _)| vec![Act::Reply(reply[..len].to_vec())])
+        receive_from(&onward, &mut reply).map_or_else(|_| vec![], |(len, _)| vec![Act::Reply(reply[..len].to_vec())])
     });
     let nobody = free_port();
     let line = format!("-op + --also [::1]:{} --also [::1]:{nobody} {} -", other.port, dying.words());
@@ -169,7 +171,7 @@ fn a_batch_that_nobody_answers_any_more_ends() {
             return vec![];
         }
         onward.send_to(datagram, behind).unwrap();
-        onward.recv_from(&mut reply).map_or_else(|_| vec![], |(len, _)| vec![Act::Reply(reply[..len].to_vec())])
+        receive_from(&onward, &mut reply).map_or_else(|_| vec![], |(len, _)| vec![Act::Reply(reply[..len].to_vec())])
     });
     let line = |options| format!("-op + {options} {} -", dying.words());
     client_reading(&line("--timeout 0.1 --retries 2"), &lines(100_000)).complained_of(1, "it does not answer");
@@ -326,13 +328,13 @@ fn independent_parts_are_asked_for_at_the_same_time() {
     let serving = thread::spawn(move || {
         let mut datagram = [0; 64];
         // Nobody is answered until both sums have been asked for.
-        let (_, first) = socket.recv_from(&mut datagram).unwrap();
-        let (_, second) = socket.recv_from(&mut datagram).unwrap();
+        let (_, first) = receive_from(&socket, &mut datagram).unwrap();
+        let (_, second) = receive_from(&socket, &mut datagram).unwrap();
         assert_ne!(first, second, "each classic exchange has a socket of its own");
         for asker in [first, second] {
             socket.send_to(&[0xff, 0, 0, 0, 3], asker).unwrap();
         }
-        let (len, third) = socket.recv_from(&mut datagram).unwrap();
+        let (len, third) = receive_from(&socket, &mut datagram).unwrap();
         assert_eq!(datagram[..len], [0x02, 0, 0, 0, 3, 0, 0, 0, 3]);
         socket.send_to(&[0xff, 0, 0, 0, 9], third).unwrap();
     });

@@ -1,5 +1,6 @@
 //! The server as a service: what it gives up, what it tells, and how it is configured.
 
+mod receiving;
 mod serving;
 
 use std::fs;
@@ -11,6 +12,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use calc6::server::daemon::sandbox::{self, Files, Filters, Role};
+use receiving::Receive as _;
 use rustix::process::Signal;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use serving::{Server, peer};
@@ -47,7 +49,7 @@ fn confined_child() {
         // What serving needs goes on.
         let (one, other) = (UdpSocket::bind("[::1]:0").unwrap(), UdpSocket::bind("[::1]:0").unwrap());
         one.send_to(b"x", other.local_addr().unwrap()).unwrap();
-        assert_eq!(other.recv(&mut [0; 9]).unwrap(), 1);
+        assert_eq!(other.receive(&mut [0; 9]).unwrap(), 1);
         return;
     }
     if let Some(option) = deed.strip_prefix("kernel-without-landlock-") {
@@ -342,7 +344,7 @@ fn the_service_manager_hears_of_start_health_and_end() {
     manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let heard = || {
         let mut octets = [0; 500];
-        let length = manager.recv(&mut octets).expect("a notification");
+        let length = manager.receive(&mut octets).expect("a notification");
         String::from_utf8(octets[..length].to_vec()).unwrap()
     };
     let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
@@ -447,7 +449,7 @@ fn all_operators() -> Vec<Vec<u8>> {
 fn ask(peer: &UdpSocket, request: &[u8]) -> Vec<u8> {
     peer.send(request).unwrap();
     let mut reply = [0; 4000];
-    let length = peer.recv(&mut reply).expect("a reply");
+    let length = peer.receive(&mut reply).expect("a reply");
     reply[..length].to_vec()
 }
 

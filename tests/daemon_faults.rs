@@ -1,6 +1,7 @@
 //! What the open Internet does to a server: forged sources by the million, servers that answer answers, restarts under
 //! load. CALC6_SOAK=1 makes the runs longer.
 
+mod receiving;
 mod serving;
 
 use std::fs;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use command_fds::{CommandFdExt, FdMapping};
 use etherparse::PacketBuilder;
+use receiving::Receive as _;
 use rustix::process::Signal;
 use serving::{Server, namespace, peer};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -259,7 +261,7 @@ impl Foreign {
         let (count, end) = (received.clone(), ends.clone());
         let thread = thread::spawn(move || {
             while !end.load(Relaxed) {
-                match socket.recv(&mut [0; 2000]) {
+                match socket.receive(&mut [0; 2000]) {
                     Ok(_) => {
                         count.fetch_add(1, Relaxed);
                         (0..copies).for_each(|_| drop(socket.send(&ERROR)));
@@ -312,13 +314,13 @@ fn on_descriptors(descriptors: Vec<OwnedFd>) -> Command {
 fn ask(peer: &UdpSocket) -> Vec<u8> {
     peer.send(&SUM).unwrap();
     let mut reply = [0; 100];
-    let length = peer.recv(&mut reply).expect("a reply");
+    let length = peer.receive(&mut reply).expect("a reply");
     reply[..length].to_vec()
 }
 
 fn hears(peer: &UdpSocket) -> bool {
     let mut reply = [0; 100];
-    peer.recv(&mut reply).is_ok_and(|length| reply[..length] == SUM_REPLY)
+    peer.receive(&mut reply).is_ok_and(|length| reply[..length] == SUM_REPLY)
 }
 
 /// The resident set in KiB (VmRSS of proc(5)).

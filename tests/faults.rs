@@ -1,6 +1,7 @@
 //! What goes wrong on a network, done to a real server: forged senders, floods, loss, failing system calls, interfaces
 //! that come and go. Short in a usual run; with CALC6_SOAK=1 at full length.
 
+mod receiving;
 mod serving;
 
 use std::io::ErrorKind;
@@ -15,6 +16,7 @@ use calc6::exchange;
 use calc6::responder::{Limits, Verdict, respond};
 use calc6::wire::{MAX_REPLY, Operator, extended};
 use etherparse::PacketBuilder;
+use receiving::Receive as _;
 use rustix::process::Signal;
 use serving::{Server, namespace, peer};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -169,7 +171,7 @@ fn a_firewall_and_a_missing_route_cost_only_their_replies() {
     server.signal(Signal::CONT);
     // ENETUNREACH, EPERM, sent; twice.
     for _ in 0..2 {
-        assert_eq!(fine.recv(&mut [0; 99]).unwrap(), SUM_REPLY.len());
+        assert_eq!(fine.receive(&mut [0; 99]).unwrap(), SUM_REPLY.len());
     }
     namespace::nft("flush table inet t");
     assert_eq!(ask(&forbidden, &SUM), SUM_REPLY);
@@ -242,7 +244,7 @@ fn load(port: u16, over: &AtomicBool) -> u64 {
             let _ = socket.send(&SUM);
         }
         for _ in 0..32 {
-            match socket.recv(&mut buffer) {
+            match socket.receive(&mut buffer) {
                 Ok(len) => {
                     assert_eq!(buffer[..len], SUM_REPLY);
                     replies += 1;
@@ -252,7 +254,7 @@ fn load(port: u16, over: &AtomicBool) -> u64 {
             }
         }
     }
-    while let Ok(len) = socket.recv(&mut buffer) {
+    while let Ok(len) = socket.receive(&mut buffer) {
         assert_eq!(buffer[..len], SUM_REPLY);
         replies += 1;
     }
@@ -306,7 +308,7 @@ fn ask(socket: &UdpSocket, request: &[u8]) -> Vec<u8> {
     for _ in 0..10 {
         let _ = socket.send(request);
         loop {
-            match socket.recv(&mut buffer) {
+            match socket.receive(&mut buffer) {
                 // Extended replies carry the identifier of their request; an older one is a repeat.
                 Ok(len) if request[0] & 0x0e == 0x0e && buffer[4..12] != request[4..12] => assert!(len >= 12),
                 Ok(len) => return buffer[..len].to_vec(),
@@ -325,11 +327,11 @@ fn until_answered(socket: &UdpSocket) {
     loop {
         assert!(Instant::now() < until, "no answer any more");
         let _ = socket.send(&SUM);
-        if socket.recv(&mut [0; 99]).is_ok() {
+        if socket.receive(&mut [0; 99]).is_ok() {
             break;
         }
     }
-    while socket.recv(&mut [0; 99]).is_ok() {}
+    while socket.receive(&mut [0; 99]).is_ok() {}
 }
 
 fn patient(port: u16) -> Client {

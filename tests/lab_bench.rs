@@ -2,6 +2,7 @@
 
 #![cfg(feature = "programs")]
 
+mod receiving;
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, UdpSocket};
@@ -12,6 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use calc6::responder::{Limits, Verdict, respond};
+use receiving::receive_from;
 use serde_json::Value;
 
 /// What becomes of a request: the reply is sent after a time, perhaps changed, perhaps again.
@@ -55,7 +57,7 @@ fn serve(socket: &UdpSocket, stop: &AtomicBool, script: impl Fn(u64) -> Act) {
     let (mut request, mut reply) = ([0; 2048], [0; 4096]);
     let mut number = 0;
     while !stop.load(Ordering::Relaxed) {
-        if let Ok((length, source)) = socket.recv_from(&mut request) {
+        if let Ok((length, source)) = receive_from(socket, &mut request) {
             let Verdict::Reply(verdict) = respond(&request[..length], &mut reply, &Limits::default()) else { continue };
             let mut right = reply[..verdict.len].to_vec();
             match script(number) {

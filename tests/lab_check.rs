@@ -3,6 +3,7 @@
 
 #![cfg(feature = "programs")]
 
+mod receiving;
 mod seed;
 
 use std::net::UdpSocket;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use calc6::responder::{Limits, Verdict, respond};
 
+use receiving::receive_from;
 use serde_json::Value;
 
 /// What a run found.
@@ -345,7 +347,7 @@ impl Mistaken {
         let thread = std::thread::spawn(move || {
             let mut request = [0; 2048];
             while !seen.load(Ordering::Relaxed) {
-                let Ok((length, source)) = socket.recv_from(&mut request) else { continue };
+                let Ok((length, source)) = receive_from(&socket, &mut request) else { continue };
                 let mut buffer = [0; 4096];
                 let mut reply = match respond(&request[..length], &mut buffer, &Limits::default()) {
                     Verdict::Reply(verdict) => buffer[..verdict.len].to_vec(),

@@ -1,5 +1,6 @@
 //! `lab floor`, the yardstick, and the load that measures with it.
 
+mod receiving;
 mod serving;
 
 use std::net::{SocketAddr, SocketAddrV6};
@@ -7,6 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use calc6::lab::floor::load::Load;
+use receiving::Receive as _;
 use serving::{Server, peer};
 
 fn floor(arguments: &[&str]) -> Server {
@@ -27,7 +29,7 @@ fn everything_is_answered_with_the_same_five_octets() {
         for peer in &peers {
             for request in [&[][..], &[1], &[7; 1232]] {
                 peer.send(request).unwrap();
-                let len = peer.recv(&mut buffer).unwrap();
+                let len = peer.receive(&mut buffer).unwrap();
                 assert_eq!(buffer[..len], [0xff, 0, 0, 0, 25], "{packet_info}");
             }
         }

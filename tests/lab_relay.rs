@@ -2,6 +2,7 @@
 
 #![cfg(feature = "programs")]
 
+mod receiving;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, UdpSocket};
@@ -10,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use pcap_file::pcapng::{Block, PcapNgReader};
+use receiving::{Receive as _, receive_from};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -72,7 +74,7 @@ fn echo() -> (SocketAddr, JoinHandle<Vec<SocketAddr>>) {
     let thread = std::thread::spawn(move || {
         let mut sources = Vec::new();
         let mut buffer = [0; 2048];
-        while let Ok((length, source)) = socket.recv_from(&mut buffer) {
+        while let Ok((length, source)) = receive_from(&socket, &mut buffer) {
             if &buffer[..length] == b"quit" {
                 break;
             }
@@ -100,7 +102,7 @@ fn each_client_has_a_port_of_its_own_and_gets_its_own_answers() {
         }
         for (number, client) in clients.iter().enumerate() {
             let mut buffer = [0; 16];
-            let (length, source) = client.recv_from(&mut buffer).unwrap();
+            let (length, source) = receive_from(client, &mut buffer).unwrap();
             assert_eq!(buffer[..length], [round, number as u8]);
             assert_eq!(source, relay.address);
         }
@@ -129,7 +131,7 @@ fn the_same_seed_loses_the_same_datagrams() {
         fence.for_each(|other| assert!(other.send_to(b"fence", relay.address).is_ok()));
         let arrivals = std::iter::repeat_with(|| {
             let mut buffer = [0; 16];
-            let length = server.recv(&mut buffer).unwrap();
+            let length = server.receive(&mut buffer).unwrap();
             buffer[..length].to_vec()
         });
         let survivors: Vec<_> = arrivals.take_while(|arrival| arrival != b"fence").collect();
@@ -151,7 +153,7 @@ fn one_direction_can_be_spared_and_a_delay_is_a_lower_bound() {
     client.send_to(b"once", relay.address).unwrap();
     let mut buffer = [0; 16];
     for _ in 0..2 {
-        assert_eq!(client.recv(&mut buffer).unwrap(), 4);
+        assert_eq!(client.receive(&mut buffer).unwrap(), 4);
         assert!(start.elapsed() >= Duration::from_millis(30));
     }
     let report = relay.stop();
@@ -167,7 +169,7 @@ fn the_capture_has_both_sides_and_says_what_happened() {
     let relay = Relay::start(server, &["--delay", "1ms", "--pcap", path.to_str().unwrap()]);
     let client = socket();
     client.send_to(b"hello", relay.address).unwrap();
-    assert_eq!(client.recv(&mut [0; 16]).unwrap(), 5);
+    assert_eq!(client.receive(&mut [0; 16]).unwrap(), 5);
     relay.stop();
     quit(server, thread);
 
@@ -190,11 +192,11 @@ fn further_clients_are_refused_until_idle_ones_are_forgotten() {
     let (first, second) = (socket(), socket());
     let mut buffer = [0; 16];
     first.send_to(b"first", relay.address).unwrap();
-    assert_eq!(first.recv(&mut buffer).unwrap(), 5);
+    assert_eq!(first.receive(&mut buffer).unwrap(), 5);
     second.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
     let mut tries = 0;
     // The first try is refused unless the machine slept; one after 300 ms is served.
-    while second.send_to(b"second", relay.address).and_then(|_| second.recv(&mut buffer)).is_err() {
+    while second.send_to(b"second", relay.address).and_then(|_| second.receive(&mut buffer)).is_err() {
         tries += 1;
         assert!(tries < 200);
     }

@@ -1,5 +1,6 @@
 //! The `server` program on real sockets.
 
+mod receiving;
 mod serving;
 
 use std::io::ErrorKind;
@@ -7,6 +8,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use receiving::{Receive as _, receive_from};
 use rustix::process::Signal;
 use serving::{Server, peer};
 
@@ -91,7 +93,7 @@ fn sources_that_would_loop_are_refused_unless_told_otherwise() {
     for server in [&strict, &lenient] {
         from.send_to(&SUM, ("::1", server.port)).unwrap();
     }
-    assert_eq!(from.recv_from(&mut [0; 9]).unwrap().1.port(), lenient.port);
+    assert_eq!(receive_from(&from, &mut [0; 9]).unwrap().1.port(), lenient.port);
     // The server's own port, on another address of the machine.
     let wildcard = Server::start(&["127.0.0.1", "0"]);
     let twin = peer(&format!("127.0.0.2:{}", wildcard.port), ("127.0.0.1", wildcard.port));
@@ -141,7 +143,7 @@ fn stopping_answers_what_was_received() {
         assert!(totals.contains("served 200,"), "{totals}");
         let mut buffer = [0; 9];
         for peer in &peers {
-            assert_eq!(peer.recv(&mut buffer).unwrap(), SUM_REPLY.len());
+            assert_eq!(peer.receive(&mut buffer).unwrap(), SUM_REPLY.len());
         }
     }
 }
@@ -249,7 +251,7 @@ fn a_peer_that_is_gone_harms_nobody() {
 fn ask(peer: &UdpSocket, request: &[u8]) -> Vec<u8> {
     peer.send(request).unwrap();
     let mut buffer = [0; 4096];
-    match peer.recv(&mut buffer) {
+    match peer.receive(&mut buffer) {
         Ok(len) => buffer[..len].to_vec(),
         Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("no reply to {request:02x?}"),
         Err(error) => panic!("{error}"),

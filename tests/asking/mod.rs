@@ -145,7 +145,9 @@ impl Scripted {
             while !stopped.load(Ordering::Relaxed) {
                 let (len, from) = match socket.recv_from(&mut buffer) {
                     Ok(received) => received,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                    Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                        continue;
+                    }
                     // An earlier reply found nobody.
                     Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
                     Err(error) => panic!("{error}"),

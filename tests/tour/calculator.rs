@@ -3,6 +3,7 @@ use std::net::UdpSocket;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::receiving::Receive as _;
 use crate::support::{c, fails, run, rust, serve};
 
 fn ours() -> Command {
@@ -91,7 +92,7 @@ fn golden_octets() {
     let mut reply = [0; 512];
     let mut exchange = |request: &[u8]| {
         socket.send(request).expect("a datagram sent");
-        let length = socket.recv(&mut reply).expect("a reply");
+        let length = socket.receive(&mut reply).expect("a reply");
         reply[..length].to_vec()
     };
     assert_eq!(exchange(&[&[0x00], &odd[..]].concat()), [0xff, 0, 0, 0, 0x19]);

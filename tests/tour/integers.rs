@@ -3,6 +3,7 @@ use std::net::UdpSocket;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::receiving::Receive as _;
 use crate::support::{Program, c, fails, run, rust, serve};
 
 fn ours() -> Command {
@@ -74,7 +75,7 @@ fn what_is_no_list_of_integers_is_passed_over() {
         socket.send(datagram).expect("a datagram sent");
     }
     let mut reply = [0; 8];
-    assert_eq!(socket.recv(&mut reply).expect("a reply"), 4);
+    assert_eq!(socket.receive(&mut reply).expect("a reply"), 4);
     assert_eq!(reply[..4], [0, 0, 0, 7]);
     let printed: Vec<String> = (0..6).map(|_| server.line()).collect();
     assert!(printed[5].ends_with("5 octets are not a list of 32-bit integers"), "{printed:?}");

@@ -5,6 +5,8 @@ mod echo;
 mod integers;
 mod pages;
 mod peers;
+#[path = "../receiving/mod.rs"]
+mod receiving;
 mod sending;
 mod streams;
 mod support;

@@ -285,8 +285,8 @@ mod tests {
     #[test]
     fn silent_clients_take_every_place_but_not_for_long() {
         let address = started();
-        let silent: Vec<TcpStream> = (0..CONNECTIONS).map(|_| TcpStream::connect(address).unwrap()).collect();
         let begun = Instant::now();
+        let silent: Vec<TcpStream> = (0..CONNECTIONS).map(|_| TcpStream::connect(address).unwrap()).collect();
         assert!(fetched(address, "GET / HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404"));
         assert!(begun.elapsed() >= PATIENCE, "no place was free at first");
         drop(silent);
