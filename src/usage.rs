@@ -1,4 +1,4 @@
-//! What people type for `server` and `lab`: whole numbers, ports, and what is wrong with a command line, in one line.
+//! What people type: whole numbers, ports, and what is wrong with a command line, in one line.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -75,11 +75,15 @@ impl Port {
         Port::from(text, 1)
     }
 
-    /// RFC 6335, section 5.1: a name has at least one letter. Looser names of services(5) pass too.
+    /// RFC 6335, section 5.1: a name has letters, digits and hyphens, at least one letter. Looser names of services(5)
+    /// pass too.
     fn from(text: &str, least: u16) -> Result<Port, String> {
+        let some = |is: fn(&u8) -> bool| text.as_bytes().iter().any(is);
         match text.parse() {
-            Ok(number) if number >= least => Ok(Port::Number(number)),
-            Err(_) if text.contains(|c: char| c.is_ascii_alphabetic()) => Ok(Port::Service(text.to_owned())),
+            Ok(number) if number >= least && !text.starts_with('+') => Ok(Port::Number(number)),
+            Err(_) if some(u8::is_ascii_alphabetic) && !some(|octet| !octet.is_ascii_graphic()) => {
+                Ok(Port::Service(text.to_owned()))
+            }
             _ => Err(format!("a port from {least} to 65535 or the name of a service wanted")),
         }
     }
@@ -132,7 +136,7 @@ mod tests {
     fn ports_are_numbers_or_services() {
         assert_eq!(Port::to_serve("0"), Ok(Port::Number(0)));
         assert_eq!(Port::to_ask("65535").unwrap().number(), Ok(65535));
-        for wrong in ["", "65536", "-1", "1 2", "99999999999999999999"] {
+        for wrong in ["", "65536", "-1", "+1", "1 2", "a b", "99999999999999999999"] {
             let error = "a port from 0 to 65535 or the name of a service wanted";
             assert_eq!(Port::to_serve(wrong), Err(error.to_owned()), "{wrong}");
         }

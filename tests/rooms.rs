@@ -11,7 +11,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 const ROOMS: [(&str, &[&str]); 14] = [
     ("lab", &["server", "client", "capi", "usage"]),
     ("server", &["responder", "limit", "view", "net"]),
-    ("client", &["exchange", "expression", "view", "arithmetic", "net"]),
+    ("client", &["exchange", "expression", "view", "arithmetic", "net", "usage"]),
     ("capi", &["wire", "arithmetic"]),
     ("responder", &["wire", "arithmetic"]),
     ("exchange", &["wire"]),

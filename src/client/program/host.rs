@@ -2,20 +2,16 @@
 
 use std::net::{SocketAddr, SocketAddrV6};
 
-use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind};
+use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
 use thiserror::Error;
+
+use crate::usage::Port;
 
 /// A host and a port as typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     host: String,
     port: Port,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Port {
-    Number(u16),
-    Service(String),
 }
 
 /// Why a word is no port, or no host with a port.
@@ -55,12 +51,7 @@ impl Endpoint {
     /// The port is empty, 0, or a number over 65535.
     pub fn new(host: &str, port: &str) -> Result<Endpoint, BadEndpoint> {
         let host = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(host);
-        let numeric = !port.is_empty() && port.bytes().all(|octet| octet.is_ascii_digit());
-        let port = match port.parse() {
-            Ok(number) if number != 0 && numeric => Port::Number(number),
-            _ if numeric || !is_service_name(port) => return Err(BadEndpoint::Port(port.to_owned())),
-            _ => Port::Service(port.to_owned()),
-        };
+        let port = Port::to_ask(port).map_err(|_| BadEndpoint::Port(port.to_owned()))?;
         Ok(Endpoint { host: host.to_owned(), port })
     }
 
@@ -85,16 +76,8 @@ impl Endpoint {
         if let (Ok(address), &Port::Number(port)) = (self.host.parse(), &self.port) {
             return Ok(vec![mapped(SocketAddr::new(address, port))]);
         }
-        let number;
-        let service = match &self.port {
-            Port::Number(port) => {
-                number = port.to_string();
-                &number
-            }
-            Port::Service(name) => name,
-        };
-        let hints = AddrInfoHints { socktype: libc::SOCK_DGRAM, ..AddrInfoHints::default() };
-        let answers = dns_lookup::getaddrinfo(Some(&self.host), Some(service), Some(hints));
+        let hints = AddrInfoHints { socktype: SockType::DGram.into(), ..AddrInfoHints::default() };
+        let answers = dns_lookup::getaddrinfo(Some(&self.host), Some(&self.port.to_string()), Some(hints));
         let mut addresses: Vec<SocketAddrV6> = Vec::new();
         for answer in answers.map_err(|reason| self.failure(reason))?.flatten() {
             let address = mapped(answer.sockaddr);
@@ -118,11 +101,6 @@ fn mapped(address: SocketAddr) -> SocketAddrV6 {
         SocketAddr::V6(address) => address,
         SocketAddr::V4(address) => SocketAddrV6::new(address.ip().to_ipv6_mapped(), address.port(), 0, 0),
     }
-}
-
-/// RFC 6335, section 5.1: letters, digits and hyphens, at least one letter. Looser names of services(5) pass too.
-fn is_service_name(word: &str) -> bool {
-    word.bytes().any(|octet| octet.is_ascii_alphabetic()) && word.bytes().all(|octet| octet.is_ascii_graphic())
 }
 
 #[cfg(test)]
