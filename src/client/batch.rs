@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::error::{Error, NoAnswer, Unanswered};
 use super::pipeline::{Counts, GivenUp, Ignored, Patience, Pipeline, Request};
 use super::random::Random;
-use super::transport::{Event, Watch, connect, timespec};
+use super::transport::{Event, RECEIVED_AT_ONCE, Watch, connect, timespec};
 use crate::exchange::{self, Heard, Why};
 use crate::net::{Batch, Wait};
 use crate::wire::{self, extended};
@@ -57,9 +57,6 @@ pub enum Next<'a> {
     Done,
 }
 
-/// Datagrams that one system call receives.
-const RECEIVED_AT_ONCE: usize = 64;
-
 /// Asks all that `work` has, of the servers, each of which has one address or more that are tried in turn. The deadline
 /// counts from `start`.
 ///
@@ -74,41 +71,16 @@ pub fn run(
     work: &mut dyn Work,
     watch: &mut Watch<'_>,
 ) -> Result<Counts, Error> {
-    let pipeline = Pipeline::new(servers.len(), pipeline_patience(patience));
-    let lines = servers.iter().map(|addresses| Line::new(addresses)).collect();
-    let batch = Batch::new(RECEIVED_AT_ONCE, BUFFER, 1, false);
-    let mut crew = Crew { pipeline, lines, batch, start, failures: Vec::new() };
-    (0..crew.lines.len()).for_each(|place| crew.next_address(place, NoAnswer::Unasked));
-    crew.check()?;
+    let mut crew = Crew::new(servers, patience, start, Box::new(connect))?;
     loop {
-        work.pause();
-        if interrupt.load(Ordering::Relaxed) {
-            return Err(Error::Interrupted);
-        }
-        if patience.deadline.is_some_and(|deadline| start.elapsed() >= deadline) {
-            return Err(crew.late());
-        }
-        // Also forgets what waited to be repeated and has been answered since, so that there may be room now.
-        crew.transmit(watch);
-        let (mut later, mut done) = (false, false);
-        while !done && !later && crew.pipeline.has_room() {
-            match work.next()? {
-                Next::Request(tag, request) => {
-                    while !crew.pipeline.submit(tag, random.draw().map_err(Error::random)?, &request) {}
-                    crew.transmit(watch);
+        match crew.turn(random, interrupt, work, watch)? {
+            Turn::Done => return Ok(*crew.pipeline.counts()),
+            Turn::Again => {}
+            Turn::Wait { later } => {
+                if crew.wait(later.then_some(&*work))? {
+                    work.read()?;
                 }
-                Next::Later => later = true,
-                Next::Done => done = true,
             }
-        }
-        if done && crew.pipeline.unanswered() == 0 {
-            return Ok(*crew.pipeline.counts());
-        }
-        let received = crew.receive(work, watch)?;
-        crew.replace();
-        crew.check()?;
-        if received == 0 && crew.wait(later.then_some(&*work), patience)? {
-            work.read()?;
         }
     }
 }
@@ -126,12 +98,28 @@ fn pipeline_patience(patience: &exchange::Config) -> Patience {
     }
 }
 
-struct Crew {
+/// A pipeline and its sockets.
+pub struct Crew {
     pipeline: Pipeline,
     lines: Vec<Line>,
     batch: Batch,
     start: Instant,
+    deadline: Option<Duration>,
+    open: Box<Open>,
     failures: Vec<Unanswered>,
+}
+
+/// Opens a connected, non-blocking socket.
+pub type Open = dyn FnMut(SocketAddrV6) -> io::Result<socket2::Socket> + Send;
+
+/// What is to be done after a turn.
+pub enum Turn {
+    /// Nothing: all has been answered.
+    Done,
+    /// The next turn.
+    Again,
+    /// To wait for a datagram, or until [`Crew::wake_at`]; `later`, or for the input of the work.
+    Wait { later: bool },
 }
 
 /// One server: the address in use, with its socket, and those untried.
@@ -149,6 +137,69 @@ impl Line {
 }
 
 impl Crew {
+    /// Opens a socket to each server. The deadline counts from `start`.
+    ///
+    /// # Errors
+    /// No server can be asked.
+    pub fn new(
+        servers: &[Vec<SocketAddrV6>],
+        patience: &exchange::Config,
+        start: Instant,
+        open: Box<Open>,
+    ) -> Result<Crew, Error> {
+        let pipeline = Pipeline::new(servers.len(), pipeline_patience(patience));
+        let lines = servers.iter().map(|addresses| Line::new(addresses)).collect();
+        let batch = Batch::new(RECEIVED_AT_ONCE, BUFFER, 1, false);
+        let mut crew = Crew { pipeline, lines, batch, start, deadline: patience.deadline, open, failures: Vec::new() };
+        (0..crew.lines.len()).for_each(|place| crew.next_address(place, NoAnswer::Unasked));
+        crew.check().map(|()| crew)
+    }
+
+    /// Sends what there is room for, and takes in what has arrived.
+    ///
+    /// # Errors
+    /// What the work ends with, or that no server is left that answers.
+    pub fn turn(
+        &mut self,
+        random: &mut Random,
+        interrupt: &AtomicBool,
+        work: &mut dyn Work,
+        watch: &mut Watch<'_>,
+    ) -> Result<Turn, Error> {
+        work.pause();
+        if interrupt.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
+        if self.deadline.is_some_and(|deadline| self.start.elapsed() >= deadline) {
+            return Err(self.late());
+        }
+        // Also forgets what waited to be repeated and has been answered since, so that there may be room now.
+        self.transmit(watch);
+        let (mut later, mut done) = (false, false);
+        while !done && !later && self.pipeline.has_room() {
+            match work.next()? {
+                Next::Request(tag, request) => {
+                    while !self.pipeline.submit(tag, random.draw().map_err(Error::random)?, &request) {}
+                    self.transmit(watch);
+                }
+                Next::Later => later = true,
+                Next::Done => done = true,
+            }
+        }
+        if done && self.pipeline.unanswered() == 0 {
+            return Ok(Turn::Done);
+        }
+        let received = self.receive(work, watch)?;
+        self.replace();
+        self.check()?;
+        Ok(if received == 0 { Turn::Wait { later } } else { Turn::Again })
+    }
+
+    /// When the next turn is due if nothing arrives before, counted from the start.
+    pub fn wake_at(&self) -> Option<Duration> {
+        [self.pipeline.wake_at(), self.deadline].into_iter().flatten().min()
+    }
+
     fn transmit(&mut self, watch: &mut Watch<'_>) {
         let Crew { pipeline, lines, start, .. } = self;
         loop {
@@ -219,7 +270,7 @@ impl Crew {
             self.failures.push(Unanswered { peer, reason });
         }
         while let Some(peer) = line.untried.pop() {
-            match connect(peer) {
+            match (self.open)(peer) {
                 Ok(socket) => {
                     line.peer = Some((peer, socket));
                     self.pipeline.replace(place);
@@ -252,10 +303,9 @@ impl Crew {
     }
 
     /// Waits until something arrives or is due; true if the input of `waiting` can be read.
-    fn wait(&self, waiting: Option<&dyn Work>, patience: &exchange::Config) -> Result<bool, Error> {
+    fn wait(&self, waiting: Option<&dyn Work>) -> Result<bool, Error> {
         let now = self.start.elapsed();
-        let until = [self.pipeline.wake_at(), patience.deadline].into_iter().flatten().min();
-        let timeout = until.map(|until| timespec(until.saturating_sub(now)));
+        let timeout = self.wake_at().map(|until| timespec(until.saturating_sub(now)));
         let sockets = self.lines.iter().filter_map(|line| line.peer.as_ref().map(|(_, socket)| socket.as_fd()));
         let input = waiting.and_then(|work| work.input());
         let mut fds: Vec<PollFd<'_>> =

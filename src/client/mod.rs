@@ -139,17 +139,7 @@ impl Client {
     /// # Errors
     /// The name cannot be looked up, or has no address.
     pub fn connect(server: impl ToSocketAddrs) -> io::Result<Client> {
-        let mut peers = Vec::new();
-        for address in server.to_socket_addrs()? {
-            let address = mapped(address);
-            if !peers.contains(&address) {
-                peers.push(address);
-            }
-        }
-        if peers.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "the server has no address"));
-        }
-        Ok(Client::new(peers, Config::default()))
+        Ok(Client::new(mapped(server.to_socket_addrs()?)?, Config::default()))
     }
 
     /// A client of these addresses, which are tried in turn; IPv4 addresses are mapped (RFC 4291, section 2.5.5.2).
@@ -218,18 +208,10 @@ impl Client {
         questions: &[(Operator, Vec<Number>)],
         watch: &mut Watch<'_>,
     ) -> Result<Vec<Result<Evaluation, Error>>, Error> {
-        let (start, format, forms) = (Instant::now(), self.config.format, self.config.forms);
-        let plans: Vec<_> =
-            questions.iter().map(|(operator, operands)| plan::plan(*operator, format, forms, operands)).collect();
-        let planned = plans.iter().zip(questions).flat_map(|(plan, (operator, operands))| {
-            plan.iter().flatten().map(|part| part.question(*operator, format, operands))
-        });
-        let mut replies = self.ask_all(planned.collect(), start, watch)?.into_iter();
-        let evaluations = plans.into_iter().zip(questions).map(|(plan, (operator, operands))| {
-            let replies = replies.by_ref().take(plan.as_ref().map_or(0, Vec::len)).collect();
-            combine(*operator, operands, &plan?, replies)
-        });
-        Ok(evaluations.collect())
+        let start = Instant::now();
+        let plans = Plans::new(questions, &self.config);
+        let replies = self.ask_all(plans.questions(), start, watch)?;
+        Ok(plans.combine(replies))
     }
 
     /// Asks for what an expression takes, independent parts at the same time. `watch` is told of every datagram.
@@ -355,18 +337,7 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub fn describe_watched(&mut self, watch: &mut Watch<'_>) -> Result<Description, Error> {
-        // Padding that pays for the longest reply that servers send by default.
-        let padding = vec![0; MAX_REPLY.div_ceil(AMPLIFICATION) - extended::HEADER];
-        let question =
-            Question::extended(Operator::Describe, Format::Text, 1, padding).expect("describe takes any operands");
-        let Reply { peer, answer, statistics } = self.ask(question, Instant::now(), watch)?;
-        match answer {
-            Answer::Description(text) => {
-                let transmissions = u64::from(statistics.transmissions);
-                Ok(Description { text, peer, transmissions, rtt: statistics.rtt })
-            }
-            other => Err(Error::NotANumber { peer, text: format!("{other:?}") }),
-        }
+        self.ask(describing(), Instant::now(), watch).and_then(description)
     }
 
     fn evaluate_since(
@@ -397,10 +368,10 @@ impl Client {
         watch: &mut Watch<'_>,
     ) -> Result<Vec<Result<Reply, Error>>, Error> {
         if self.peers.len() == 1 && self.also.is_empty() {
-            return self.exchange(&questions, start, watch);
+            return self.exchange(questions, start, watch);
         }
         let others = questions.split_off(questions.len().min(1));
-        let mut replies = self.exchange(&questions, start, watch)?;
+        let mut replies = self.exchange(questions, start, watch)?;
         match replies.pop() {
             Some(Err(error @ Error::Unanswered(_))) if !others.is_empty() => return Err(error),
             first => {
@@ -410,25 +381,21 @@ impl Client {
                 replies.extend(first);
             }
         }
-        replies.extend(self.exchange(&others, start, watch)?);
+        replies.extend(self.exchange(others, start, watch)?);
         Ok(replies)
     }
 
     fn exchange(
         &mut self,
-        questions: &[Question],
+        questions: Vec<Question>,
         start: Instant,
         watch: &mut Watch<'_>,
     ) -> Result<Vec<Result<Reply, Error>>, Error> {
-        let peers: Vec<SocketAddrV6> = self.peers.iter().chain(self.also.iter().flatten()).copied().collect();
+        let peers = self.peers.iter().chain(self.also.iter().flatten()).copied().collect();
         let mut patience = self.config.patience;
         patience.deadline = patience.deadline.map(|deadline| deadline.saturating_sub(start.elapsed()));
         let (random, interrupt) = (&mut self.random, &*self.interrupt);
-        transport::ask_all(
-            questions,
-            &mut Circumstances { peers: &peers, patience: &patience, random, interrupt },
-            watch,
-        )
+        transport::ask_all(questions, &mut Circumstances { peers, patience: &patience, random, interrupt }, watch)
     }
 
     /// Puts a server, and of its addresses the one that answers, in front.
@@ -436,9 +403,7 @@ impl Client {
         if let Some(other) = self.also.iter_mut().find(|addresses| addresses.contains(&peer)) {
             std::mem::swap(&mut self.peers, other);
         }
-        if let Some(place) = self.peers.iter().position(|address| *address == peer) {
-            self.peers[..=place].rotate_right(1);
-        }
+        to_front(&mut self.peers, peer);
     }
 
     /// Work for a pipeline to every server.
@@ -446,6 +411,39 @@ impl Client {
         let mut servers = vec![self.peers.clone()];
         servers.extend_from_slice(&self.also);
         batch::run(&servers, &self.config.patience, start, &mut self.random, &self.interrupt, work, watch)
+    }
+}
+
+/// What several questions take.
+struct Plans<'a> {
+    format: Format,
+    questions: &'a [(Operator, Vec<Number>)],
+    plans: Vec<Result<Vec<Part>, PlanError>>,
+}
+
+impl<'a> Plans<'a> {
+    fn new(questions: &'a [(Operator, Vec<Number>)], config: &Config) -> Plans<'a> {
+        let Config { format, forms, .. } = *config;
+        let plans = questions.iter().map(|(operator, operands)| plan::plan(*operator, format, forms, operands));
+        Plans { format, questions, plans: plans.collect() }
+    }
+
+    /// The parts of all questions, in their order.
+    fn questions(&self) -> Vec<Question> {
+        let planned = self.plans.iter().zip(self.questions).flat_map(|(plan, (operator, operands))| {
+            plan.iter().flatten().map(|part| part.question(*operator, self.format, operands))
+        });
+        planned.collect()
+    }
+
+    /// The evaluations that the replies to the parts make.
+    fn combine(self, replies: Vec<Result<Reply, Error>>) -> Vec<Result<Evaluation, Error>> {
+        let mut replies = replies.into_iter();
+        let evaluations = self.plans.into_iter().zip(self.questions).map(|(plan, (operator, operands))| {
+            let replies = replies.by_ref().take(plan.as_ref().map_or(0, Vec::len)).collect();
+            combine(*operator, operands, &plan?, replies)
+        });
+        evaluations.collect()
     }
 }
 
@@ -484,6 +482,24 @@ fn combine(
     })
 }
 
+/// The question what a server is and can do.
+fn describing() -> Question {
+    // Padding that pays for the longest reply that servers send by default.
+    let padding = vec![0; MAX_REPLY.div_ceil(AMPLIFICATION) - extended::HEADER];
+    Question::extended(Operator::Describe, Format::Text, 1, padding).expect("describe takes any operands")
+}
+
+fn description(reply: Reply) -> Result<Description, Error> {
+    let Reply { peer, answer, statistics } = reply;
+    match answer {
+        Answer::Description(text) => {
+            let transmissions = u64::from(statistics.transmissions);
+            Ok(Description { text, peer, transmissions, rtt: statistics.rtt })
+        }
+        other => Err(Error::NotANumber { peer, text: format!("{other:?}") }),
+    }
+}
+
 impl Evaluation {
     /// Adds what a further request counted; the result is the later one.
     fn follow(&mut self, later: Evaluation) {
@@ -515,9 +531,27 @@ fn number_of_reply(peer: SocketAddrV6, operator: Operator, reply: &extended::Rep
     }
 }
 
-fn mapped(address: SocketAddr) -> SocketAddrV6 {
-    match address {
-        SocketAddr::V6(address) => address,
-        SocketAddr::V4(address) => SocketAddrV6::new(address.ip().to_ipv6_mapped(), address.port(), 0, 0),
+/// The addresses of a server, each once; IPv4 addresses are mapped (RFC 4291, section 2.5.5.2).
+fn mapped(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<Vec<SocketAddrV6>> {
+    let mut peers = Vec::new();
+    for address in addresses {
+        let address = match address {
+            SocketAddr::V6(address) => address,
+            SocketAddr::V4(address) => SocketAddrV6::new(address.ip().to_ipv6_mapped(), address.port(), 0, 0),
+        };
+        if !peers.contains(&address) {
+            peers.push(address);
+        }
+    }
+    if peers.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "the server has no address"));
+    }
+    Ok(peers)
+}
+
+/// Who answered is asked first from then on.
+fn to_front(peers: &mut [SocketAddrV6], peer: SocketAddrV6) {
+    if let Some(place) = peers.iter().position(|address| *address == peer) {
+        peers[..=place].rotate_right(1);
     }
 }

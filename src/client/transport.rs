@@ -6,6 +6,7 @@
 use std::io;
 use std::net::SocketAddrV6;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use socket2::{Domain, Protocol, SockAddr, Type};
 use super::error::{Error, NoAnswer, Unanswered};
 use super::random::Random;
 use crate::exchange::{self, Answer, Exchange, Heard, Outcome, Question, Statistics};
-use crate::wire;
+use crate::wire::{self, Form};
 
 /// What happens on the way to an answer, for those who watch.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +70,9 @@ pub struct Reply {
 /// One octet more than the longest reply, to tell longer datagrams from it.
 const BUFFER: usize = wire::MAX_REPLY_CEILING + 1;
 
+/// How many datagrams of one socket are taken in before anything else is done.
+pub const RECEIVED_AT_ONCE: usize = 64;
+
 /// How many questions are asked at the same time. Few, as nothing but the doubling of waits slows them down (RFC 8085,
 /// section 3.1.3); more go through a pipeline.
 pub const AT_ONCE: usize = 8;
@@ -76,7 +80,7 @@ pub const AT_ONCE: usize = 8;
 /// What exchanges need besides their questions.
 pub struct Circumstances<'a> {
     /// Whom to ask, in turn.
-    pub peers: &'a [SocketAddrV6],
+    pub peers: Arc<[SocketAddrV6]>,
     pub patience: &'a exchange::Config,
     pub random: &'a mut Random,
     /// Ends it once it is set; a wait that has begun, once a signal has come too.
@@ -86,33 +90,55 @@ pub struct Circumstances<'a> {
 /// Who is told of every event, with the time since the start.
 pub type Watch<'a> = dyn FnMut(Duration, Event<'_>) + 'a;
 
+/// What an attempt sends on.
+pub struct Link {
+    /// Connected to the peer, and non-blocking.
+    pub socket: Arc<socket2::Socket>,
+    /// Whether other attempts send on it too.
+    pub sharing: exchange::Socket,
+}
+
+impl Link {
+    /// A socket of an attempt's own.
+    ///
+    /// # Errors
+    /// Those of socket(2) and connect(2).
+    pub fn own(peer: SocketAddrV6) -> io::Result<Link> {
+        Ok(Link { socket: Arc::new(connect(peer)?), sharing: exchange::Socket::Own })
+    }
+}
+
 /// Asks questions, a few at the same time. Each has its own reply or error, in the order of the questions.
 ///
 /// # Errors
 /// What concerns no question alone: an interruption, that the system refuses what every exchange needs, or that one of
 /// several questions has no answer from anybody.
 pub fn ask_all(
-    questions: &[Question],
+    questions: Vec<Question>,
     circumstances: &mut Circumstances<'_>,
     watch: &mut Watch<'_>,
 ) -> Result<Vec<Result<Reply, Error>>, Error> {
     let Circumstances { peers, patience, random, interrupt } = circumstances;
     let start = Instant::now();
+    let several = questions.len() > 1;
     let mut replies: Vec<Option<Result<Reply, Error>>> = questions.iter().map(|_| None).collect();
-    let mut waiting = questions.iter().enumerate();
-    let mut races: Vec<(usize, Race<'_>)> = Vec::new();
+    let mut waiting = questions.into_iter().enumerate();
+    let mut races: Vec<(usize, Race)> = Vec::new();
     loop {
         let room = AT_ONCE - races.len();
-        races.extend(waiting.by_ref().take(room).map(|(place, question)| {
-            (place, Race { question, peers, patience, start, attempts: Vec::new(), failures: Vec::new() })
-        }));
+        races.extend(
+            waiting
+                .by_ref()
+                .take(room)
+                .map(|(place, question)| (place, Race::new(question, Arc::clone(peers), **patience, start))),
+        );
         for (_, race) in &mut races {
-            race.proceed(random, watch)?;
+            race.proceed(random, &mut |peer, _| Link::own(peer), watch)?;
         }
         for (place, race) in &mut races {
             match race.settle() {
                 // The others would be silent too.
-                Some(Err(error @ Error::Unanswered(_))) if questions.len() > 1 => return Err(error),
+                Some(Err(error @ Error::Unanswered(_))) if several => return Err(error),
                 settled => replies[*place] = settled,
             }
         }
@@ -128,21 +154,21 @@ pub fn ask_all(
 
 /// Waits until something arrives or is due, and takes in what arrived.
 fn wait(
-    races: &mut [(usize, Race<'_>)],
+    races: &mut [(usize, Race)],
     start: Instant,
     interrupt: &AtomicBool,
     watch: &mut Watch<'_>,
 ) -> Result<(), Error> {
-    let attempts = || races.iter().flat_map(|(_, race)| &race.attempts);
-    let Some(wake_at) = attempts().filter_map(|attempt| attempt.exchange.wake_at()).min() else {
+    let Some(wake_at) = races.iter().filter_map(|(_, race)| race.wake_at()).min() else {
         return Ok(());
     };
     if interrupt.load(Ordering::Relaxed) {
         return Err(Error::Interrupted);
     }
     let timeout = timespec(wake_at.saturating_sub(start.elapsed()));
+    let attempts = races.iter().flat_map(|(_, race)| &race.attempts);
     let mut fds: Vec<PollFd<'_>> =
-        attempts().map(|attempt| PollFd::from_borrowed_fd(attempt.socket.as_fd(), PollFlags::IN)).collect();
+        attempts.map(|attempt| PollFd::from_borrowed_fd(attempt.link.socket.as_fd(), PollFlags::IN)).collect();
     match poll(&mut fds, Some(&timeout)) {
         Ok(_) => {}
         // Is noticed before the next wait.
@@ -158,11 +184,12 @@ fn wait(
 }
 
 /// One question at several addresses.
-struct Race<'a> {
-    question: &'a Question,
-    /// Those not asked yet.
-    peers: &'a [SocketAddrV6],
-    patience: &'a exchange::Config,
+pub struct Race {
+    question: Question,
+    peers: Arc<[SocketAddrV6]>,
+    /// How many of them have been asked.
+    tried: usize,
+    patience: exchange::Config,
     start: Instant,
     attempts: Vec<Attempt>,
     failures: Vec<Unanswered>,
@@ -170,15 +197,26 @@ struct Race<'a> {
 
 struct Attempt {
     peer: SocketAddrV6,
-    socket: socket2::Socket,
+    link: Link,
     exchange: Exchange,
     /// The last error of the system other than ECONNREFUSED.
     trouble: Option<io::Error>,
 }
 
-impl Race<'_> {
+/// Opens what an attempt sends on, for a question of this form.
+pub type Open<'a> = dyn FnMut(SocketAddrV6, Form) -> io::Result<Link> + 'a;
+
+impl Race {
+    /// Nothing is sent yet. The deadline, and every time that is told or given, counts from `start`.
+    pub fn new(question: Question, peers: Arc<[SocketAddrV6]>, patience: exchange::Config, start: Instant) -> Race {
+        Race { question, peers, tried: 0, patience, start, attempts: Vec::new(), failures: Vec::new() }
+    }
+
     /// Sends what is due, to the next address too where it is time for that.
-    fn proceed(&mut self, random: &mut Random, watch: &mut Watch<'_>) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// The system gives no random numbers.
+    pub fn proceed(&mut self, random: &mut Random, open: &mut Open<'_>, watch: &mut Watch<'_>) -> Result<(), Error> {
         loop {
             for attempt in &mut self.attempts {
                 attempt.transmit(self.start, watch);
@@ -186,10 +224,15 @@ impl Race<'_> {
             if !self.wants_another() {
                 return Ok(());
             }
-            let Some((&peer, untried)) = self.peers.split_first() else { return Ok(()) };
-            self.peers = untried;
-            self.begin(peer, random)?;
+            let Some(&peer) = self.peers.get(self.tried) else { return Ok(()) };
+            self.tried += 1;
+            self.begin(peer, random, open)?;
         }
+    }
+
+    /// When to [`proceed`](Self::proceed) if nothing arrives before.
+    pub fn wake_at(&self) -> Option<Duration> {
+        self.attempts.iter().filter_map(|attempt| attempt.exchange.wake_at()).min()
     }
 
     fn is_late(&self) -> bool {
@@ -204,9 +247,9 @@ impl Race<'_> {
         !self.is_late() && self.attempts.iter().all(silent)
     }
 
-    fn begin(&mut self, peer: SocketAddrV6, random: &mut Random) -> Result<(), Error> {
-        let socket = match connect(peer) {
-            Ok(socket) => socket,
+    fn begin(&mut self, peer: SocketAddrV6, random: &mut Random, open: &mut Open<'_>) -> Result<(), Error> {
+        let link = match open(peer, self.question.form()) {
+            Ok(link) => link,
             Err(error) => {
                 self.failures.push(Unanswered { peer, reason: NoAnswer::Io(error) });
                 return Ok(());
@@ -215,15 +258,15 @@ impl Race<'_> {
         let mut source = random.source().map_err(Error::random)?;
         let now = self.start.elapsed();
         let deadline = self.patience.deadline.map(|deadline| deadline.saturating_sub(now));
-        let config = exchange::Config { deadline, ..*self.patience };
-        let exchange = Exchange::new(self.question.clone(), exchange::Socket::Own, &config, now, &mut source);
-        self.attempts.push(Attempt { peer, socket, exchange, trouble: None });
+        let config = exchange::Config { deadline, ..self.patience };
+        let exchange = Exchange::new(self.question.clone(), link.sharing, &config, now, &mut source);
+        self.attempts.push(Attempt { peer, link, exchange, trouble: None });
         Ok(())
     }
 
     /// Takes out the attempts that have ended. An answer, or an error that a server answers with, ends the race, and so
     /// does the end of the last attempt.
-    fn settle(&mut self) -> Option<Result<Reply, Error>> {
+    pub fn settle(&mut self) -> Option<Result<Reply, Error>> {
         while let Some(place) = self.attempts.iter().position(|attempt| attempt.exchange.outcome().is_some()) {
             let Attempt { peer, exchange, trouble, .. } = self.attempts.remove(place);
             let statistics = *exchange.statistics();
@@ -247,11 +290,12 @@ impl Race<'_> {
             };
             self.failures.push(Unanswered { peer, reason });
         }
-        if !self.attempts.is_empty() || (!self.peers.is_empty() && !self.is_late()) {
+        let untried = &self.peers[self.tried..];
+        if !self.attempts.is_empty() || (!untried.is_empty() && !self.is_late()) {
             return None;
         }
         let mut failures = std::mem::take(&mut self.failures);
-        failures.extend(self.peers.iter().map(|&peer| Unanswered { peer, reason: NoAnswer::Unasked }));
+        failures.extend(untried.iter().map(|&peer| Unanswered { peer, reason: NoAnswer::Unasked }));
         Some(Err(Error::Unanswered(failures)))
     }
 }
@@ -264,7 +308,7 @@ impl Attempt {
     fn transmit(&mut self, start: Instant, watch: &mut Watch<'_>) {
         let peer = self.peer;
         while let Some(datagram) = self.exchange.transmit(start.elapsed()) {
-            match self.socket.send(datagram) {
+            match self.link.socket.send(datagram) {
                 Ok(_) => {
                     let datagram = datagram.to_vec();
                     let transmission = self.exchange.statistics().transmissions;
@@ -275,12 +319,14 @@ impl Attempt {
         }
     }
 
-    /// Takes in all that has arrived, at most until there is an outcome.
+    /// Takes in what has arrived, at most until there is an outcome; a flood, not all at once.
     fn receive(&mut self, start: Instant, watch: &mut Watch<'_>) {
-        let peer = self.peer;
         let mut buffer = [0; BUFFER];
-        while self.exchange.outcome().is_none() {
-            let len = match io::Read::read(&mut &self.socket, &mut buffer) {
+        for _ in 0..RECEIVED_AT_ONCE {
+            if self.exchange.outcome().is_some() {
+                return;
+            }
+            let len = match io::Read::read(&mut &*self.link.socket, &mut buffer) {
                 Ok(len) => len,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => {
@@ -288,17 +334,21 @@ impl Attempt {
                     continue;
                 }
             };
-            let now = start.elapsed();
-            if len == BUFFER {
-                watch(now, Event::Oversize { peer });
-                continue;
-            }
-            // The socket is connected: the kernel lets nobody else's datagrams through.
-            let heard = self.exchange.receive(now, true, &buffer[..len]);
-            watch(now, Event::Received { peer, datagram: &buffer[..len], heard });
-            if heard == Heard::Widened {
-                self.transmit(start, watch);
-            }
+            self.hear(&buffer[..len], start, watch);
+        }
+    }
+
+    /// Takes in a datagram, which may have been cut to the length of the buffer.
+    fn hear(&mut self, datagram: &[u8], start: Instant, watch: &mut Watch<'_>) {
+        let (now, peer) = (start.elapsed(), self.peer);
+        if datagram.len() == BUFFER {
+            return watch(now, Event::Oversize { peer });
+        }
+        // The socket is connected: the kernel lets nobody else's datagrams through.
+        let heard = self.exchange.receive(now, true, datagram);
+        watch(now, Event::Received { peer, datagram, heard });
+        if heard == Heard::Widened {
+            self.transmit(start, watch);
         }
     }
 
