@@ -26,9 +26,9 @@ checks:
 	ip link set lo up
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --all-features -- -D warnings
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --all-features
 	$(CARGO) check --lib --no-default-features
-	PROPTEST_RNG_SEED=6 $(CARGO) test --no-fail-fast
+	PROPTEST_RNG_SEED=6 $(CARGO) test --features tokio --no-fail-fast
 
 MANUAL = $(TARGET)/manual
 
@@ -80,7 +80,7 @@ package: ## the crate, as it would be published, built from what it holds
 
 soak: ## the long runs, with new seeds
 	@tests/need
-	CALC6_SOAK=1 PROPTEST_CASES=10000 $(CARGO) test --release -- --include-ignored
+	CALC6_SOAK=1 PROPTEST_CASES=10000 $(CARGO) test --release --features tokio -- --include-ignored
 	$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=600
 
 FUZZ_TARGETS = request reply responder exchange expression view

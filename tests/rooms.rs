@@ -29,7 +29,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
 const PURE: [&str; 7] = ["wire", "arithmetic", "responder", "exchange", "expression", "limit", "view"];
 
 /// What a pure room has no use for.
-const IMPURE: [&str; 24] = [
+const IMPURE: [&str; 25] = [
     "UdpSocket",
     "TcpStream",
     "TcpListener",
@@ -42,6 +42,7 @@ const IMPURE: [&str; 24] = [
     "libc",
     "socket2",
     "rustix",
+    "tokio",
     "nix",
     "getrandom",
     "rand",

@@ -11,10 +11,10 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::error::{Error, NoAnswer, Unanswered};
 use super::pipeline::{Counts, GivenUp, Ignored, Patience, Pipeline, Request};
 use super::random::Random;
-use super::transport::{Event, RECEIVED_AT_ONCE, Watch, connect, timespec};
+use super::transport::{BUFFER, Event, RECEIVED_AT_ONCE, Watch, connect, timespec};
 use crate::exchange::{self, Heard, Why};
 use crate::net::{Batch, Wait};
-use crate::wire::{self, extended};
+use crate::wire::extended;
 
 /// Where requests come from and replies go to.
 pub trait Work {
@@ -84,9 +84,6 @@ pub fn run(
         }
     }
 }
-
-/// One octet more than the longest reply, to tell longer datagrams from it.
-const BUFFER: usize = wire::MAX_REPLY_CEILING + 1;
 
 /// A server is given up when a single exchange would be.
 fn pipeline_patience(patience: &exchange::Config) -> Patience {

@@ -1,6 +1,7 @@
-//! A blocking client: it asks a calculator server over UDP and waits for the answer.
+//! The client: it asks a calculator server over UDP and waits for the answer.
 //!
-//! [`Client`] is the library's face; [`program`] is the command-line program, a user of it.
+//! [`Client`] is the library's face, and blocks; `tokio::Client`, with the Cargo feature `tokio`, is the same for programs on
+//! Tokio. [`program`] is the command-line program, a user of it.
 
 mod accumulator;
 mod batch;
@@ -14,6 +15,8 @@ pub mod program;
 mod random;
 mod stream;
 pub mod text;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 mod transport;
 
 pub use accumulator::TooLong;
@@ -62,7 +65,7 @@ impl Default for Config {
     }
 }
 
-/// A client of one server, which may have several addresses.
+/// A blocking client of one server, which may have several addresses.
 ///
 /// ```no_run
 /// use calc6::Client;

@@ -68,7 +68,7 @@ pub struct Reply {
 }
 
 /// One octet more than the longest reply, to tell longer datagrams from it.
-const BUFFER: usize = wire::MAX_REPLY_CEILING + 1;
+pub const BUFFER: usize = wire::MAX_REPLY_CEILING + 1;
 
 /// How many datagrams of one socket are taken in before anything else is done.
 pub const RECEIVED_AT_ONCE: usize = 64;
@@ -297,6 +297,47 @@ impl Race {
         let mut failures = std::mem::take(&mut self.failures);
         failures.extend(untried.iter().map(|&peer| Unanswered { peer, reason: NoAnswer::Unasked }));
         Some(Err(Error::Unanswered(failures)))
+    }
+}
+
+/// For whoever reads the sockets itself.
+#[cfg(feature = "tokio")]
+impl Race {
+    /// Takes in what has arrived on those sockets of its own that are ready.
+    pub fn receive(&mut self, ready: impl Fn(&socket2::Socket) -> bool) {
+        let own = self.attempts.iter_mut().filter(|attempt| attempt.link.sharing == exchange::Socket::Own);
+        own.filter(|attempt| ready(&attempt.link.socket))
+            .for_each(|attempt| attempt.receive(self.start, &mut |_, _| {}));
+    }
+
+    /// Takes in a datagram that has arrived on a shared socket, where it is for the request with this identifier, or
+    /// with `None` in any case; whether it was taken.
+    pub fn hear(&mut self, socket: &Arc<socket2::Socket>, id: Option<u64>, datagram: &[u8]) -> bool {
+        let on_it = self.attempts.iter_mut().filter(|attempt| Arc::ptr_eq(&attempt.link.socket, socket));
+        let meant = on_it.filter(|attempt| id.is_none() || attempt.exchange.id() == id);
+        meant.map(|attempt| attempt.hear(datagram, self.start, &mut |_, _| {})).count() > 0
+    }
+
+    /// Takes note of an error that the system reports for a shared socket.
+    pub fn failed(&mut self, socket: &Arc<socket2::Socket>, errno: Errno) {
+        let on_it = self.attempts.iter_mut().filter(|attempt| Arc::ptr_eq(&attempt.link.socket, socket));
+        on_it.for_each(|attempt| attempt.failed(errno.into(), self.start, &mut |_, _| {}));
+    }
+
+    /// [`wake_at`](Self::wake_at) as a time of the clock.
+    pub fn wake_at_instant(&self) -> Option<Instant> {
+        self.wake_at().and_then(|wake_at| self.start.checked_add(wake_at))
+    }
+
+    /// The socket that it shares with others, if it does, and how often its datagrams there were refused.
+    pub fn shared(&self) -> Option<(&Arc<socket2::Socket>, u32)> {
+        let attempt = self.attempts.iter().find(|attempt| attempt.link.sharing == exchange::Socket::Shared)?;
+        Some((&attempt.link.socket, attempt.exchange.statistics().refusals))
+    }
+
+    /// The form of its requests.
+    pub fn form(&self) -> Form {
+        self.question.form()
     }
 }
 

@@ -1,0 +1,398 @@
+//! The task behind a client and its clones: it owns sockets, timers and exchanges.
+//!
+//! Callers only wait for what it sends them. So a caller that does not poll its future holds up nobody: it has no
+//! socket that others would read from, and no place that others wait for.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddrV6;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use rustix::io::Errno;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
+use tokio::time::timeout_at;
+
+use super::super::error::{Error, NoAnswer, Unanswered};
+use super::super::random::Random;
+use super::super::to_front;
+use super::super::transport::{BUFFER, Link, Open, RECEIVED_AT_ONCE, Race, Reply, connect};
+use super::bounded;
+use super::queue::Queue;
+use super::window::Window;
+use crate::exchange::{self, Question};
+use crate::net::readiness::{Readiness, Ready};
+use crate::wire::{Form, extended};
+
+/// What a client tells its task.
+pub enum Message {
+    /// To ask.
+    Ask {
+        /// Never given before.
+        number: u64,
+        question: Question,
+        /// When the caller began.
+        start: Instant,
+        answer: Answer,
+    },
+    /// Nobody waits for the answer to the question of this number.
+    Forget(u64),
+}
+
+/// Where an answer goes.
+pub type Answer = oneshot::Sender<Result<Reply, Error>>;
+
+/// The task's state.
+pub struct Driver {
+    messages: UnboundedReceiver<Message>,
+    /// Whom to ask, in turn: first who answered last.
+    peers: Arc<[SocketAddrV6]>,
+    patience: exchange::Config,
+    waiting: Queue<Waiting>,
+    asking: Vec<Asking>,
+    window: Window,
+    lines: Vec<Line>,
+    readiness: Readiness,
+    random: Random,
+    /// When an answer came last.
+    answered_at: Option<Instant>,
+}
+
+struct Waiting {
+    question: Question,
+    start: Instant,
+    answer: Answer,
+}
+
+struct Asking {
+    number: u64,
+    /// Its number in the window.
+    place: u64,
+    begun: Instant,
+    race: Race,
+    answer: Answer,
+}
+
+/// A socket that extended exchanges share, to a peer that has answered one. Others have sockets of their own: only
+/// there a peer that knows only classic can be recognised.
+struct Line {
+    peer: SocketAddrV6,
+    socket: Arc<socket2::Socket>,
+    /// Whether the peer has been silent since, and no further exchange is to use it.
+    retired: bool,
+}
+
+impl Driver {
+    /// A task that takes these messages.
+    ///
+    /// # Errors
+    /// Those of epoll_create1(2).
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime whose I/O is enabled.
+    pub fn new(
+        messages: UnboundedReceiver<Message>,
+        peers: &[SocketAddrV6],
+        patience: exchange::Config,
+    ) -> io::Result<Driver> {
+        Ok(Driver {
+            messages,
+            peers: peers.into(),
+            patience,
+            waiting: Queue::new(),
+            asking: Vec::new(),
+            window: Window::new(),
+            lines: Vec::new(),
+            readiness: Readiness::new()?,
+            random: Random::new(),
+            answered_at: None,
+        })
+    }
+
+    /// Runs until no client is left.
+    pub async fn run(mut self) {
+        let mut running = true;
+        while running {
+            self.proceed();
+            let until = bounded(self.wake_at());
+            running = timeout_at(until, poll_fn(|cx| self.poll(cx))).await.unwrap_or(true);
+        }
+    }
+
+    /// Begins, sends and ends whatever is due.
+    fn proceed(&mut self) {
+        while let Some(late) = self.waiting.pop_late(Instant::now()) {
+            let _ = late.answer.send(Err(self.unanswered(|| NoAnswer::Unasked)));
+        }
+        let mut ended = true;
+        while ended {
+            self.begin();
+            ended = false;
+            for place in (0..self.asking.len()).rev() {
+                if let Some(result) = self.advance(place) {
+                    let asking = self.asking.swap_remove(place);
+                    self.end(asking, result);
+                    ended = true;
+                }
+            }
+        }
+        self.lines.retain(|line| !line.retired || Arc::strong_count(&line.socket) > 1);
+    }
+
+    /// Gives places to those who wait. Where there are several addresses and none has answered, one goes alone.
+    fn begin(&mut self) {
+        let scouting = self.peers.len() > 1 && self.answered_at.is_none();
+        let places = if scouting { 1 } else { self.window.size() };
+        while self.asking.len() < places {
+            let Some((number, Waiting { question, start, answer })) = self.waiting.pop() else { return };
+            let race = Race::new(question, Arc::clone(&self.peers), self.patience, start);
+            let place = self.window.begin();
+            self.asking.push(Asking { number, place, begun: Instant::now(), race, answer });
+        }
+    }
+
+    /// Sends what is due of one question, and says how it ended if it has.
+    fn advance(&mut self, place: usize) -> Option<Result<Reply, Error>> {
+        let Driver { asking, lines, readiness, random, .. } = self;
+        let open: &mut Open<'_> = &mut |peer, form| {
+            let line = lines.iter().find(|line| line.peer == peer && !line.retired && form == Form::Extended);
+            if let Some(line) = line {
+                return Ok(Link { socket: Arc::clone(&line.socket), sharing: exchange::Socket::Shared });
+            }
+            let link = Link::own(peer)?;
+            readiness.add(&link.socket)?;
+            Ok(link)
+        };
+        let race = &mut asking[place].race;
+        let before = race.shared().map_or(0, |(_, refusals)| refusals);
+        let proceeded = race.proceed(random, open, &mut |_, _| {});
+        if let Some((socket, _)) = race.shared().filter(|(_, refusals)| *refusals > before) {
+            // The system has told one of them what is true of all.
+            let socket = Arc::clone(socket);
+            let others = asking.iter_mut().enumerate().filter(|(other, _)| *other != place);
+            others.for_each(|(_, other)| other.race.failed(&socket, Errno::CONNREFUSED));
+        }
+        proceeded.err().map(Err).or_else(|| asking[place].race.settle())
+    }
+
+    fn end(&mut self, asking: Asking, result: Result<Reply, Error>) {
+        match &result {
+            Err(Error::Unanswered(failures)) => {
+                self.window.lost(asking.place);
+                self.lines.iter_mut().for_each(|line| line.retired = true);
+                if self.answered_at.is_none_or(|at| at < asking.begun) {
+                    self.answered_at = None;
+                    self.give_up(failures);
+                }
+            }
+            Ok(Reply { peer, .. }) | Err(Error::Status { peer, .. }) => {
+                self.answered(*peer, &asking);
+                match &result {
+                    Ok(reply) if reply.statistics.repeats > 0 => self.window.lost(asking.place),
+                    _ => self.window.answered(!self.waiting.is_empty()),
+                }
+            }
+            Err(_) => self.answered_at = Some(Instant::now()),
+        }
+        // A caller that has gone is told nothing.
+        let _ = asking.answer.send(result);
+    }
+
+    fn answered(&mut self, peer: SocketAddrV6, asking: &Asking) {
+        self.answered_at = Some(Instant::now());
+        if self.peers.first() != Some(&peer) {
+            to_front(Arc::make_mut(&mut self.peers), peer);
+        }
+        let known = self.lines.iter().any(|line| line.peer == peer && !line.retired);
+        if known || asking.race.form() == Form::Classic {
+            return;
+        }
+        // Without it, exchanges go on with sockets of their own.
+        if let Ok(socket) = connect(peer).and_then(|socket| self.readiness.add(&socket).map(|()| socket)) {
+            self.lines.push(Line { peer, socket: Arc::new(socket), retired: false });
+        }
+    }
+
+    /// Tells those who wait that nobody answers: one has been asked as long as any would be, and nobody has had an
+    /// answer in the meantime.
+    fn give_up(&mut self, failures: &[Unanswered]) {
+        // With more time somebody might have answered, or with fewer open files been asked.
+        let own = |reason: &NoAnswer| matches!(reason, NoAnswer::Deadline { .. } | NoAnswer::Unasked | NoAnswer::Io(_));
+        if failures.iter().any(|failure| own(&failure.reason)) {
+            return;
+        }
+        let refused = !failures.is_empty() && failures.iter().all(|one| matches!(one.reason, NoAnswer::Refused));
+        while let Some((_, Waiting { answer, .. })) = self.waiting.pop() {
+            let reason = || if refused { NoAnswer::Refused } else { NoAnswer::Stopped };
+            let _ = answer.send(Err(self.unanswered(reason)));
+        }
+    }
+
+    fn unanswered(&self, reason: impl Fn() -> NoAnswer) -> Error {
+        Error::Unanswered(self.peers.iter().map(|&peer| Unanswered { peer, reason: reason() }).collect())
+    }
+
+    /// When something is due.
+    fn wake_at(&self) -> Option<Instant> {
+        let races = self.asking.iter().filter_map(|asking| asking.race.wake_at_instant());
+        races.chain(self.waiting.deadline()).min()
+    }
+
+    /// Takes in messages and datagrams, as soon as there are any; false once no client is left.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let mut taken = false;
+        loop {
+            match self.messages.poll_recv(cx) {
+                Poll::Ready(Some(message)) => self.take(message),
+                Poll::Ready(None) => return Poll::Ready(false),
+                Poll::Pending => break,
+            }
+            taken = true;
+        }
+        match self.poll_readiness(cx) {
+            Poll::Pending if taken => Poll::Ready(true),
+            polled => polled,
+        }
+    }
+
+    /// Takes in datagrams, as soon as there are any.
+    fn poll_readiness(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let polled = ready!(self.readiness.poll(cx));
+        if let Ok(ready) = &polled {
+            self.receive(ready);
+        }
+        // With an error the runtime is ending, and this task with it.
+        Poll::Ready(polled.is_ok())
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Ask { number, question, start, answer } => {
+                let deadline = self.patience.deadline.and_then(|deadline| start.checked_add(deadline));
+                self.waiting.push(number, Waiting { question, start, answer }, deadline);
+            }
+            Message::Forget(number) => {
+                self.waiting.remove(number);
+                self.asking.retain(|asking| asking.number != number);
+            }
+        }
+    }
+
+    fn receive(&mut self, ready: &Ready) {
+        self.asking.iter_mut().for_each(|asking| asking.race.receive(|socket| ready.contains(socket)));
+        let Driver { asking, lines, .. } = self;
+        for line in lines.iter().filter(|line| ready.contains(&line.socket)) {
+            line.receive(asking);
+        }
+    }
+}
+
+impl Line {
+    /// Hands what has arrived to whom it is for; what is for nobody, to all, who count it as ignored.
+    fn receive(&self, asking: &mut [Asking]) {
+        let mut buffer = [0; BUFFER];
+        for _ in 0..RECEIVED_AT_ONCE {
+            match rustix::io::read(&*self.socket, &mut buffer) {
+                Ok(len) => {
+                    let datagram = &buffer[..len];
+                    let mut hear = |id| asking.iter_mut().any(|asking| asking.race.hear(&self.socket, id, datagram));
+                    if !extended::id(datagram).is_some_and(|id| hear(Some(id))) {
+                        for asking in asking.iter_mut() {
+                            asking.race.hear(&self.socket, None, datagram);
+                        }
+                    }
+                }
+                Err(Errno::AGAIN) => return,
+                // An ICMP error says of none of the exchanges that it is meant.
+                Err(error) => asking.iter_mut().for_each(|asking| asking.race.failed(&self.socket, error)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Format, Operator};
+    use std::net::UdpSocket;
+    use std::time::Duration;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    fn bound() -> UdpSocket {
+        let socket = UdpSocket::bind("[::1]:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        socket
+    }
+
+    /// A driver that asks a socket which answers nothing.
+    fn driver(socket: &UdpSocket, deadline: Option<Duration>) -> Driver {
+        let peer = socket.local_addr().unwrap().to_string().parse().unwrap();
+        let patience = exchange::Config { deadline, ..exchange::Config::default() };
+        Driver::new(unbounded_channel().1, &[peer], patience).unwrap()
+    }
+
+    fn ask(driver: &mut Driver, number: u64) -> oneshot::Receiver<Result<Reply, Error>> {
+        let question = Question::extended(Operator::Sum, Format::Integer, 1, vec![1, 2]).unwrap();
+        let (answer, awaited) = oneshot::channel();
+        driver.take(Message::Ask { number, question, start: Instant::now(), answer });
+        awaited
+    }
+
+    /// How many sockets are connected to this port (proc_net(5)).
+    fn sockets_to(port: u16) -> usize {
+        let peer = format!(":{port:04X} ");
+        let table = std::fs::read_to_string("/proc/self/net/udp6").unwrap();
+        table.lines().filter(|line| line.split_once(':').is_some_and(|(_, rest)| rest[40..].contains(&peer))).count()
+    }
+
+    #[tokio::test]
+    async fn what_is_forgotten_leaves_nothing() {
+        let socket = bound();
+        let port = socket.local_addr().unwrap().port();
+        let mut driver = driver(&socket, Some(Duration::from_secs(60)));
+        for round in 0..10 {
+            let awaited: Vec<_> = (0..100).map(|number| ask(&mut driver, 100 * round + number)).collect();
+            driver.proceed();
+            assert_eq!(driver.asking.len(), driver.window.size());
+            assert_eq!(sockets_to(port), driver.asking.len());
+            drop(awaited);
+            (0..100).for_each(|number| driver.take(Message::Forget(100 * round + number)));
+            assert!(driver.asking.is_empty() && driver.waiting.is_empty() && driver.lines.is_empty());
+            assert_eq!((sockets_to(port), driver.wake_at()), (0, None));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_shared_socket_is_kept_as_long_as_it_is_used() {
+        let socket = bound();
+        let mut driver = driver(&socket, None);
+        let mut buffer = [0; 99];
+        let mut first = ask(&mut driver, 0);
+        driver.proceed();
+        let (len, from) = socket.recv_from(&mut buffer).unwrap();
+        let mut reply = [0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3];
+        reply[4..12].copy_from_slice(&buffer[4..12]);
+        assert_eq!(len, 14);
+        socket.send_to(&reply, from).unwrap();
+        poll_fn(|cx| driver.poll_readiness(cx)).await;
+        driver.proceed();
+        assert!(first.try_recv().unwrap().is_ok());
+        assert_eq!(driver.lines.len(), 1, "the peer knows the extended form");
+
+        let mut second = ask(&mut driver, 1);
+        driver.proceed();
+        assert_eq!(Arc::strong_count(&driver.lines[0].socket), 2);
+        driver.lines[0].retired = true;
+        driver.proceed();
+        let (_, from) = socket.recv_from(&mut buffer).unwrap();
+        reply[4..12].copy_from_slice(&buffer[4..12]);
+        socket.send_to(&reply, from).unwrap();
+        poll_fn(|cx| driver.poll_readiness(cx)).await;
+        driver.proceed();
+        assert!(second.try_recv().unwrap().is_ok(), "it is still read");
+        assert_eq!(driver.lines.len(), 1, "and replaced, as the peer has answered again");
+        assert!(!driver.lines[0].retired);
+    }
+}

@@ -1,0 +1,604 @@
+//! The asynchronous client against servers of this process: right answers whatever happens on the way, and nothing left
+//! behind.
+
+mod seed;
+
+use std::collections::HashSet;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use calc6::arithmetic::{self, Number};
+use calc6::client::tokio::Client;
+use calc6::client::{Config, Error, Forms, NoAnswer};
+use calc6::responder::{Limits, Verdict, respond};
+use calc6::server;
+use calc6::wire::{Format, Operator};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tokio::task::{JoinSet, yield_now};
+
+/// No test takes longer, however busy the machine is.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The real server, until it is dropped.
+struct Server {
+    address: SocketAddrV6,
+    handle: server::Handle,
+    serving: Option<JoinHandle<io::Result<server::Totals>>>,
+}
+
+impl Server {
+    fn start() -> Server {
+        let config = server::Config { rate_limit_dry_run: true, ..server::Config::default() };
+        let server = server::Server::bind(SocketAddr::from((Ipv6Addr::LOCALHOST, 0)), config).unwrap();
+        let (address, handle) = (server.local_addr(), server.handle());
+        Server { address, handle, serving: Some(thread::spawn(|| server.run())) }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.handle.stop();
+        let ended = self.serving.take().map(JoinHandle::join);
+        assert!(thread::panicking() || ended.is_some_and(|ended| matches!(ended, Ok(Ok(_)))), "the server failed");
+    }
+}
+
+/// A server that does about each datagram what a function says: it sends back what that returns.
+struct Scripted {
+    address: SocketAddrV6,
+    stop: Arc<AtomicBool>,
+    serving: Option<JoinHandle<()>>,
+}
+
+impl Scripted {
+    fn start(script: impl FnMut(&[u8], SocketAddr) -> Vec<Vec<u8>> + Send + 'static) -> Scripted {
+        Scripted::on(UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).unwrap(), script)
+    }
+
+    fn on(socket: UdpSocket, mut script: impl FnMut(&[u8], SocketAddr) -> Vec<Vec<u8>> + Send + 'static) -> Scripted {
+        let SocketAddr::V6(address) = socket.local_addr().unwrap() else { panic!("IPv6") };
+        socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let serving = thread::spawn(move || {
+            let mut buffer = [0; 2048];
+            while !stopped.load(Ordering::Relaxed) {
+                // It is silent for a while, or an earlier reply found nobody.
+                let Ok((len, from)) = socket.recv_from(&mut buffer) else { continue };
+                for reply in script(&buffer[..len], from) {
+                    let _ = socket.send_to(&reply, from);
+                }
+            }
+        });
+        Scripted { address, stop, serving: Some(serving) }
+    }
+
+    fn silent() -> Scripted {
+        Scripted::start(|_, _| vec![])
+    }
+}
+
+impl Drop for Scripted {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let ended = self.serving.take().map(JoinHandle::join);
+        assert!(thread::panicking() || ended.is_some_and(|ended| ended.is_ok()), "the script failed");
+    }
+}
+
+/// What the real server answers.
+fn answer(request: &[u8]) -> Vec<u8> {
+    let mut reply = [0; 1232];
+    match respond(request, &mut reply, &Limits::default()) {
+        Verdict::Reply(answer) => reply[..answer.len].to_vec(),
+        Verdict::Silence(reason) => panic!("{reason:?}: {request:02x?}"),
+    }
+}
+
+/// A configuration for networks as quick as loopback.
+fn quick() -> Config {
+    let mut config = Config::default();
+    config.patience.first_wait = Duration::from_millis(30);
+    config.patience.retries = 12;
+    config
+}
+
+/// One that gives up soon.
+fn hasty() -> Config {
+    let mut config = quick();
+    config.patience.retries = 1;
+    config
+}
+
+fn extended(config: Config) -> Config {
+    let mut config = config;
+    config.forms = Forms::Extended;
+    config
+}
+
+/// Runs a test to its end, on several threads.
+fn run(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(LIMIT, test).await.expect("the test ends in time") });
+    runtime.shutdown_background();
+}
+
+async fn client(address: SocketAddrV6, config: Config) -> Client {
+    Client::connect(address, config).await.unwrap()
+}
+
+fn sum(operands: &[i64]) -> (Operator, Vec<Number>) {
+    (Operator::Sum, operands.iter().copied().map(Number::from).collect())
+}
+
+/// The reasons of an error that says that nobody answered.
+#[track_caller]
+fn reasons(result: Result<Number, Error>) -> Vec<NoAnswer> {
+    match result {
+        Err(Error::Unanswered(all)) => all.into_iter().map(|one| one.reason).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Polls a future once.
+async fn start<F: Future>(future: std::pin::Pin<&mut F>) {
+    let mut future = future;
+    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_ready())).await;
+}
+
+/// How many tasks of the runtime are there.
+fn tasks() -> usize {
+    tokio::runtime::Handle::current().metrics().num_alive_tasks()
+}
+
+#[test]
+fn every_operator_in_every_form() {
+    run(async {
+        let server = Server::start();
+        let numbers = [1000, -7, 3].map(Number::from);
+        for format in [Format::Integer, Format::Text] {
+            for forms in [Forms::Either, Forms::Extended] {
+                let mut config = Config::default();
+                (config.format, config.forms) = (format, forms);
+                let client = client(server.address, config).await;
+                for operator in Operator::ALL.into_iter().filter(|operator| *operator != Operator::Describe) {
+                    let operands =
+                        if operator == Operator::Power { &[-3, 200].map(Number::from)[..] } else { &numbers };
+                    let expected = arithmetic::evaluate(operator, operands, u64::MAX).unwrap();
+                    assert_eq!(client.evaluate(operator, operands.to_vec()).await.unwrap(), expected, "{operator}");
+                }
+                assert_eq!(client.evaluate(Operator::Sum, [1, 3, 5, 7, 9]).await.unwrap(), 25.into());
+                assert!(client.describe().await.unwrap().starts_with("calc6 "));
+            }
+        }
+    });
+}
+
+#[test]
+fn many_operands_are_split_and_long_results_asked_for_again() {
+    run(async {
+        let server = Server::start();
+        let client = client(server.address, Config::default()).await;
+        assert_eq!(client.evaluate(Operator::Sum, 1..=100_000u32).await.unwrap(), 5_000_050_000u64.into());
+        let power = client.evaluate(Operator::Power, [2, 4000]).await.unwrap();
+        assert_eq!(power, arithmetic::evaluate(Operator::Power, &[2.into(), 4000.into()], u64::MAX).unwrap());
+        let product = client.evaluate(Operator::Product, vec![-3; 3000]).await.unwrap();
+        assert_eq!(product, arithmetic::evaluate(Operator::Power, &[3.into(), 3000.into()], u64::MAX).unwrap());
+    });
+}
+
+#[test]
+fn errors_are_those_of_the_blocking_client() {
+    run(async {
+        let server = Server::start();
+        let client = client(server.address, Config::default()).await;
+        let mut blocking = calc6::Client::connect(server.address).unwrap();
+        for (operator, operands) in [
+            (Operator::Quotient, vec![1, 0]),
+            (Operator::Power, vec![2, -1]),
+            (Operator::Power, vec![2, 1_000_000]),
+            (Operator::Power, vec![2]),
+            (Operator::Difference, vec![7; 2000]),
+            (Operator::Describe, vec![]),
+        ] {
+            let error = client.evaluate(operator, operands.clone()).await.unwrap_err().to_string();
+            assert_eq!(error, blocking.evaluate(operator, operands).unwrap_err().to_string());
+        }
+    });
+}
+
+#[test]
+fn a_thousand_tasks_ask_at_once() {
+    run(async {
+        let server = Server::start();
+        let client = client(server.address, Config::default()).await;
+        let mut tasks = JoinSet::new();
+        for number in 0..1000i64 {
+            let client = client.clone();
+            tasks.spawn(async move {
+                // Every second one is classic.
+                let sign = if number % 2 == 0 { 1 } else { -1 };
+                let result = client.evaluate(Operator::Sum, [sign * number, sign * 2]).await.unwrap();
+                assert_eq!(result, (sign * (number + 2)).into());
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            done.unwrap();
+        }
+    });
+}
+
+#[test]
+fn extended_exchanges_share_a_socket_and_classic_ones_do_not() {
+    run(async {
+        let sources = Arc::new(Mutex::new([HashSet::new(), HashSet::new()]));
+        let seen = Arc::clone(&sources);
+        let server = Scripted::start(move |request, from| {
+            seen.lock().unwrap()[usize::from(request[0] == 0x1e)].insert(from);
+            vec![answer(request)]
+        });
+        let client = client(server.address, Config::default()).await;
+        // The first shows that the server knows the extended form.
+        assert_eq!(client.evaluate(Operator::Sum, [-1]).await.unwrap(), (-1).into());
+        for number in 1..=40 {
+            let (classic, extended) =
+                tokio::join!(client.evaluate(Operator::Sum, [number]), client.evaluate(Operator::Sum, [-number]));
+            assert_eq!((classic.unwrap(), extended.unwrap()), (number.into(), (-number).into()));
+        }
+        let [classic, extended] = &*sources.lock().unwrap();
+        assert_eq!(extended.len(), 2, "the first one's, and the others'");
+        // A port may be used again once its socket is closed.
+        assert!(classic.len() > 20 && classic.is_disjoint(extended), "{}", classic.len());
+    });
+}
+
+#[test]
+fn loss_costs_time_but_no_answer() {
+    run(async {
+        let mut random = ChaCha8Rng::seed_from_u64(seed::of_run("loss_costs_time_but_no_answer"));
+        let mut count = 0;
+        let server = Scripted::start(move |request, _| {
+            count += 1;
+            if count <= 5 || random.random_bool(0.2) { vec![] } else { vec![answer(request)] }
+        });
+        let client = client(server.address, quick()).await;
+        let mut tasks = JoinSet::new();
+        for number in 0..200i64 {
+            let client = client.clone();
+            tasks.spawn(async move {
+                let result = client.evaluate(Operator::Difference, [number, 1000]).await;
+                assert_eq!(result.unwrap(), (number - 1000).into());
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            done.unwrap();
+        }
+        let questions = (0..500).map(|number| sum(&[number, 1]));
+        let sums = client.evaluate_many(questions).await.unwrap();
+        assert!((1..=500).eq(sums.into_iter().map(|sum| i64::try_from(&sum.unwrap()).unwrap())));
+    });
+}
+
+#[test]
+fn what_comes_late_twice_or_forged_does_not_count() {
+    run(async {
+        let mut random = ChaCha8Rng::seed_from_u64(seed::of_run("what_comes_late_twice_or_forged_does_not_count"));
+        let mut earlier: Vec<Vec<u8>> = Vec::new();
+        let server = Scripted::start(move |request, _| {
+            let reply = answer(request);
+            let mut forged = reply.clone();
+            forged[4 + random.random_range(0..8)] ^= 1 << random.random_range(0..8);
+            *forged.last_mut().unwrap() ^= 0x55;
+            let mut noise = vec![0; random.random_range(0..3000)];
+            random.fill(&mut noise[..]);
+            if let Some(first) = noise.first_mut() {
+                // Whatever it is, no classic error: alone on its socket, the first exchange would have to believe it.
+                *first |= 0x80;
+            }
+            let late = earlier.get(random.random_range(0..=earlier.len())).cloned();
+            earlier.push(reply.clone());
+            let mut sent = vec![forged, noise];
+            sent.extend(late);
+            sent.extend([reply.clone(), reply]);
+            sent
+        });
+        let client = client(server.address, extended(quick())).await;
+        for round in 0..20i64 {
+            let mut tasks = JoinSet::new();
+            for number in 0..10 {
+                let client = client.clone();
+                tasks.spawn(async move {
+                    let result = client.evaluate(Operator::Product, [round + 1, number, 1 << 40]).await;
+                    assert_eq!(result.unwrap(), (((round + 1) * number) << 40).into());
+                });
+            }
+            while let Some(done) = tasks.join_next().await {
+                done.unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn dropped_futures_leave_nothing_behind() {
+    run(async {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        // Silent on products.
+        let server = Scripted::start(move |request, _| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            if request[1] == b'*' { vec![] } else { vec![answer(request)] }
+        });
+        let client = client(server.address, extended(Config::default())).await;
+        for _ in 0..20 {
+            let before = asked.load(Ordering::Relaxed);
+            let mut tasks = JoinSet::new();
+            for _ in 0..50 {
+                let client = client.clone();
+                tasks.spawn(async move { client.evaluate(Operator::Product, [6, 7]).await });
+            }
+            while asked.load(Ordering::Relaxed) == before {
+                yield_now().await;
+            }
+            tasks.shutdown().await;
+        }
+        // All places are free again.
+        for number in 0..200 {
+            assert_eq!(client.evaluate(Operator::Sum, [number, -1]).await.unwrap(), (number - 1).into());
+        }
+        let products = asked.load(Ordering::Relaxed) - 200;
+        assert!(products < 20 * 50, "{products} were asked");
+    });
+}
+
+#[test]
+fn a_future_that_is_not_polled_holds_up_nobody() {
+    run(async {
+        let server = Server::start();
+        let client = client(server.address, extended(Config::default())).await;
+        let mut forgotten: Vec<_> =
+            (0..200).map(|number| Box::pin(client.evaluate(Operator::Sum, [number, 1]))).collect();
+        for future in &mut forgotten {
+            start(future.as_mut()).await;
+        }
+        for number in 0..100 {
+            assert_eq!(client.evaluate(Operator::Sum, [number, -1]).await.unwrap(), (number - 1).into());
+        }
+        for (number, future) in forgotten.into_iter().enumerate() {
+            assert_eq!(future.await.unwrap(), (number as u64 + 1).into());
+        }
+    });
+}
+
+#[test]
+fn the_task_ends_with_the_last_clone() {
+    run(async {
+        let silent = Scripted::silent();
+        let client = client(silent.address, Config::default()).await;
+        let clone = client.clone();
+        assert_eq!(tasks(), 1);
+        {
+            let mut asked = pin!(client.evaluate(Operator::Sum, [1]));
+            start(asked.as_mut()).await;
+        }
+        drop(client);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(tasks(), 1);
+        drop(clone);
+        while tasks() > 0 {
+            yield_now().await;
+        }
+    });
+}
+
+#[test]
+fn a_runtime_that_has_ended_is_said() {
+    let silent = Scripted::silent();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let client = runtime.block_on(client(silent.address, Config::default()));
+    drop(runtime);
+    run(async move {
+        let error = client.evaluate(Operator::Sum, [1]).await.unwrap_err();
+        assert_eq!(error.to_string(), "the client's task: its runtime has ended");
+    });
+}
+
+#[test]
+fn silence_ends_for_all_who_wait() {
+    run(async {
+        let silent = Scripted::silent();
+        let client = client(silent.address, hasty()).await;
+        let asked = (0..100).map(|number| client.evaluate(Operator::Sum, [number]));
+        let mut asked: Vec<_> = asked.map(Box::pin).collect();
+        for future in &mut asked {
+            start(future.as_mut()).await;
+        }
+        let (mut silent, mut stopped) = (0, 0);
+        for future in asked {
+            match reasons(future.await)[..] {
+                [NoAnswer::Silent { transmissions: 2, .. }] => silent += 1,
+                [NoAnswer::Stopped] => stopped += 1,
+                ref other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(silent + stopped, 100);
+        assert!((1..=8).contains(&silent), "{silent} were asked at the same time");
+    });
+}
+
+#[test]
+fn the_deadline_counts_for_those_who_wait_too() {
+    run(async {
+        let silent = Scripted::silent();
+        let mut config = Config::default();
+        config.patience.deadline = Some(Duration::from_millis(100));
+        let client = client(silent.address, config).await;
+        let (mut deadline, mut unasked) = (0, 0);
+        let mut tasks = JoinSet::new();
+        for number in 0..50 {
+            let client = client.clone();
+            tasks.spawn(async move { client.evaluate(Operator::Sum, [number]).await });
+        }
+        while let Some(done) = tasks.join_next().await {
+            match reasons(done.unwrap())[..] {
+                [NoAnswer::Deadline { .. }] => deadline += 1,
+                [NoAnswer::Unasked] => unasked += 1,
+                ref other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(deadline + unasked, 50);
+        assert!(unasked >= 42, "{deadline} were asked at the same time");
+        assert!(client.evaluate_many([sum(&[1]), sum(&[2])]).await.is_err());
+    });
+}
+
+#[test]
+fn nobody_listens() {
+    run(async {
+        // Connected to itself, it takes nobody else's datagrams.
+        let closed = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).unwrap();
+        closed.connect(closed.local_addr().unwrap()).unwrap();
+        let SocketAddr::V6(address) = closed.local_addr().unwrap() else { panic!("IPv6") };
+        let client = client(address, Config::default()).await;
+        let result = client.evaluate(Operator::Sum, [1, 2]).await;
+        assert!(result.as_ref().unwrap_err().to_string().ends_with("no server listens there (connection refused)"));
+        assert!(matches!(reasons(result)[..], [NoAnswer::Refused]));
+        assert!(client.evaluate_many([sum(&[1]), sum(&[2])]).await.is_err());
+    });
+}
+
+#[test]
+fn a_server_that_is_only_starting_is_waited_for() {
+    run(async {
+        // A port of ::1 that nobody listens on.
+        let address = Scripted::silent().address;
+        let client = client(address, Config::default()).await;
+        let starting = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            Scripted::on(UdpSocket::bind(address).unwrap(), |request, _| vec![answer(request)])
+        });
+        assert_eq!(client.evaluate(Operator::Sum, [1, 2]).await.unwrap(), 3.into());
+        starting.await.unwrap();
+    });
+}
+
+#[test]
+fn a_server_that_goes_away_is_noticed_and_its_successor_too() {
+    run(async {
+        let first = Scripted::start(|request, _| vec![answer(request)]);
+        let address = first.address;
+        let client = client(address, extended(hasty())).await;
+        for number in 0..10 {
+            assert_eq!(client.evaluate(Operator::Sum, [number]).await.unwrap(), number.into());
+        }
+        drop(first);
+        // On the socket that they share, whoever's datagram was refused.
+        let gone = tokio::join!(
+            client.evaluate(Operator::Sum, [1]),
+            client.evaluate(Operator::Sum, [2]),
+            client.evaluate(Operator::Sum, [3])
+        );
+        for result in [gone.0, gone.1, gone.2] {
+            assert!(matches!(reasons(result)[..], [NoAnswer::Refused]));
+        }
+        // The successor knows only classic.
+        let classic = Scripted::on(UdpSocket::bind(address).unwrap(), |_, _| vec![vec![0x00]]);
+        let error = client.evaluate(Operator::Sum, [1]).await.unwrap_err();
+        assert!(matches!(error, Error::ClassicOnly { .. }), "{error}");
+        drop(classic);
+        let _third = Scripted::on(UdpSocket::bind(address).unwrap(), |request, _| vec![answer(request)]);
+        assert_eq!(client.evaluate(Operator::Sum, [5]).await.unwrap(), 5.into());
+    });
+}
+
+#[test]
+fn a_peer_that_knows_only_classic_is_named() {
+    run(async {
+        let errors = Scripted::start(|_, _| vec![vec![0x00]]);
+        let silent = Scripted::start(|request, _| if request == [0; 5] { vec![answer(request)] } else { vec![] });
+        for (peer, evidence) in [
+            (&errors, "answered an extended request with a classic error"),
+            (&silent, "left an extended request unanswered, but not a classic one"),
+        ] {
+            let client = client(peer.address, hasty()).await;
+            let complaint =
+                format!("::1 port {} seems to know only the classic form: it {evidence}", peer.address.port());
+            assert_eq!(client.evaluate(Operator::Gcd, [1, 2]).await.unwrap_err().to_string(), complaint);
+            assert_eq!(client.evaluate_many([sum(&[1, 2])]).await.unwrap_err().to_string(), complaint);
+        }
+    });
+}
+
+#[test]
+fn silence_moves_to_the_next_address() {
+    run(async {
+        let silent = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&silent);
+        let first = Scripted::start(move |_, _| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            vec![]
+        });
+        let second = Server::start();
+        let client = Client::new(vec![first.address, second.address], quick()).unwrap();
+        let mut tasks = JoinSet::new();
+        for number in 0..100i64 {
+            let client = client.clone();
+            tasks.spawn(async move {
+                assert_eq!(client.evaluate(Operator::Sum, [number, -1]).await.unwrap(), (number - 1).into());
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            done.unwrap();
+        }
+        assert!(silent.load(Ordering::Relaxed) < 10, "who answered is asked first from then on");
+        let sums = client.evaluate_many((0..100).map(|number| sum(&[number]))).await.unwrap();
+        assert!(sums.into_iter().enumerate().all(|(number, sum)| sum.unwrap() == (number as u64).into()));
+    });
+}
+
+#[test]
+fn many_questions_have_answers_of_their_own() {
+    run(async {
+        let server = Server::start();
+        for forms in [Forms::Either, Forms::Classic] {
+            let mut config = Config::default();
+            config.forms = forms;
+            let client = client(server.address, config).await;
+            let mut questions: Vec<_> = (0..3000).map(|number| sum(&[number, 1])).collect();
+            questions[1000] = (Operator::Product, vec![]);
+            if forms == Forms::Either {
+                questions[2000] = (Operator::Quotient, vec![1.into(), Number::ZERO]);
+            }
+            for (number, result) in client.evaluate_many(questions).await.unwrap().into_iter().enumerate() {
+                match result {
+                    Ok(sum) => assert_eq!(sum, (number as u64 + 1).into()),
+                    Err(Error::Plan(_)) => assert_eq!(number, 1000),
+                    Err(Error::Status { .. }) => assert_eq!((number, forms), (2000, Forms::Either)),
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            assert!(client.evaluate_many([]).await.unwrap().is_empty());
+        }
+    });
+}
+
+#[test]
+fn futures_can_be_sent_between_threads() {
+    fn sendable<T: Send>(_: &T) {}
+    let silent = Scripted::silent();
+    run(async {
+        let client = client(silent.address, Config::default()).await;
+        sendable(&client.evaluate(Operator::Sum, [1]));
+        sendable(&client.evaluate_many([sum(&[1])]));
+        sendable(&client.describe());
+        sendable(&Client::connect(("::1", 1), Config::default()));
+    });
+}
