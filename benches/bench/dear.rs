@@ -24,7 +24,9 @@ pub struct Request {
 /// The request that asks least: the sum of one operand.
 pub const CHEAPEST: [u8; 5] = [0, 0, 0, 0, 1];
 
-const WIDTHS: [usize; 18] = [1, 2, 3, 4, 5, 8, 9, 12, 16, 17, 24, 32, 40, 64, 100, 136, 200, 255];
+/// Among them whole words of 64 bits and what is just longer.
+const WIDTHS: [usize; 28] =
+    [1, 2, 3, 4, 5, 6, 8, 9, 10, 12, 16, 17, 24, 25, 32, 33, 40, 41, 49, 57, 64, 65, 97, 100, 136, 200, 244, 255];
 
 /// Every candidate for one operator.
 pub fn candidates(operator: Operator) -> Vec<Request> {
@@ -88,19 +90,27 @@ fn families(operator: Operator, width: usize, count: usize) -> Vec<(String, Vec<
         .flat_map(|index| (0..width).map(move |place| if index == 0 { 0x7d } else { u8::from(place + 1 == width) * 3 }))
         .collect();
     families.push(("the others 3".into(), small));
-    families.push(("neighbours of Fibonacci's sequence".into(), fibonacci(width, count)));
+    families.push(("neighbours of Fibonacci's sequence".into(), neighbours(width, count, 1)));
+    families.push(("neighbours of Jacobsthal's sequence".into(), neighbours(width, count, 2)));
+    let mut mixed = filled(|random, place| random.octet() >> u32::from(place == 0) | 1);
+    let pair = neighbours(width, 2, 2);
+    mixed[..pair.len()].copy_from_slice(&pair);
+    families.push(("two neighbours of Jacobsthal's sequence, then random".into(), mixed));
+    families.push(("a common factor of half the length".into(), common_factor(width, count)));
     families.push(("different primes".into(), primes(width, count)));
     families
 }
 
-/// Numbers that Euclid's algorithm takes longest for.
-fn fibonacci(width: usize, count: usize) -> Vec<u8> {
+/// Numbers of which each is the last one and `times` the one before it: with 1, Fibonacci's, Euclid's algorithm takes
+/// longest for them; with 2, Jacobsthal's, Stein's does, as it halves but once after each subtraction.
+fn neighbours(width: usize, count: usize, times: usize) -> Vec<u8> {
     let limit = "1".to_owned() + &"00".repeat(width);
     let limit: Number = format!("0x{limit}").parse().expect("a number");
-    let half = calc6::arithmetic::evaluate(Operator::Quotient, &[limit, Number::from(2)], 10_000).expect("a quotient");
+    let half = calculate(Operator::Quotient, &[limit, Number::from(2)]);
     let mut pair = [Number::from(1), Number::from(1)];
     loop {
-        let next = calc6::arithmetic::evaluate(Operator::Sum, &pair, 10_000).expect("a sum");
+        let [before, last] = &pair;
+        let next = calculate(Operator::Sum, &[&vec![before.clone(); times][..], std::slice::from_ref(last)].concat());
         if next >= half {
             break;
         }
@@ -108,6 +118,23 @@ fn fibonacci(width: usize, count: usize) -> Vec<u8> {
         pair = [last, next];
     }
     (0..count).flat_map(|index| write(&pair[1 - index % 2], width)).collect()
+}
+
+/// Odd numbers that are products: of one that all have, and one of their own.
+fn common_factor(width: usize, count: usize) -> Vec<u8> {
+    let mut random = Random(0x0fed_cba9_8765_4321);
+    let mut odd = |octets: usize| {
+        let octets: Vec<u8> = (0..octets).map(|place| random.octet() >> 1 | u8::from(place + 1 == octets)).collect();
+        Number::from_octets(&octets)
+    };
+    let common = odd(width / 2);
+    (0..count)
+        .flat_map(|_| write(&calculate(Operator::Product, &[common.clone(), odd(width - width / 2)]), width))
+        .collect()
+}
+
+fn calculate(operator: Operator, operands: &[Number]) -> Number {
+    calc6::arithmetic::evaluate(operator, operands, 10_000).expect("a result")
 }
 
 /// Odd primes, as many as the width and the patience allow, from the largest below 2^15 or the width's bound.

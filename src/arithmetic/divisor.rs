@@ -24,6 +24,33 @@ pub(super) fn divisor_of_words(a: u64, odd: u64) -> u64 {
     }
 }
 
+/// The same for numbers of two words.
+#[inline(always)]
+fn divisor_of_two_words(a: u128, odd: u128) -> u128 {
+    if a == 0 {
+        return odd;
+    }
+    let (mut a, mut b) = (a >> a.trailing_zeros(), odd);
+    while (a | b) >> 64 != 0 {
+        let (difference, less) = a.overflowing_sub(b);
+        let mask = u128::from(less).wrapping_neg();
+        let magnitude = (difference ^ mask).wrapping_sub(mask);
+        b = b.wrapping_add(difference & mask);
+        let low = difference as u64;
+        a = if low != 0 {
+            // Not a shift of two words at once, which takes the processor longer.
+            let zeros = low.trailing_zeros();
+            let (low, high) = (magnitude as u64, (magnitude >> 64) as u64);
+            double(low >> zeros | high << 1 << (63 - zeros), high >> zeros)
+        } else if difference != 0 {
+            magnitude >> magnitude.trailing_zeros()
+        } else {
+            return b;
+        };
+    }
+    divisor_of_words(a as u64, b as u64).into()
+}
+
 /// The divisors of pairs of odd numbers, all searched for at once, so that the processor need not wait for one to go on
 /// with another.
 #[inline(always)]
@@ -46,7 +73,8 @@ pub(super) fn divisors_of_words<const COUNT: usize>(mut a: [u64; COUNT], mut b: 
 
 /// The divisor of two numbers of one length, the second of them odd: in the first words of the result.
 ///
-/// All but the result is overwritten; `spare` has the numbers' length as well.
+/// All but the result is overwritten; the spare room has the numbers' length as well. It ends because each round shortens
+/// the two together, by 31 bits but for what is lost to approximation, and the odd one never becomes 0.
 pub(super) fn divisor<'a>(
     mut a: &'a mut [u64],
     mut b: &'a mut [u64],
@@ -59,6 +87,11 @@ pub(super) fn divisor<'a>(
             b[0] = divisor_of_words(a[0], b[0]);
             return b;
         }
+        if let ([a0, a1 @ ..=SHORT], [b0, b1 @ ..=SHORT]) = (&*a, &mut *b) {
+            let divisor = divisor_of_two_words(double(*a0, *a1), double(*b0, *b1));
+            (*b0, *b1) = (divisor as u64, (divisor >> 64) as u64);
+            return if *b1 == 0 { &b[..1] } else { b };
+        }
         if a.iter().all(|&word| word == 0) {
             return b;
         }
@@ -67,6 +100,13 @@ pub(super) fn divisor<'a>(
         row_b.write(a, b, next_b);
         (a, b, next_a, next_b) = (next_a, next_b, a, b);
     }
+}
+
+/// Up to here, a second word costs less one step at a time.
+const SHORT: u64 = u32::MAX as u64;
+
+fn double(low: u64, high: u64) -> u128 {
+    u128::from(high) << 64 | u128::from(low)
 }
 
 /// Halvings in a round: as many as leave a row's two factors room in one word.
@@ -161,34 +201,26 @@ impl Row {
     /// Writes the magnitude of the new number.
     #[inline(always)]
     fn write(self, a: &[u64], b: &[u64], out: &mut [u64]) {
-        let negative = if self.negative {
-            subtract_multiples(b, self.y, a, self.x, out)
-        } else {
-            subtract_multiples(a, self.x, b, self.y, out)
+        // -y b is y (-1 - b) + y, and -1 - b has all bits of b inverted. Which of a and b is to be inverted is a coin's
+        // toss: no branch. No sum exceeds 2^127.
+        let mask = u64::from(self.negative).wrapping_neg();
+        let start = if self.negative { self.x } else { self.y };
+        let sum = |a: u64, b: u64, carry: u64| {
+            u128::from(self.x) * u128::from(a ^ mask) + u128::from(self.y) * u128::from(b ^ !mask) + u128::from(carry)
         };
-        if negative {
+        let shifted = |high: u64, low: u64| high << (64 - 2 * ROUND) | low >> (2 * ROUND);
+        let mut last = sum(a[0], b[0], start);
+        for ((out, &a), &b) in out.iter_mut().zip(&a[1..]).zip(&b[1..]) {
+            let next = sum(a, b, (last >> 64) as u64);
+            *out = shifted(next as u64, last as u64);
+            last = next;
+        }
+        let highest = ((last >> 64) as u64).wrapping_sub(start);
+        out[a.len() - 1] = shifted(highest, last as u64);
+        if highest >> 63 == 1 {
             negate(out);
         }
     }
-}
-
-/// Writes `x a - y b`, divided by 2 to the halvings of two rounds, in two's complement, and returns whether it is
-/// negative.
-#[inline(always)]
-fn subtract_multiples(a: &[u64], x: u64, b: &[u64], y: u64, out: &mut [u64]) -> bool {
-    // -y b is y (-1 - b) + y, and -1 - b has all bits of b inverted. No sum exceeds 2^127.
-    let sum =
-        |a: u64, b: u64, carry: u64| u128::from(x) * u128::from(a) + u128::from(y) * u128::from(!b) + u128::from(carry);
-    let shifted = |high: u64, low: u64| high << (64 - 2 * ROUND) | low >> (2 * ROUND);
-    let mut last = sum(a[0], b[0], y);
-    for ((out, &a), &b) in out.iter_mut().zip(&a[1..]).zip(&b[1..]) {
-        let next = sum(a, b, (last >> 64) as u64);
-        *out = shifted(next as u64, last as u64);
-        last = next;
-    }
-    let highest = ((last >> 64) as u64).wrapping_sub(y);
-    out[out.len() - 1] = shifted(highest, last as u64);
-    highest >> 63 == 1
 }
 
 /// Happens where the highest bits were too few to tell which is larger.

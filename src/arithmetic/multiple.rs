@@ -17,9 +17,10 @@ pub(super) trait Operand {
     fn write(&self, words: &mut [u64]);
 }
 
-/// Of integers of which none is 0 and none has more octets than `width`. Takes no memory for results up to 128 bits.
+/// Of integers of which none is 0 and none has more octets than `width`. Up to a width of 64, results up to 128 bits take
+/// no memory.
 pub(super) fn lcm(operands: impl Iterator<Item = impl Operand>, width: usize) -> IBig {
-    let mut multiple = Multiple { twos: 0, small: 1, odd: Vec::new() };
+    let mut multiple = Multiple { twos: 0, small: 1, odd: Vec::new(), added: Vec::new() };
     match width {
         0..=1 => multiple.take_narrow::<8>(operands),
         2 => multiple.take_narrow::<4>(operands),
@@ -29,8 +30,8 @@ pub(super) fn lcm(operands: impl Iterator<Item = impl Operand>, width: usize) ->
         17..=24 => multiple.take::<3, 4>(operands),
         25..=32 => multiple.take::<4, 3>(operands),
         33..=40 => multiple.take::<5, 2>(operands),
-        41..=48 => multiple.take::<6, 1>(operands),
-        49..=56 => multiple.take::<7, 1>(operands),
+        41..=48 => multiple.take::<6, 2>(operands),
+        49..=56 => multiple.take::<7, 2>(operands),
         57..=64 => multiple.take::<8, 1>(operands),
         _ => multiple.take_wide(operands, width.div_ceil(8)),
     }
@@ -45,10 +46,12 @@ struct Multiple {
     small: u128,
     /// Its odd part from then on, without leading zeros.
     odd: Vec<u64>,
+    /// Empty: room for what a block adds.
+    added: Vec<u64>,
 }
 
 impl Multiple {
-    /// Takes operands of one word, of which the multiple of `PART` is one word again: fewer parts, dearer by less.
+    /// Takes operands of one word, of which the multiple of `PART` is one word again, for there to be fewer to compare.
     fn take_narrow<const PART: usize>(&mut self, operands: impl Iterator<Item = impl Operand>) {
         let mut twos = 0;
         let mut operands = operands.map(|operand| odd_part(&operand, &mut twos));
@@ -99,7 +102,7 @@ impl Multiple {
     fn take_block<const WORDS: usize, const COUNT: usize>(&mut self, operands: [[u64; WORDS]; COUNT]) {
         let factors = operands.map(|operand| factor(operand[0]));
         let mut found = residues(&self.odd, &operands, &factors);
-        let mut added = Vec::with_capacity(WORDS * COUNT);
+        let mut added = std::mem::take(&mut self.added);
         added.push(1);
         for place in 0..COUNT {
             let operand = without_common_divisor(operands[place], found[place]);
@@ -113,6 +116,8 @@ impl Multiple {
             multiply(&mut added, &operand, &mut [0; WORDS]);
         }
         self.multiply(&added);
+        added.clear();
+        self.added = added;
     }
 
     /// Takes operands of any number of words, one at a time. Of operand and multiple the shorter is the modulus.
@@ -148,7 +153,7 @@ impl Multiple {
                 }
             };
         }
-        of_words!(1 2 3 4 5 6 7 8 9 10 11 12);
+        of_words!(1 2 3 4 5 6 7 8 9 10 11 12 14);
     }
 
     fn into_integer(self) -> IBig {

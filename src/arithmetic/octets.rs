@@ -147,8 +147,10 @@ impl Operand for Magnitude<'_> {
         let sign = u64::from(negative).wrapping_neg();
         // -x is all bits of x inverted, plus 1; the sign is extended to whole words.
         let mut carry = negative;
-        for (octets, word) in self.octets.rchunks(8).zip(words) {
-            let value = octets.iter().fold(sign, |value, octet| value << 8 | u64::from(*octet));
+        let (first, others) = self.octets.as_rchunks();
+        let first = first.iter().fold(sign, |value, octet| value << 8 | u64::from(*octet));
+        let values = others.iter().rev().map(|octets| u64::from_be_bytes(*octets)).chain([first]);
+        for (word, value) in words.iter_mut().zip(values) {
             (*word, carry) = (value ^ sign).overflowing_add(u64::from(carry));
         }
     }

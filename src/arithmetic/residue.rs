@@ -50,7 +50,7 @@ pub(super) fn residue(number: &[u64], modulus: &[u64], state: &mut [u64]) {
 }
 
 /// Of more words, two steps at a time pay: the one's carries need not wait for the other's.
-const FEW: usize = 12;
+const FEW: usize = 8;
 
 /// `(state + word + q modulus) / 2^64` for the `q` that makes it whole: at most `modulus`, if `state` is.
 #[inline(always)]
@@ -170,7 +170,7 @@ pub(super) fn product<const WORDS: usize>(a: &[u64; WORDS], b: &[u64; WORDS]) ->
 /// Divides a number by an odd divisor of it, from the lowest word up (Jebelean, Journal of Symbolic Computation 15, 1993,
 /// 169-180): a word of the quotient is what makes the lowest word that is left zero.
 pub(super) fn divide_exactly(number: &mut [u64], divisor: &[u64]) {
-    if divisor == [1] {
+    if let [1] = divisor {
         return;
     }
     let inverse = inverse(divisor[0]);
