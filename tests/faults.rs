@@ -2,6 +2,7 @@
 //! that come and go. Short in a usual run; with CALC6_SOAK=1 at full length.
 
 mod receiving;
+mod seed;
 mod serving;
 
 use std::io::ErrorKind;
@@ -16,6 +17,8 @@ use calc6::exchange;
 use calc6::responder::{Limits, Verdict, respond};
 use calc6::wire::{MAX_REPLY, Operator, extended};
 use etherparse::PacketBuilder;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use receiving::Receive as _;
 use rustix::process::Signal;
 use serving::{Server, namespace, peer};
@@ -87,11 +90,12 @@ fn random_requests_of_all_operators_over_the_socket() {
 fn loss_delays_and_never_corrupts() {
     namespace::enter();
     let server = Server::start(&["::1", "0"]);
-    namespace::nft(
-        "add table inet t; add chain inet t in { type filter hook input priority 0; }; \
-         add rule inet t in meta l4proto udp numgen random mod 100 < 30 drop",
-    );
-    let exchanges = if soak() { 1000 } else { 60 };
+    namespace::nft(&format!(
+        "add table inet t; add chain inet t in {{ type filter hook input priority 0; }}; \
+         add rule inet t in meta l4proto udp {}",
+        loss_of_30_percent()
+    ));
+    let exchanges = if seed::is_soak() { 1000 } else { 60 };
     // Few repeats: the right result or an end without one.
     let hasty = exchanges_through_loss(server.port, exchanges, Duration::from_millis(10), 2);
     let answered = hasty.iter().filter(|result| result.is_ok()).count();
@@ -100,7 +104,7 @@ fn loss_delays_and_never_corrupts() {
         assert!(matches!(error, Error::Unanswered(_)), "{error}");
     }
     // Many repeats: always the right result. Few exchanges in a usual run: each wait is twice the one before.
-    let exchanges = if soak() { exchanges } else { 20 };
+    let exchanges = if seed::is_soak() { exchanges } else { 20 };
     for result in exchanges_through_loss(server.port, exchanges, Duration::from_millis(20), 30) {
         result.unwrap();
     }
@@ -185,7 +189,7 @@ fn failing_system_calls_end_no_worker() {
     let server = Server::spawn(failing(&folder, &["::1", "0", "--workers", "1"]));
     let mut client = patient(server.port);
     // Of every three calls one fails, each time with another error, and of the rest every second is cut short.
-    for operand in 0..if soak() { 50_000 } else { 300 } {
+    for operand in 0..if seed::is_soak() { 50_000 } else { 300 } {
         assert_eq!(client.evaluate(Operator::Sum, [operand, -1]).unwrap().to_string(), (operand - 1).to_string());
     }
     let totals = server.stop();
@@ -210,7 +214,7 @@ fn a_worker_that_cannot_go_on_takes_the_server_down() {
 
 #[test]
 fn stopping_under_load_answers_what_was_received() {
-    for _ in 0..if soak() { 50 } else { 5 } {
+    for _ in 0..if seed::is_soak() { 50 } else { 5 } {
         let server = Server::start(&["::1", "0", "--workers", "2"]);
         let over = AtomicBool::new(false);
         let (totals, replies) = thread::scope(|scope| {
@@ -263,19 +267,14 @@ fn load(port: u16, over: &AtomicBool) -> u64 {
 
 // ---- Helpers.
 
-/// Whether this is a long run.
-fn soak() -> bool {
-    std::env::var_os("CALC6_SOAK").is_some()
-}
-
 /// A short time, or a minute.
 fn length(short: Duration) -> Duration {
-    if soak() { Duration::from_secs(60) } else { short }
+    if seed::is_soak() { Duration::from_secs(60) } else { short }
 }
 
 /// Fixed in a usual run.
 fn seed() -> u64 {
-    if !soak() {
+    if !seed::is_soak() {
         return 6;
     }
     let seed = getrandom::u64().unwrap();
@@ -353,6 +352,19 @@ fn exchanges_through_loss(port: u16, count: usize, first_wait: Duration, retries
     };
     let threads: Vec<_> = (0..count).map(|operand| thread::spawn(move || exchange(operand))).collect();
     threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+}
+
+/// The end of a rule that drops 30 of 100 datagrams: by chance in a soak, else those that a seed says, again and again.
+/// By chance the last of many exchanges may wait for minutes, as each of its waits is twice the one before.
+fn loss_of_30_percent() -> String {
+    if seed::is_soak() {
+        return "numgen random mod 100 < 30 drop".to_owned();
+    }
+    let mut random = ChaCha8Rng::seed_from_u64(seed::of_run("loss"));
+    let mut places: Vec<u32> = (0..100).collect();
+    places.sort_by_cached_key(|_| random.next_u64());
+    let drops: Vec<String> = places.iter().take(30).map(|place| format!("{place} : drop")).collect();
+    format!("numgen inc mod 100 vmap {{ {} }}", drops.join(", "))
 }
 
 /// A server whose system calls fail as tests/serving/failing.c says.
