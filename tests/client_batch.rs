@@ -19,7 +19,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use asking::{Act, Ended, Guard, Scripted, client, client_line, free_port, run};
-use receiving::receive_from;
+use receiving::{Receive as _, receive_from};
 use serving::Server;
 
 /// Runs `client` over the words of a line, with a text on standard input.
@@ -110,23 +110,26 @@ fn what_is_wrong_with_a_text_is_said_with_its_place() {
         .complained(1, "the operands cannot be read: Is a directory (os error 21)");
 }
 
-#[test]
-fn losses_cost_repeats_never_correctness() {
-    let server = Server::start(&["::1", "0", "--workers", "1"]);
-    let behind: std::net::SocketAddr = ("::1".parse::<std::net::IpAddr>().unwrap(), server.port).into();
-    // Drops every 7th request, answers every 5th twice.
-    let onward = UdpSocket::bind("[::1]:0").unwrap();
-    onward.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    let lossy = Scripted::start(move |datagram, count| {
-        if count % 7 == 6 {
+/// Stands before a server: so many copies of its reply to the request of this number; for none, it is not asked.
+fn before(server: &Server, copies: impl Fn(usize) -> usize + Send + 'static) -> Scripted {
+    let onward = serving::peer("[::1]:0", ("::1", server.port));
+    Scripted::start(move |datagram, count| {
+        let copies = copies(count);
+        if copies == 0 {
             return vec![];
         }
         let mut reply = [0; 4096];
-        onward.send_to(datagram, behind).unwrap();
-        let Ok((len, _)) = receive_from(&onward, &mut reply) else { return vec![] };
-        let copies = 1 + usize::from(count % 5 == 0);
+        onward.send(datagram).unwrap();
+        let Ok(len) = onward.receive(&mut reply) else { return vec![] };
         (0..copies).map(|_| Act::Reply(reply[..len].to_vec())).collect()
-    });
+    })
+}
+
+#[test]
+fn losses_cost_repeats_never_correctness() {
+    let server = Server::start(&["::1", "0", "--workers", "1"]);
+    // Drops every 7th request, answers every 5th twice.
+    let lossy = before(&server, |count| if count % 7 == 6 { 0 } else { 1 + usize::from(count % 5 == 0) });
     let ended = client_reading(&format!("--json -op + {} -", lossy.words()), &lines(200_000));
     let report: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!((&report["result"], &report["operands"]), (&json!("20000100000"), &json!(200_000)), "{ended:?}");
@@ -139,17 +142,7 @@ fn servers_share_the_work_and_take_over() {
     let other = Server::start(&["::1", "0"]);
     // Answers the first hundred requests, then falls silent.
     let server = Server::start(&["::1", "0"]);
-    let behind = (std::net::Ipv6Addr::LOCALHOST, server.port);
-    let onward = UdpSocket::bind("[::1]:0").unwrap();
-    onward.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    let dying = Scripted::start(move |datagram, count| {
-        let mut reply = [0; 4096];
-        if count >= 100 {
-            return vec![];
-        }
-        onward.send_to(datagram, behind).unwrap();
-        receive_from(&onward, &mut reply).map_or_else(|_| vec![], |(len, _)| vec![Act::Reply(reply[..len].to_vec())])
-    });
+    let dying = before(&server, |count| usize::from(count < 100));
     let nobody = free_port();
     let line = format!("-op + --also [::1]:{} --also [::1]:{nobody} {} -", other.port, dying.words());
     client_reading(&line, &lines(300_000)).printed("Result: 45000150000\n");
@@ -162,17 +155,7 @@ fn servers_share_the_work_and_take_over() {
 #[test]
 fn a_batch_that_nobody_answers_any_more_ends() {
     let server = Server::start(&["::1", "0"]);
-    let behind = (std::net::Ipv6Addr::LOCALHOST, server.port);
-    let onward = UdpSocket::bind("[::1]:0").unwrap();
-    onward.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    let dying = Scripted::start(move |datagram, count| {
-        let mut reply = [0; 4096];
-        if count >= 20 {
-            return vec![];
-        }
-        onward.send_to(datagram, behind).unwrap();
-        receive_from(&onward, &mut reply).map_or_else(|_| vec![], |(len, _)| vec![Act::Reply(reply[..len].to_vec())])
-    });
+    let dying = before(&server, |count| usize::from(count < 20));
     let line = |options| format!("-op + {options} {} -", dying.words());
     client_reading(&line("--timeout 0.1 --retries 2"), &lines(100_000)).complained_of(1, "it does not answer");
     client_reading(&line("--deadline 0.3"), &lines(10)).complained_of(1, "no reply before the deadline");
