@@ -6,13 +6,14 @@ mod serving;
 use std::fs;
 use std::net::{Ipv6Addr, UdpSocket};
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use asking::{Act, Ended, Scripted, client, client_line, free_port, run};
 use serving::Server;
+use tempfile::TempDir;
 
 /// The block of the README, as it is pasted into bash.
 const BLOCK: &str = "\
@@ -24,46 +25,27 @@ const BLOCK: &str = "\
 
 /// Runs a bash script in a network namespace of its own, loopback up, from a folder that holds the programs alone.
 /// A command that fails ends it; the server's end is waited for.
-fn bash(name: &str, script: &str) -> Ended {
-    let folder = Folder::new(name);
+fn bash(script: &str) -> Ended {
+    let folder = folder();
     for program in [env!("CARGO_BIN_EXE_client"), env!("CARGO_BIN_EXE_server"), env!("CARGO_BIN_EXE_lab")] {
         let program = Path::new(program);
-        fs::copy(program, folder.0.join(program.file_name().unwrap())).unwrap();
+        fs::copy(program, folder.path().join(program.file_name().unwrap())).unwrap();
     }
     let mut command = Command::new("unshare");
     command.args(["--net", "--mount", "--pid", "--fork", "--kill-child"]);
-    command.args(["bash", "-c", "ip link set lo up && exec bash -e"]).current_dir(&folder.0);
+    command.args(["bash", "-c", "ip link set lo up && exec bash -e"]).current_dir(folder.path());
     run(command, script.as_bytes())
 }
 
 /// A folder of the test's own, removed with it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).unwrap();
-        Folder(folder)
-    }
-
-    fn client(&self, line: &str) -> Ended {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_client"));
-        command.args(line.split_whitespace()).current_dir(&self.0);
-        run(command, b"")
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+fn folder() -> TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
 #[test]
 fn the_block_as_it_is_pasted() {
     let script = format!("{BLOCK}kill %1\nwait %1\n");
-    let stderr = bash("block", &script).printed("Result: 25\nResult: 945\nResult: 9\n");
+    let stderr = bash(&script).printed("Result: 25\nResult: 945\nResult: 9\n");
     assert!(stderr.contains("server: listening on"), "{stderr}");
     assert!(stderr.contains("client: note: file names stand behind -op, taken for *; quote it: -op '*'\n"), "{stderr}");
 }
@@ -84,7 +66,7 @@ wait %1 %2
 ./client -op + neither 10000 4 2 3 && exit 9
 echo done
 ";
-    let stderr = bash("addresses", script).printed("Result: 9\nResult: 9\ndone\n");
+    let stderr = bash(script).printed("Result: 9\nResult: 9\ndone\n");
     let refused = "no server listens there (connection refused)";
     assert!(
         stderr.contains(&format!("client: ::1 port 10000: {refused}; 127.0.0.1 port 10000: {refused}\n")),
@@ -143,7 +125,7 @@ mount --bind services /etc/services
 kill %1
 wait %1
 ";
-    bash("services", script).printed("Result: 9\n");
+    bash(script).printed("Result: 9\n");
 }
 
 #[test]
@@ -277,16 +259,21 @@ fn wrong_usage_says_what_where_and_what_would_be_right() {
 
 #[test]
 fn file_names_in_place_of_operators_are_explained() {
-    let folder = Folder::new("names");
+    let folder = folder();
     for name in ["a", "b"] {
-        fs::write(folder.0.join(name), "").unwrap();
+        fs::write(folder.path().join(name), "").unwrap();
     }
     let quoting = "it is a file's name, which the shell puts in place of * and ?: quote them, -op '*', or write mul";
-    folder.client("-op a ::1 9 1").complained(2, &format!("-op: \"a\" is no operator; {quoting}"));
-    folder.client("-op a c ::1 9 1").complained(2, &format!("-op: \"a\" is no operator; {quoting}"));
-    let stderr = folder.client("-op b a --local 6 7").printed("Result: 42\n");
+    let client = |line: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_client"));
+        command.args(line.split_whitespace()).current_dir(folder.path());
+        run(command, b"")
+    };
+    client("-op a ::1 9 1").complained(2, &format!("-op: \"a\" is no operator; {quoting}"));
+    client("-op a c ::1 9 1").complained(2, &format!("-op: \"a\" is no operator; {quoting}"));
+    let stderr = client("-op b a --local 6 7").printed("Result: 42\n");
     assert_eq!(stderr, "client: note: file names stand behind -op, taken for *; quote it: -op '*'\n");
-    assert_eq!(folder.client("-q -op b a --local 6 7").printed("42\n"), "");
+    assert_eq!(client("-q -op b a --local 6 7").printed("42\n"), "");
     let mut command = Command::new(env!("CARGO_BIN_EXE_client"));
     command.args(["-op", "/home/someone", "::1", "9", "1"]).env("HOME", "/home/someone");
     run(command, b"").complained(
@@ -328,7 +315,7 @@ fn a_closed_standard_output_ends_quietly() {
 ./client --local -op + 1 2 >/dev/full && exit 9
 echo \"${PIPESTATUS[*]}\"
 ";
-    let stderr = bash("closed", script).printed("1\n");
+    let stderr = bash(script).printed("1\n");
     assert_eq!(stderr, "client: standard output: No space left on device (os error 28)\n");
 }
 

@@ -4,10 +4,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use calc6::client::program::options;
+use tempfile::TempDir;
 
 #[allow(dead_code, reason = "its main is for make docs")]
 #[path = "../docs/manual.rs"]
@@ -16,25 +17,8 @@ mod manual;
 const SOURCE: &str = env!("CARGO_MANIFEST_DIR");
 
 /// A folder of the test's own, removed with it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).unwrap();
-        Folder(folder)
-    }
-
-    fn join(&self, path: impl AsRef<Path>) -> PathBuf {
-        self.0.join(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+fn folder() -> TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
 /// Runs a command that the tests need; `tests/need` installs it.
@@ -56,14 +40,14 @@ fn names(folder: &Path) -> BTreeSet<String> {
 
 #[test]
 fn man_pages_say_every_option_and_have_no_faults() {
-    let folder = Folder::new("packaging-man");
-    manual::write(&folder.0).unwrap();
-    let pages = names(&folder.join("man1"));
+    let folder = folder();
+    manual::write(folder.path()).unwrap();
+    let pages = names(&folder.path().join("man1"));
     for page in ["calc6-server.1", "calc6-client.1", "calc6-lab.1", "calc6-lab-explain.1", "calc6-lab-relay.1"] {
         assert!(pages.contains(page), "{page} is not among {pages:?}");
     }
     for page in &pages {
-        let path = folder.join("man1").join(page);
+        let path = folder.path().join("man1").join(page);
         // -ww: every warning; what groff would print is thrown away.
         let faults = run("groff", &["-man", "-Tutf8", "-ww", "-z", path.to_str().unwrap()]);
         assert_eq!(String::from_utf8_lossy(&faults.stderr), "", "{page}");
@@ -73,7 +57,7 @@ fn man_pages_say_every_option_and_have_no_faults() {
         assert!(cut.iter().all(|word| *word == "--"), "{page}: cut at the end of a line: {cut:?}");
     }
     let shown = |page: &str| {
-        let path = folder.join("man1").join(page);
+        let path = folder.path().join("man1").join(page);
         printed(run("groff", &["-man", "-Tascii", "-P-cbou", path.to_str().unwrap()]))
     };
     let client = shown("calc6-client.1");
@@ -91,9 +75,9 @@ fn man_pages_say_every_option_and_have_no_faults() {
 
 #[test]
 fn shells_complete_options_and_operators() {
-    let folder = Folder::new("packaging-completions");
-    manual::write(&folder.0).unwrap();
-    let folder = folder.0.to_str().unwrap();
+    let folder = folder();
+    manual::write(folder.path()).unwrap();
+    let folder = folder.path().to_str().unwrap();
     for name in ["server", "client", "lab", "calc6-server", "calc6-client", "calc6-lab"] {
         printed(run("bash", &["-n", &format!("{folder}/bash/{name}.bash")]));
         printed(run("zsh", &["-n", &format!("{folder}/zsh/_{name}")]));
@@ -121,24 +105,24 @@ fn shells_complete_options_and_operators() {
 /// Everything but the build, which `make install` leaves to cargo where that is at hand.
 #[test]
 fn make_install_puts_everything_below_its_prefix() {
-    let folder = Folder::new("packaging-install");
-    let built = folder.join("target/release");
+    let folder = folder();
+    let built = folder.path().join("target/release");
     fs::create_dir_all(&built).unwrap();
     let programs =
         [env!("CARGO_BIN_EXE_server"), env!("CARGO_BIN_EXE_client"), env!("CARGO_BIN_EXE_lab")].map(Path::new);
     for program in programs {
         std::os::unix::fs::symlink(program, built.join(program.file_name().unwrap())).unwrap();
     }
-    manual::write(&folder.join("target/manual")).unwrap();
+    manual::write(&folder.path().join("target/manual")).unwrap();
     let install = |more: &[&str]| {
         let mut make = Command::new("make");
         make.args(["-s", "-C", SOURCE, "install", "CARGO=/none", "PREFIX=/opt/calc6"]).args(more);
-        make.env("CARGO_TARGET_DIR", folder.join("target")).env_remove("MAKEFLAGS").env_remove("DESTDIR");
-        make.env("DESTDIR", folder.join("root")).stdin(Stdio::null());
+        make.env("CARGO_TARGET_DIR", folder.path().join("target")).env_remove("MAKEFLAGS").env_remove("DESTDIR");
+        make.env("DESTDIR", folder.path().join("root")).stdin(Stdio::null());
         printed(make.output().expect("make is installed"))
     };
     install(&[]);
-    let root = folder.join("root/opt/calc6");
+    let root = folder.path().join("root/opt/calc6");
     assert_eq!(names(&root.join("bin")), ["calc6-client", "calc6-lab", "calc6-server"].map(str::to_owned).into());
     let asked = run(root.join("bin/calc6-client").to_str().unwrap(), &["--local", "-op", "+", "1", "3", "5", "7", "9"]);
     assert_eq!(printed(asked), "Result: 25\n");
@@ -159,7 +143,7 @@ fn make_install_puts_everything_below_its_prefix() {
     assert_eq!(fs::read_link(root.join("bin/client")).unwrap(), Path::new("calc6-client"));
     assert!(root.join("share/man/man1/server.1").is_file());
     assert!(root.join("share/bash-completion/completions/lab").is_file());
-    assert_eq!(names(&folder.join("root")), ["opt".to_owned()].into(), "nothing beside the prefix");
+    assert_eq!(names(&folder.path().join("root")), ["opt".to_owned()].into(), "nothing beside the prefix");
 }
 
 /// docs/architecture.md says what the library alone depends on.
