@@ -32,6 +32,7 @@ fn lab_says_what_is_wrong_in_one_line() {
         ("bench ::1 9 --compare ::1 0", 2, &format!("--compare: \"0\": {port}")),
         ("bench ::1 9 --rat 1", 2, "unexpected argument '--rat' found; a similar argument exists: '--rate'"),
         ("bench ::1 9 --duration 5", 2, "a duration is a number with a unit"),
+        ("explain none.pcap", 2, "character 1: 'n' is no hexadecimal digit; --pcap FILE reads a capture"),
         ("relay ::1 0 ::1 0", 2, &format!("'<TO_PORT>': {port}")),
         ("relay ::1 0 ::1 9 --seed x", 2, "'--seed <N>': a whole number from 0 on wanted"),
         ("floor ::1 -1", 2, "unexpected argument '-1' found"),

@@ -118,7 +118,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         (Some(path), _) => explain_capture(&mut explainer, path, arguments.port.unwrap_or_default())?,
         (None, []) => explain_lines(&mut explainer, arguments)?,
         (None, words) => {
-            for octets in hex::datagrams(words).map_err(Failure::Usage)? {
+            let usage = |what: String| match words.iter().any(|word| word.contains(".pcap")) {
+                true => Failure::Usage(format!("{what}; --pcap FILE reads a capture")),
+                false => Failure::Usage(what),
+            };
+            for octets in hex::datagrams(words).map_err(usage)? {
                 explainer.explain(&Datagram { octets: &octets, message: arguments.message(), seen: None })?;
             }
         }
