@@ -33,7 +33,8 @@ checks:
 MANUAL = $(TARGET)/manual
 
 docs: ## man pages, and completions for bash, zsh and fish, in target/manual
-	$(CARGO) run --release --quiet --example manual -- $(MANUAL)
+	$(CARGO) build --release --quiet --bins
+	for program in $(PROGRAMS); do $(TARGET)/release/$$program --generate $(MANUAL) || exit 1; done
 
 PREFIX ?= /usr/local
 DESTDIR ?=

@@ -18,8 +18,3 @@ pub mod view;
 pub mod wire;
 
 pub use client::Client;
-
-#[cfg(feature = "programs")]
-pub mod lab;
-#[cfg(feature = "programs")]
-pub mod usage;

@@ -2,12 +2,16 @@
 
 #![cfg(feature = "programs")]
 
+#[allow(dead_code, reason = "lab relay uses the rest")]
+#[path = "../bin/lab/pcap.rs"]
+mod pcap;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
 
-use calc6::lab::pcap::{Capture, Record, Way};
+use pcap::{Capture, Record, Way};
 
 fn explain(line: &str, stdin: &[u8]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_lab"))

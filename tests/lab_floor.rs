@@ -1,5 +1,7 @@
 //! `lab floor`, the yardstick, and the load that measures with it.
 
+#[path = "../benches/bench/load.rs"]
+mod load;
 mod receiving;
 mod serving;
 
@@ -7,7 +9,7 @@ use std::net::{SocketAddr, SocketAddrV6};
 use std::process::Command;
 use std::time::Duration;
 
-use calc6::lab::floor::load::Load;
+use load::Load;
 use receiving::Receive as _;
 use serving::{Server, peer};
 

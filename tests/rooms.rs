@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// Each room and the rooms directly below it; it may call these and whatever is below them.
-const ROOMS: [(&str, &[&str]); 14] = [
-    ("lab", &["server", "client", "capi", "usage"]),
-    ("server", &["responder", "limit", "view", "net"]),
-    ("client", &["exchange", "expression", "view", "arithmetic", "net", "usage"]),
+const ROOMS: [(&str, &[&str]); 12] = [
+    ("server", &["responder", "limit", "net"]),
+    ("client", &["exchange", "expression", "view", "arithmetic", "net"]),
     ("capi", &["wire", "arithmetic"]),
     ("responder", &["wire", "arithmetic"]),
     ("exchange", &["wire"]),
@@ -21,8 +20,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("arithmetic", &["wire"]),
     ("wire", &[]),
     ("net", &[]),
-    ("usage", &[]),
-    ("bin", &["server", "client", "lab"]),
+    ("bin", &["server", "client", "responder", "limit", "view"]),
 ];
 
 /// Rooms that open no socket, read no clock, draw no random number, start no thread and print nothing.

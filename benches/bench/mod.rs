@@ -1,14 +1,16 @@
 //! What the benchmarks over sockets share: a network namespace, pinned programs, and their processor time.
 #![allow(dead_code, reason = "each benchmark uses its part")]
 
+mod load;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddrV6;
 use std::process::{Child, Command, Stdio, exit};
 use std::time::Duration;
 
-use calc6::lab::floor::load::Load;
 use calc6::net::cpu;
+use load::Load;
 
 /// The address of the server in the namespace, none of loopback's.
 pub const SERVER: &str = "fd00:ca1c:6::1";

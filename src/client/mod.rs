@@ -1,7 +1,6 @@
 //! The client: it asks a calculator server over UDP and waits for the answer.
 //!
-//! [`Client`] is the library's face, and blocks; `tokio::Client`, with the Cargo feature `tokio`, is the same for programs on
-//! Tokio. [`program`] is the command-line program, a user of it.
+//! [`Client`] blocks; `tokio::Client`, with the Cargo feature `tokio`, is the same for programs on Tokio.
 
 mod accumulator;
 mod batch;
@@ -10,8 +9,6 @@ mod error;
 mod many;
 mod pipeline;
 mod plan;
-#[cfg(feature = "programs")]
-pub mod program;
 mod random;
 mod stream;
 pub mod text;
@@ -134,6 +131,16 @@ pub struct Description {
     pub transmissions: u64,
     /// The time from the sending of the request to its reply.
     pub rtt: Option<Duration>,
+}
+
+impl Config {
+    /// Whether requests of this configuration can express `operator` over `operands`; nothing is sent.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn can_ask(&self, operator: Operator, operands: &[Number]) -> Result<(), PlanError> {
+        plan::plan(operator, self.format, self.forms, operands).map(drop)
+    }
 }
 
 impl Client {

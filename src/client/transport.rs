@@ -56,6 +56,17 @@ pub enum Event<'a> {
     },
 }
 
+impl Event<'_> {
+    /// The peer that it is about.
+    pub fn peer(&self) -> SocketAddrV6 {
+        let (Event::Sent { peer, .. }
+        | Event::Received { peer, .. }
+        | Event::Oversize { peer }
+        | Event::Failed { peer, .. }) = *self;
+        peer
+    }
+}
+
 /// An answer and how it came.
 #[derive(Debug)]
 pub struct Reply {

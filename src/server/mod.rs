@@ -18,8 +18,6 @@
 
 mod config;
 mod counters;
-#[cfg(feature = "programs")]
-pub mod daemon;
 mod journal;
 mod worker;
 

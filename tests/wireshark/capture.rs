@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-use calc6::lab::pcap::{Capture, Record, Way};
+use crate::pcap::{Capture, Record, Way};
 
 /// The port of the calculators.
 pub const SERVER: u16 = 10000;

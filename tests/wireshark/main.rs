@@ -10,6 +10,9 @@ mod fuzz;
 mod heuristic;
 mod lua;
 mod names;
+#[allow(dead_code, reason = "lab relay uses the rest")]
+#[path = "../../bin/lab/pcap.rs"]
+mod pcap;
 mod statistics;
 mod tools;
 mod tracking;

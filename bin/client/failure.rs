@@ -1,0 +1,166 @@
+//! Why the program has no result: a sentence, a kind for programs, and an exit status.
+
+use std::io;
+
+use super::host::ResolveError;
+use calc6::client::Error;
+use calc6::expression::SyntaxError;
+
+/// Exit status of what the server, the network or the system does not give.
+const FAILED: u8 = 1;
+/// Exit status of a command line or an operand that cannot be read, or that no request can say.
+const UNREADABLE: u8 = 2;
+/// What a shell makes of an end by SIGINT, the signal of Ctrl-C.
+const INTERRUPTED: u8 = 128 + 2;
+
+/// A command line that cannot be read: what is wrong, where, and what would be right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(String);
+
+impl UsageError {
+    /// A sentence.
+    pub fn new(sentence: impl Into<String>) -> UsageError {
+        UsageError(sentence.into())
+    }
+}
+
+/// Why the program has no result.
+#[derive(Debug)]
+pub enum Failure {
+    /// Something to say, and how to end.
+    Said(Complaint),
+    /// Standard output cannot be written.
+    Output(io::Error),
+    /// A signal has ended it; when.
+    Interrupted(String),
+}
+
+/// What is said about a failure.
+#[derive(Debug)]
+pub struct Complaint {
+    /// A line.
+    pub sentence: String,
+    /// Further lines that show the place.
+    pub place: String,
+    /// Which kind of failure it is; docs/client.md lists them.
+    pub kind: &'static str,
+    /// The status octet that the server answered with.
+    pub status: Option<u8>,
+    /// How the process ends.
+    pub exit: u8,
+}
+
+impl Complaint {
+    /// About an end by a signal. `after` is empty, or says what has been done before.
+    pub fn interrupted(after: &str) -> Complaint {
+        let sentence = format!("interrupted{after}");
+        Complaint { sentence, place: String::new(), kind: "interrupted", status: None, exit: INTERRUPTED }
+    }
+}
+
+impl Failure {
+    fn said(kind: &'static str, exit: u8, sentence: String) -> Failure {
+        Failure::Said(Complaint { sentence, place: String::new(), kind, status: None, exit })
+    }
+
+    /// No server of its own.
+    pub fn local(error: &io::Error) -> Failure {
+        Failure::said("local", FAILED, format!("no server could be started for --local: {error}"))
+    }
+
+    /// The file of the operands.
+    pub fn file(name: &str, error: &io::Error) -> Failure {
+        Failure::said("read", FAILED, format!("--file: {name:?}: {error}"))
+    }
+
+    /// Lines of a pipe.
+    pub fn lines(failures: u64) -> Failure {
+        let plural = if failures == 1 { "" } else { "s" };
+        Failure::said("lines", FAILED, format!("{failures} line{plural} had no result"))
+    }
+
+    /// The client's error, with what else the program could do about it.
+    pub fn client(error: Error, hint: &str) -> Failure {
+        let sentence = format!("{error}{hint}");
+        let (kind, exit) = match error {
+            Error::Interrupted => return Failure::Interrupted(String::new()),
+            Error::Plan(_) | Error::TooMany { .. } => ("request", UNREADABLE),
+            Error::Operand(_) => ("operand", UNREADABLE),
+            Error::Read(_) => ("read", FAILED),
+            Error::TooLong(_) => ("too-long", FAILED),
+            Error::Status { .. } => ("server", FAILED),
+            Error::ClassicError { .. } => ("classic-error", FAILED),
+            Error::ClassicOnly { .. } => ("classic-only", FAILED),
+            Error::NotANumber { .. } => ("not-a-number", FAILED),
+            Error::Unanswered(_) => ("unanswered", FAILED),
+            _ => ("system", FAILED),
+        };
+        let status = if let Error::Status { status, .. } = error { Some(status) } else { None };
+        Failure::Said(Complaint { sentence, place: String::new(), kind, status, exit })
+    }
+
+    /// An expression that cannot be read: a caret stands under the place. `before` goes before the sentence.
+    pub fn syntax(before: &str, text: &str, error: &SyntaxError) -> Failure {
+        Failure::Said(Complaint {
+            sentence: format!("{before}{error}"),
+            place: pointed_at(text, error.column()),
+            kind: "usage",
+            status: None,
+            exit: UNREADABLE,
+        })
+    }
+}
+
+/// The text, or what is around the column where it is long, and below it a caret.
+fn pointed_at(text: &str, column: usize) -> String {
+    /// With the indent, less than the 80 columns of a usual terminal.
+    const MOST: usize = 72;
+    let length = text.chars().count();
+    // Two thirds of it stand before the column, if there is so much.
+    let start = column.saturating_sub(MOST * 2 / 3).min((length + 1).saturating_sub(MOST));
+    let (before, behind) = (if start > 0 { "…" } else { "" }, if start + MOST < length { "…" } else { "" });
+    let shown = text.chars().skip(start).take(MOST).map(|c| if c.is_control() { ' ' } else { c });
+    let shown: String = before.chars().chain(shown.skip(before.chars().count())).chain(behind.chars()).collect();
+    let caret = " ".repeat(column - 1 - start) + "^";
+    format!("    {shown}\n    {caret}\n")
+}
+
+impl From<UsageError> for Failure {
+    fn from(error: UsageError) -> Failure {
+        Failure::said("usage", UNREADABLE, error.to_string())
+    }
+}
+
+impl From<ResolveError> for Failure {
+    fn from(error: ResolveError) -> Failure {
+        Failure::said("resolve", FAILED, error.to_string())
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Output(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_shown_around_the_place() {
+        assert_eq!(pointed_at("2 * (", 6), "    2 * (\n         ^\n");
+        let long = "1 + ".repeat(60);
+        for (column, first, last) in [(1, '1', '…'), (40, '1', '…'), (120, '…', '…'), (240, '…', ' '), (241, '…', ' ')]
+        {
+            let shown = pointed_at(&long, column);
+            let [line, caret] = shown.lines().collect::<Vec<_>>()[..] else { panic!("{shown}") };
+            let line: Vec<char> = line.strip_prefix("    ").unwrap().chars().collect();
+            assert!(line.len() <= 73, "{shown}");
+            assert_eq!((line.first(), line.last()), (Some(&first), Some(&last)), "{shown}");
+            let place = caret.find('^').unwrap() - 4;
+            assert_eq!(line.get(place), long.chars().nth(column - 1).as_ref(), "{shown}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Where to ask: from the words HOST and PORT to socket addresses.
+
+use std::net::{SocketAddr, SocketAddrV6};
+
+use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
+use thiserror::Error;
+
+use crate::common::usage::Port;
+
+/// A host and a port as typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    host: String,
+    port: Port,
+}
+
+/// Why a word is no port, or no host with a port.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum BadEndpoint {
+    /// The port is none.
+    #[error("port {0:?}: a number from 1 to 65535 or the name of a service wanted")]
+    Port(String),
+    /// There is no colon between host and port, or it is not clear which one it is.
+    #[error("{0:?}: HOST:PORT wanted, with an IPv6 address in brackets: [ADDRESS]:PORT")]
+    NoColon(String),
+}
+
+/// Why there is no address to send to.
+#[derive(Debug, Error)]
+pub enum ResolveError {
+    /// The name service knows no such host, or cannot be asked.
+    #[error("host {host:?}: {reason}")]
+    Host {
+        /// The host as typed.
+        host: String,
+        /// What getaddrinfo(3) says.
+        reason: LookupError,
+    },
+    /// No such service.
+    #[error("port {port:?}: no UDP service of that name is known (see services(5))")]
+    Service {
+        /// The port as typed.
+        port: String,
+    },
+}
+
+impl Endpoint {
+    /// Takes a host as typed, an IPv6 address in brackets too, and a port.
+    ///
+    /// # Errors
+    /// The port is empty, 0, or a number over 65535.
+    pub fn new(host: &str, port: &str) -> Result<Endpoint, BadEndpoint> {
+        let host = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(host);
+        let port = Port::to_ask(port).map_err(|_| BadEndpoint::Port(port.to_owned()))?;
+        Ok(Endpoint { host: host.to_owned(), port })
+    }
+
+    /// Takes a host and a port with a colon between them, an IPv6 address in brackets.
+    ///
+    /// # Errors
+    /// No such colon, or what [`new`](Self::new) says.
+    pub fn from_word(word: &str) -> Result<Endpoint, BadEndpoint> {
+        let unclear = || BadEndpoint::NoColon(word.to_owned());
+        let (host, port) = word.rsplit_once(':').filter(|(host, _)| !host.is_empty()).ok_or_else(unclear)?;
+        let bracketed = host.starts_with('[') && host.ends_with(']');
+        if host.contains(':') && !bracketed { Err(unclear()) } else { Endpoint::new(host, port) }
+    }
+
+    /// The addresses to try, in the order to try them in; IPv4 addresses mapped into IPv6 (RFC 4291, section 2.5.5.2).
+    ///
+    /// Asks the resolver only where the words are not an address and a number.
+    ///
+    /// # Errors
+    /// What getaddrinfo(3) says.
+    pub fn resolve(&self) -> Result<Vec<SocketAddrV6>, ResolveError> {
+        if let (Ok(address), &Port::Number(port)) = (self.host.parse(), &self.port) {
+            return Ok(vec![mapped(SocketAddr::new(address, port))]);
+        }
+        let hints = AddrInfoHints { socktype: SockType::DGram.into(), ..AddrInfoHints::default() };
+        let answers = dns_lookup::getaddrinfo(Some(&self.host), Some(&self.port.to_string()), Some(hints));
+        let mut addresses: Vec<SocketAddrV6> = Vec::new();
+        for answer in answers.map_err(|reason| self.failure(reason))?.flatten() {
+            let address = mapped(answer.sockaddr);
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        if addresses.is_empty() { Err(self.failure(LookupError::new(libc::EAI_NONAME))) } else { Ok(addresses) }
+    }
+
+    fn failure(&self, reason: LookupError) -> ResolveError {
+        match (&self.port, reason.kind()) {
+            (Port::Service(port), LookupErrorKind::Service) => ResolveError::Service { port: port.clone() },
+            _ => ResolveError::Host { host: self.host.clone(), reason },
+        }
+    }
+}
+
+fn mapped(address: SocketAddr) -> SocketAddrV6 {
+    match address {
+        SocketAddr::V6(address) => address,
+        SocketAddr::V4(address) => SocketAddrV6::new(address.ip().to_ipv6_mapped(), address.port(), 0, 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(host: &str, port: &str) -> Vec<String> {
+        let addresses = Endpoint::new(host, port).unwrap().resolve().unwrap();
+        addresses.into_iter().map(|address| address.to_string()).collect()
+    }
+
+    #[test]
+    fn literal_addresses() {
+        assert_eq!(resolved("::1", "10000"), ["[::1]:10000"]);
+        assert_eq!(resolved("[::1]", "1"), ["[::1]:1"]);
+        assert_eq!(resolved("192.0.2.1", "65535"), ["[::ffff:192.0.2.1]:65535"]);
+        assert_eq!(resolved("fe80::1%lo", "7"), ["[fe80::1%1]:7"]);
+        assert_eq!(resolved("::1", "domain"), ["[::1]:53"]);
+    }
+
+    #[test]
+    fn ports_that_are_none() {
+        for port in ["", "0", "65536", "99999999999999999999", "-1", "+1", "1 2"] {
+            let error = Endpoint::new("::1", port).unwrap_err();
+            assert_eq!(error, BadEndpoint::Port(port.to_owned()));
+        }
+    }
+
+    #[test]
+    fn hosts_and_ports_in_one_word() {
+        for (word, host, port) in [("[::1]:7", "::1", "7"), ("192.0.2.1:7", "192.0.2.1", "7"), ("a.b:c", "a.b", "c")] {
+            assert_eq!(Endpoint::from_word(word), Endpoint::new(host, port), "{word}");
+        }
+        for word in ["", "a", ":7", "::1:7", "[::1]", "::1"] {
+            assert_eq!(Endpoint::from_word(word), Err(BadEndpoint::NoColon(word.to_owned())), "{word}");
+        }
+        assert_eq!(Endpoint::from_word("a:0"), Err(BadEndpoint::Port("0".to_owned())));
+    }
+
+    #[test]
+    fn failures_name_what_was_typed() {
+        let failure = |host, port| Endpoint::new(host, port).unwrap().resolve().unwrap_err().to_string();
+        assert!(failure("fe80::1%nowhere", "7").starts_with("host \"fe80::1%nowhere\": "));
+        assert!(failure("::1", "no-such-service").starts_with("port \"no-such-service\": no UDP service"));
+    }
+}

@@ -1,0 +1,123 @@
+//! What is printed: the result on standard output, notes and the exchange on standard error.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use super::command::{Base, Show};
+use super::trace::Trace;
+use calc6::arithmetic::Number;
+use calc6::client::{Config, Error, Evaluation, Event, Forms};
+use calc6::wire::{Form, Format, Operator};
+
+/// How to print.
+#[derive(Debug, Clone, Copy)]
+pub struct Output(pub Show);
+
+impl Output {
+    /// A line for people, on standard error.
+    pub fn note(&self, sentence: &str) {
+        if !self.0.quiet {
+            complain(&format_args!("note: {sentence}"));
+        }
+    }
+
+    /// What `-v` says of a reply that is not as the course has it.
+    pub fn remark(&self, evaluation: &Evaluation) {
+        if self.0.verbose && evaluation.trailing_nul {
+            self.note("the server's string has a terminating NUL, which the course's format has not");
+        }
+        if self.0.verbose && evaluation.form == Form::Classic && evaluation.result.is_negative() {
+            self.note("the server's string is negative; the course's integers are unsigned");
+        }
+    }
+
+    /// A number in the base that is wanted.
+    pub fn number(&self, number: &Number) -> String {
+        let (radix, prefix) = match self.0.base {
+            Base::Decimal => return number.to_string(),
+            Base::Binary => (2, "0b"),
+            Base::Octal => (8, "0o"),
+            Base::Hexadecimal => (16, "0x"),
+        };
+        let digits = number.to_string_radix(radix);
+        match digits.strip_prefix('-') {
+            Some(magnitude) => format!("-{prefix}{magnitude}"),
+            None => format!("{prefix}{digits}"),
+        }
+    }
+
+    /// The line of a result.
+    pub fn result(&self, number: &Number) -> String {
+        let number = self.number(number);
+        if self.0.quiet { format!("{number}\n") } else { format!("Result: {number}\n") }
+    }
+
+    /// Draws what is sent and received, if that is wanted.
+    pub fn watch(&self) -> impl FnMut(Duration, Event<'_>) + use<> {
+        watch(self.0.verbose)
+    }
+}
+
+/// Draws what is sent and received, if that is wanted.
+pub fn watch(wanted: bool) -> impl FnMut(Duration, Event<'_>) {
+    let mut trace = wanted.then(Trace::for_stderr);
+    move |time, event| {
+        if let Some(trace) = &mut trace {
+            trace.show(time, &event);
+        }
+    }
+}
+
+/// Prints to standard output, all of it or an error.
+pub fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+/// Prints a line to standard error, behind the program's name.
+pub fn complain(sentence: &dyn Display) {
+    say(&format!("client: {sentence}\n"));
+}
+
+/// Prints to standard error; where that is closed, nobody wants to see it.
+pub fn say(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// How wide standard error is.
+pub fn columns() -> usize {
+    /// For those who do not say.
+    const USUAL: usize = 80;
+    let columns = rustix::termios::tcgetwinsize(io::stderr()).map(|size| usize::from(size.ws_col));
+    columns.ok().filter(|&columns| columns > 0).unwrap_or(USUAL)
+}
+
+/// Where Ctrl-C was typed the terminal shows ^C (ECHOCTL, termios(3)): what comes goes below that.
+pub fn leave_interrupted_line() {
+    if io::stderr().is_terminal() {
+        say("\n");
+    }
+}
+
+/// What the program could do about an error, for the end of its sentence. Which operands are asked for may be unknown.
+pub fn hint(error: &Error, operator: Operator, operands: Option<&[Number]>, config: &Config) -> &'static str {
+    let says = |format, forms| {
+        let mut config = config.clone();
+        (config.format, config.forms) = (format, forms);
+        operands.is_some_and(|operands| config.can_ask(operator, operands).is_ok())
+    };
+    match error {
+        Error::ClassicOnly { .. } if says(config.format, Forms::Classic) => "; --classic can ask exactly this of it",
+        Error::ClassicOnly { .. } if says(Format::Text, Forms::Classic) => "; --classic -s can ask exactly this of it",
+        Error::ClassicOnly { .. } => {
+            "; with --classic it can still be asked for sums and products of integers from 0 to 4294967295, with -s up \
+             to 256 digits"
+        }
+        Error::Plan(_) if config.forms != Forms::Classic => "",
+        Error::Plan(_) if says(Format::Text, Forms::Classic) => "; -s asks for a string of digits instead",
+        Error::Plan(_) if says(config.format, Forms::Extended) => "; without --classic it can be asked",
+        _ => "",
+    }
+}

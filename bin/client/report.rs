@@ -1,0 +1,137 @@
+//! What `--json` prints: one object, whose fields docs/client.md describes. They are stable: more may come, none goes.
+
+use std::net::SocketAddrV6;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::failure::Complaint;
+use calc6::client::{Description, Evaluation};
+use calc6::wire::{Form, Operator};
+
+/// One run of the program.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operator: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expression: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operands: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    form: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rtt_us: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    round_trips: Option<RoundTrips>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorReport>,
+}
+
+/// What `--repeat` has measured, in microseconds.
+#[derive(Debug, Serialize)]
+pub struct RoundTrips {
+    pub asked: u64,
+    pub answered: u64,
+    pub min_us: f64,
+    pub mean_us: f64,
+    pub p50_us: f64,
+    pub p99_us: f64,
+    pub max_us: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct ErrorReport {
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u8>,
+    message: String,
+    exit_status: u8,
+}
+
+impl Report {
+    /// Of an operator over so many operands, where that is known.
+    pub fn operator(&mut self, operator: Operator, operands: Option<u64>) {
+        self.operator = Some(operator.symbol().to_string());
+        self.operands = operands;
+    }
+
+    /// Of an expression.
+    pub fn expression(&mut self, text: &str) {
+        self.expression = Some(text.to_owned());
+    }
+
+    /// How the result came, and the result as it is printed.
+    pub fn evaluation(&mut self, evaluation: &Evaluation, result: String) {
+        self.operands = Some(evaluation.operands);
+        self.came(
+            Some(evaluation.form),
+            evaluation.peer,
+            evaluation.requests,
+            evaluation.transmissions,
+            evaluation.rtt,
+        );
+        self.result = Some(result);
+    }
+
+    /// What a server says of itself.
+    pub fn description(&mut self, description: Description) {
+        self.came(Some(Form::Extended), description.peer, 1, description.transmissions, description.rtt);
+        self.result = Some(description.text);
+    }
+
+    /// The value of an expression, and how the last of its requests came; there may be none.
+    pub fn value(&mut self, result: String, last: Option<&Evaluation>, requests: u64, transmissions: u64) {
+        match last {
+            Some(last) => self.came(None, last.peer, requests, transmissions, last.rtt),
+            None => (self.requests, self.attempts) = (Some(0), Some(0)),
+        }
+        self.result = Some(result);
+    }
+
+    /// What `--repeat` has measured.
+    pub fn round_trips(&mut self, round_trips: RoundTrips) {
+        self.rtt_us = None;
+        self.round_trips = Some(round_trips);
+    }
+
+    /// Why there is no result.
+    pub fn error(&mut self, complaint: Complaint) {
+        let Complaint { sentence, kind, status, exit, .. } = complaint;
+        self.error = Some(ErrorReport { kind, status, message: sentence, exit_status: exit });
+    }
+
+    /// One line.
+    pub fn line(&self) -> String {
+        // Strings and numbers always can be written.
+        serde_json::to_string(self).unwrap_or_default() + "\n"
+    }
+
+    fn came(&mut self, form: Option<Form>, peer: SocketAddrV6, requests: u64, attempts: u64, rtt: Option<Duration>) {
+        self.form = form.map(Form::name);
+        self.peer = Some(match (peer.ip().to_ipv4_mapped(), peer.scope_id()) {
+            (Some(v4), _) => v4.to_string(),
+            (None, 0) => peer.ip().to_string(),
+            (None, zone) => format!("{}%{zone}", peer.ip()),
+        });
+        self.port = Some(peer.port());
+        self.requests = Some(requests);
+        self.attempts = Some(attempts);
+        self.rtt_us = rtt.map(microseconds);
+    }
+}
+
+/// With three decimals.
+pub fn microseconds(time: Duration) -> f64 {
+    time.as_nanos() as f64 / 1e3
+}

@@ -1,5 +1,0 @@
-//! `lab`: measures, checks and disturbs datagram calculators.
-
-fn main() -> std::process::ExitCode {
-    calc6::lab::main()
-}

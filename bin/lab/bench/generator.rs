@@ -1,0 +1,353 @@
+//! The threads that send requests and read replies: closed loop (a window of requests in flight) or open loop (at
+//! given times, whatever has become of the earlier ones).
+
+use std::net::{Ipv6Addr, SocketAddrV6};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Barrier};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::ledger::Ledger;
+use super::pace::{Pace, Spacing};
+use super::tally::Tally;
+use super::workload::Workload;
+use crate::Failure;
+use calc6::net::socket::{Options, bind_group};
+use calc6::net::{Socket, Volley, cpu};
+
+/// Datagrams that one system call sends or takes.
+const BATCH: usize = 64;
+
+/// What a socket's receive buffer is asked to hold, in octets.
+const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// Places of a connection in an open loop: as many requests may be waited for.
+pub const OPEN_PLACES: usize = 1 << 14;
+
+/// Rounds without a reply after which a closed loop sleeps until one comes.
+const IDLE_ROUNDS: u32 = 200;
+
+/// Before the next intended time a thread is awake: a sleep may end this much late.
+const SPIN: Duration = Duration::from_micros(120);
+
+/// How often requests are looked through for those that have timed out.
+const EXPIRE_EVERY: u64 = 5_000_000;
+
+/// How a run loads a server.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// Sockets, over all threads.
+    pub connections: usize,
+    /// Closed loop: requests in flight on each.
+    pub window: usize,
+    /// Open loop: requests a second over all, and their spacing.
+    pub rate: Option<(f64, Spacing)>,
+    /// Threads.
+    pub threads: usize,
+    /// Processors to pin the threads to, in turn; none for no pinning.
+    pub cpus: Vec<usize>,
+    /// When a request counts as timed out.
+    pub timeout: Duration,
+    /// How often each thread reports.
+    pub slice: Duration,
+    /// Seed of the times of an open loop.
+    pub seed: u64,
+}
+
+impl Load {
+    /// Places that each connection's ledger needs.
+    pub fn places(&self) -> usize {
+        match self.rate {
+            Some(_) => OPEN_PLACES,
+            // Several windows, so that late and repeated replies are recognised.
+            None => (self.window * 8).next_power_of_two().clamp(256, OPEN_PLACES),
+        }
+    }
+}
+
+/// A run under way. Dropping it ends it.
+pub struct Run {
+    threads: Vec<JoinHandle<Result<(), Failure>>>,
+    slices: Receiver<Slice>,
+    stop: Arc<AtomicBool>,
+    begun: Instant,
+}
+
+/// What one thread saw in one slice of time.
+pub struct Slice {
+    /// The number of the slice, from 0.
+    pub number: u64,
+    /// What was seen.
+    pub tally: Tally,
+}
+
+impl Run {
+    /// Opens all sockets and starts; returns when every thread has begun.
+    pub fn start(server: SocketAddrV6, workload: &Arc<Workload>, load: &Load) -> Result<Self, Failure> {
+        let (sender, slices) = channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let begin = Arc::new(Barrier::new(load.threads + 1));
+        let mut threads = Vec::new();
+        for number in 0..load.threads {
+            let share = |all: usize| all / load.threads + usize::from(number < all % load.threads);
+            let connections = (0..share(load.connections)).map(|_| Connection::open(server, workload, load));
+            let worker = Worker {
+                connections: connections.collect::<Result<_, _>>()?,
+                workload: Arc::clone(workload),
+                load: load.clone(),
+                pace: load.rate.map(|(rate, spacing)| {
+                    let part = share(load.connections) as f64 / load.connections as f64;
+                    Pace::new(rate * part, spacing, load.seed.wrapping_add(number as u64), 0)
+                }),
+                next_connection: 0,
+                begun: Instant::now(),
+                tally: Tally::default(),
+            };
+            let (sender, stop, begin) = (sender.clone(), Arc::clone(&stop), Arc::clone(&begin));
+            let cpu = (!load.cpus.is_empty()).then(|| load.cpus[number % load.cpus.len()]);
+            threads.push(std::thread::spawn(move || {
+                let pinned = cpu.map_or(Ok(()), cpu::pin);
+                begin.wait();
+                pinned.map_err(|error| Failure::run("cannot pin a thread to its processor", error))?;
+                worker.run(&stop, &sender)
+            }));
+        }
+        begin.wait();
+        Ok(Self { threads, slices, stop, begun: Instant::now() })
+    }
+
+    /// How long it has run.
+    pub fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// The next slice of any thread, or `None` if there is none within `patience`.
+    pub fn slice(&self, patience: Duration) -> Option<Slice> {
+        self.slices.recv_timeout(patience).ok()
+    }
+
+    /// Stops sending, lets replies arrive until the time-out, and gives back what has not been reported.
+    pub fn finish(mut self) -> Result<Vec<Slice>, Failure> {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            thread.join().map_err(|_| Failure::Run("a generator thread failed".into()))??;
+        }
+        Ok(self.slices.try_iter().collect())
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+struct Connection {
+    socket: Socket,
+    volley: Volley,
+    ledger: Ledger,
+    /// The identifier of its first request.
+    base: u64,
+}
+
+impl Connection {
+    fn open(server: SocketAddrV6, workload: &Workload, load: &Load) -> Result<Self, Failure> {
+        let options = Options {
+            ipv6_only: false,
+            share_port: false,
+            receive_buffer: RECEIVE_BUFFER,
+            receive_timeout: Duration::ZERO,
+            packet_info: false,
+        };
+        // A mapped address can only be reached from one: the wildcard takes the right family.
+        let any = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0);
+        let open = || bind_group(any, 1, &options).map(|mut group| group.remove(0));
+        let socket = open().map_err(|error| Failure::run("cannot open a socket", error))?;
+        socket.connect(server).map_err(|error| Failure::run(format_args!("cannot reach {server}"), error))?;
+        let base = getrandom::u64().map_err(|error| Failure::run("cannot draw an identifier", error))?;
+        let volley = Volley::new(BATCH, workload.request_len(), workload.reply_len());
+        Ok(Self { socket, volley, ledger: Ledger::new(load.places()), base })
+    }
+}
+
+struct Worker {
+    connections: Vec<Connection>,
+    workload: Arc<Workload>,
+    load: Load,
+    pace: Option<Pace>,
+    /// The connection whose turn it is in an open loop.
+    next_connection: usize,
+    begun: Instant,
+    tally: Tally,
+}
+
+impl Worker {
+    fn run(mut self, stop: &AtomicBool, slices: &Sender<Slice>) -> Result<(), Failure> {
+        self.begun = Instant::now();
+        let slice = self.load.slice.as_nanos() as u64;
+        let (mut number, mut expire_at, mut idle) = (0, EXPIRE_EVERY, 0);
+        while !stop.load(Ordering::Relaxed) {
+            let replies = self.receive();
+            self.send()?;
+            idle = if replies == 0 { idle + 1 } else { 0 };
+            let now = self.now();
+            if now >= expire_at {
+                self.expire(now);
+                expire_at = now + EXPIRE_EVERY;
+            }
+            if now >= (number + 1) * slice {
+                // Whoever listened may have gone: then `stop` follows.
+                let _ = slices.send(Slice { number, tally: self.tally.clone() });
+                self.tally.clear();
+                number = now / slice;
+            }
+            self.rest(idle, now, (number + 1) * slice);
+        }
+        self.drain();
+        let _ = slices.send(Slice { number, tally: self.tally });
+        Ok(())
+    }
+
+    /// Nanoseconds since the start.
+    fn now(&self) -> u64 {
+        self.begun.elapsed().as_nanos() as u64
+    }
+
+    /// Reads what has come on every connection; returns how many replies.
+    fn receive(&mut self) -> usize {
+        let mut replies = 0;
+        for connection in &mut self.connections {
+            let Connection { socket, volley, ledger, base } = connection;
+            loop {
+                let received = match volley.receive(&*socket) {
+                    Ok(received) => received,
+                    Err(_) => {
+                        self.tally.counts.refused += 1;
+                        break;
+                    }
+                };
+                self.tally.counts.dropped_by_kernel += u64::from(received.dropped_by_kernel);
+                if received.count == 0 {
+                    break;
+                }
+                replies += received.count;
+                // One reading of the clock for all of a batch: they were there when the call returned.
+                let now = self.begun.elapsed().as_nanos() as u64;
+                for (reply, length) in volley.replies() {
+                    self.tally.reply(self.workload.read(reply, length, *base, ledger, now));
+                }
+                if received.count < BATCH {
+                    break;
+                }
+            }
+        }
+        replies
+    }
+
+    fn send(&mut self) -> Result<(), Failure> {
+        match self.pace {
+            Some(_) => self.send_what_is_due(),
+            None => self.fill_windows(),
+        }
+    }
+
+    fn fill_windows(&mut self) -> Result<(), Failure> {
+        let now = self.now();
+        for connection in &mut self.connections {
+            while connection.ledger.waiting() < self.load.window && connection.volley.room() > 0 {
+                connection.queue(&self.workload, now);
+            }
+            connection.flush(&mut self.tally)?;
+        }
+        Ok(())
+    }
+
+    fn send_what_is_due(&mut self) -> Result<(), Failure> {
+        let now = self.now();
+        let Some(pace) = &mut self.pace else { return Ok(()) };
+        let count = self.connections.len();
+        // No more than a batch for each at once, so that replies are read in between.
+        for _ in 0..BATCH * count {
+            let connection = &mut self.connections[self.next_connection];
+            if connection.volley.room() == 0 {
+                break;
+            }
+            let Some(intended) = pace.due(now) else { break };
+            self.tally.counts.timed_out += u64::from(connection.queue(&self.workload, intended));
+            self.tally.pacing.saturating_record(now - intended);
+            self.next_connection = (self.next_connection + 1) % count;
+        }
+        for connection in &mut self.connections {
+            connection.flush(&mut self.tally)?;
+        }
+        Ok(())
+    }
+
+    fn expire(&mut self, now: u64) {
+        let timeout = self.load.timeout.as_nanos() as u64;
+        for connection in &mut self.connections {
+            self.tally.counts.timed_out += connection.ledger.expire(now, timeout) as u64;
+        }
+    }
+
+    /// Sleeps if there is nothing to do: until a reply comes, the next request is due, or the slice ends.
+    fn rest(&self, idle: u32, now: u64, slice_end: u64) {
+        let until = match &self.pace {
+            Some(pace) => slice_end.min(pace.next().saturating_sub(SPIN.as_nanos() as u64)),
+            None if idle < IDLE_ROUNDS => return,
+            None => slice_end.min(now + EXPIRE_EVERY),
+        };
+        if idle == 0 || until <= now {
+            return;
+        }
+        self.wait_for_reply(Duration::from_nanos(until - now));
+    }
+
+    fn wait_for_reply(&self, wait: Duration) {
+        let timeout = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
+        let sockets = self.connections.iter().map(|connection| PollFd::new(&connection.socket, PollFlags::IN));
+        let mut sockets: Vec<PollFd<'_>> = sockets.collect();
+        // However it ends, the next round looks at everything.
+        let _ = poll(&mut sockets, Some(&timeout));
+    }
+
+    /// Reads what is still under way, until all is answered or timed out.
+    fn drain(&mut self) {
+        let deadline = self.now() + self.load.timeout.as_nanos() as u64 + EXPIRE_EVERY;
+        while self.now() < deadline && self.connections.iter().any(|connection| connection.ledger.waiting() > 0) {
+            if self.receive() == 0 {
+                self.wait_for_reply(Duration::from_millis(1));
+            }
+            self.expire(self.now());
+        }
+    }
+}
+
+impl Connection {
+    /// Queues the next request. True if its place was still waited for.
+    #[inline]
+    fn queue(&mut self, workload: &Workload, intended: u64) -> bool {
+        let (place, identifier) = (self.ledger.next_place(), self.base.wrapping_add(self.ledger.next_number()));
+        self.volley.queue(|buffer| workload.write(place, identifier, buffer));
+        self.ledger.issue(intended)
+    }
+
+    /// Sends what is queued; what the kernel does not take now stays for the next round.
+    fn flush(&mut self, tally: &mut Tally) -> Result<(), Failure> {
+        // An error of an earlier request is reported once, in place of a send: a second try sends.
+        for _ in 0..2 {
+            match self.volley.send(&self.socket) {
+                Ok(sent) => {
+                    tally.counts.sent += sent as u64;
+                    return Ok(());
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => tally.counts.refused += 1,
+                Err(error) => return Err(Failure::run("cannot send", error)),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,327 @@
+//! The requests of a run with their right answers, and how a reply is matched with its request.
+
+use clap::ValueEnum;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::ledger::{Arrival, Ledger};
+use crate::Failure;
+use calc6::arithmetic::{Number, evaluate};
+use calc6::wire::{Format, Operator, SUCCESS_BIT, classic, extended};
+
+/// Operands of classic sums are below this, so that results tell the requests of a run apart.
+const SMALL: u32 = 1000;
+
+/// The operands of the course's examples: what the floor server answers, whatever it is asked.
+const ODD: [u32; 5] = [1, 3, 5, 7, 9];
+
+/// The two message forms, as typed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// The course protocol: requests are told apart by their results
+    Classic,
+    /// Version 1: requests are told apart by their identifiers
+    Extended,
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Question {
+    /// The form of the requests.
+    pub form: Form,
+    /// What is asked for.
+    pub operator: Operator,
+    /// Result as text.
+    pub text: bool,
+    /// Operands in each request.
+    pub operands: usize,
+}
+
+/// What a reply says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Answer {
+    /// The right result.
+    Right(Arrival),
+    /// Something else than the right result; the request that it answers, if that can be told.
+    Wrong(Option<Arrival>),
+    /// An error status.
+    Error(Option<Arrival>),
+}
+
+/// The requests of a run.
+pub struct Workload {
+    templates: Vec<Template>,
+    identity: Identity,
+    text: bool,
+}
+
+struct Template {
+    request: Vec<u8>,
+    /// The reply without its header.
+    result: Vec<u8>,
+}
+
+/// How a reply is matched with its request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Identity {
+    /// All are the same: replies are taken to come in order.
+    Order,
+    /// Sums of `SMALL * 64` and the place.
+    Sum,
+    /// Products of 7 (with more than one operand), and the place plus 1.
+    Product { factor: u32 },
+    /// Request identifiers.
+    Identifier,
+}
+
+impl Workload {
+    /// Different requests, `places` of them, drawn from a seed.
+    pub fn new(question: Question, places: usize, seed: u64) -> Result<Self, Failure> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let identity = match (question.form, question.operator) {
+            (Form::Extended, _) => Identity::Identifier,
+            (Form::Classic, Operator::Sum) => Identity::Sum,
+            (Form::Classic, Operator::Product) if question.operands == 1 => Identity::Product { factor: 1 },
+            (Form::Classic, Operator::Product) => Identity::Product { factor: 7 },
+            (Form::Classic, other) => {
+                return Err(Failure::Usage(format!("{other} is not in the classic form: add --form extended")));
+            }
+        };
+        let template = |place| match question.form {
+            Form::Classic => Ok(classic_template(question, place as u32, &mut random)),
+            Form::Extended => extended_template(question, &mut random),
+        };
+        let templates = (0..places).map(template).collect::<Result<_, _>>()?;
+        Ok(Self { templates, identity, text: question.text })
+    }
+
+    /// The same request each time, the one that the floor server answers: 1 + 3 + 5 + 7 + 9.
+    pub fn fixed() -> Self {
+        let request = crate::check::classic_request(Operator::Sum, Format::Integer, &ODD);
+        let result = 25_u32.to_be_bytes().to_vec();
+        Self { templates: vec![Template { request, result }], identity: Identity::Order, text: false }
+    }
+
+    /// The longest request, in octets.
+    pub fn request_len(&self) -> usize {
+        self.templates.iter().map(|template| template.request.len()).max().unwrap_or_default()
+    }
+
+    /// The longest right reply, in octets, and one more, so that longer ones are seen.
+    pub fn reply_len(&self) -> usize {
+        let longest = self.templates.iter().map(|template| template.result.len()).max().unwrap_or_default();
+        longest.max(32) + extended::HEADER + 1
+    }
+
+    /// Writes the request of a place; `identifier` is the request's in the extended form.
+    #[inline]
+    pub fn write(&self, place: usize, identifier: u64, out: &mut [u8]) -> usize {
+        let request = &self.templates[place % self.templates.len()].request;
+        out[..request.len()].copy_from_slice(request);
+        if self.identity == Identity::Identifier {
+            out[extended::ID..extended::HEADER].copy_from_slice(&identifier.to_be_bytes());
+        }
+        request.len()
+    }
+
+    /// Matches a reply with its request, and judges it. `base` is the identifier of the connection's first request.
+    #[inline]
+    pub fn read(&self, reply: &[u8], length: usize, base: u64, ledger: &mut Ledger, now: u64) -> Answer {
+        match self.identity {
+            Identity::Identifier => self.read_extended(reply, length, base, ledger, now),
+            Identity::Order => match self.is_right(0, reply, length) {
+                true => Answer::Right(oldest(ledger, now).unwrap_or(Arrival::Unasked)),
+                false => wrong_or_error(reply, ledger, now),
+            },
+            Identity::Sum | Identity::Product { .. } => match self.place(reply) {
+                Some(place) if self.is_right(place, reply, length) => match ledger.settle(place, now) {
+                    Arrival::Unasked => Answer::Wrong(oldest(ledger, now)),
+                    arrival => Answer::Right(arrival),
+                },
+                _ => wrong_or_error(reply, ledger, now),
+            },
+        }
+    }
+
+    fn read_extended(&self, reply: &[u8], length: usize, base: u64, ledger: &mut Ledger, now: u64) -> Answer {
+        let Some(identifier) = extended::id(reply) else { return wrong_or_error(reply, ledger, now) };
+        let number = identifier.wrapping_sub(base);
+        let arrival = ledger.settle_number(number, now);
+        if arrival == Arrival::Unasked {
+            return Answer::Wrong(None);
+        }
+        let template = &self.templates[(number % self.templates.len() as u64) as usize];
+        let payload = &reply[extended::HEADER..];
+        match reply[..extended::ID] {
+            [calc6::wire::SUCCESS, 0, ..] if payload == template.result && length == reply.len() => {
+                Answer::Right(arrival)
+            }
+            [first, ..] if first & SUCCESS_BIT == 0 => Answer::Error(Some(arrival)),
+            _ => Answer::Wrong(Some(arrival)),
+        }
+    }
+
+    fn is_right(&self, place: usize, reply: &[u8], length: usize) -> bool {
+        reply.first().is_some_and(|first| first & SUCCESS_BIT != 0)
+            && reply[classic::HEADER..] == self.templates[place].result
+            && length == reply.len()
+    }
+
+    /// The place of the request that has this result, in the classic form.
+    fn place(&self, reply: &[u8]) -> Option<usize> {
+        let payload = reply.get(classic::HEADER..)?;
+        let value = match self.text {
+            false => u32::from_be_bytes(payload.try_into().ok()?),
+            true => str::from_utf8(payload).ok()?.parse().ok()?,
+        };
+        let place = match self.identity {
+            Identity::Sum => value.checked_sub(SMALL * classic::MAX_OPERANDS as u32)?,
+            Identity::Product { factor } => (value / factor).checked_sub(1)?,
+            Identity::Order | Identity::Identifier => return None,
+        };
+        (place as usize).lt(&self.templates.len()).then_some(place as usize)
+    }
+}
+
+/// A reply that names no request: taken for the answer to the oldest, so that the loop goes on.
+fn oldest(ledger: &mut Ledger, now: u64) -> Option<Arrival> {
+    ledger.oldest_waiting().map(|place| ledger.settle(place, now))
+}
+
+fn wrong_or_error(reply: &[u8], ledger: &mut Ledger, now: u64) -> Answer {
+    let arrival = oldest(ledger, now);
+    match reply.first() {
+        Some(first) if first & SUCCESS_BIT == 0 => Answer::Error(arrival),
+        _ => Answer::Wrong(arrival),
+    }
+}
+
+/// The result names the place: `SMALL * 64 + place`, or 7 times (place + 1).
+fn classic_template(question: Question, place: u32, random: &mut ChaCha8Rng) -> Template {
+    let count = question.operands;
+    let (operands, value) = match question.operator {
+        Operator::Product if count == 1 => (vec![place + 1], place + 1),
+        Operator::Product => ([&[place + 1, 7], &vec![1; count - 2][..]].concat(), 7 * (place + 1)),
+        _ => {
+            let value = SMALL * classic::MAX_OPERANDS as u32 + place;
+            let mut operands: Vec<u32> = (1..count).map(|_| random.random_range(0..SMALL)).collect();
+            operands.push(value - operands.iter().sum::<u32>());
+            (operands, value)
+        }
+    };
+    let format = if question.text { Format::Text } else { Format::Integer };
+    let request = crate::check::classic_request(question.operator, format, &operands);
+    let result = if question.text { value.to_string().into_bytes() } else { value.to_be_bytes().to_vec() };
+    Template { request, result }
+}
+
+/// Operands that the operator takes, small ones.
+fn extended_template(question: Question, random: &mut ChaCha8Rng) -> Result<Template, Failure> {
+    let Question { operator, operands: count, text, .. } = question;
+    let unfit = || Failure::Usage(format!("{} does not take {count} operands", operator.word()));
+    let operands: Vec<Number> = match operator {
+        Operator::Describe => return Err(Failure::Usage("describe has no result to verify".into())),
+        Operator::Power => [random.random_range(-9..=9), random.random_range(0..=9)].map(Number::from).to_vec(),
+        _ => (0..count)
+            .map(|_| Number::from(random.random_range(1..=1000) * if random.random() { 1 } else { -1 }))
+            .collect(),
+    };
+    if operands.len() != count {
+        return Err(unfit());
+    }
+    let result = evaluate(operator, &operands, u64::MAX).map_err(|_| unfit())?;
+    let width = 4;
+    let format = if text { Format::Text } else { Format::Integer };
+    let request = crate::check::extended_request(operator, format, width, &operands);
+    if request.len() > calc6::wire::MAX_REQUEST {
+        return Err(Failure::Usage(format!("{count} operands do not fit a request: at most 305 do")));
+    }
+    let result = if text {
+        result.to_string().into_bytes()
+    } else {
+        let mut octets = vec![0; result.octet_len()];
+        result.write_octets(&mut octets).ok_or_else(unfit)?;
+        octets
+    };
+    if extended::HEADER + result.len() > calc6::wire::reply_limit(request.len(), calc6::wire::MAX_REPLY) {
+        return Err(Failure::Usage(format!("the result of {count} operands does not fit a reply")));
+    }
+    Ok(Template { request, result })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use calc6::responder::{Limits, Verdict, respond};
+
+    fn questions() -> impl Iterator<Item = Question> {
+        let extended = Operator::ALL.into_iter().filter(|operator| *operator != Operator::Describe);
+        let forms = extended.map(|operator| (Form::Extended, operator));
+        [(Form::Classic, Operator::Sum), (Form::Classic, Operator::Product)].into_iter().chain(forms).flat_map(
+            |(form, operator)| {
+                [false, true].into_iter().flat_map(move |text| {
+                    let counts: &[usize] = if operator == Operator::Power { &[2] } else { &[2, 5, 64] };
+                    counts.iter().map(move |&operands| Question { form, operator, text, operands })
+                })
+            },
+        )
+    }
+
+    #[test]
+    fn every_request_is_answered_right_by_a_right_server() {
+        for question in questions() {
+            let Ok(workload) = Workload::new(question, 32, 1) else {
+                assert!(question.operands == 64, "{question:?}");
+                continue;
+            };
+            let (mut ledger, base) = (Ledger::new(32), u64::MAX - 3);
+            let (mut request, mut reply) = ([0; 2000], [0; 2000]);
+            for number in 0..64 {
+                let place = ledger.next_place();
+                let length = workload.write(place, base.wrapping_add(number), &mut request);
+                ledger.issue(0);
+                let Verdict::Reply(verdict) = respond(&request[..length], &mut reply, &Limits::default()) else {
+                    panic!("{question:?}");
+                };
+                let right = &reply[..verdict.len];
+                let answer = workload.read(right, right.len(), base, &mut ledger, 9);
+                assert_eq!(answer, Answer::Right(Arrival::InTime(9)), "{question:?}");
+                let again = workload.read(right, right.len(), base, &mut ledger, 9);
+                assert_eq!(again, Answer::Right(Arrival::Duplicate), "{question:?}");
+                assert!(right.len() <= workload.reply_len());
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_replies_and_errors_are_seen_and_free_a_place() {
+        let question = Question { form: Form::Classic, operator: Operator::Sum, text: false, operands: 5 };
+        let workload = Workload::new(question, 16, 1).unwrap();
+        let mut ledger = Ledger::new(16);
+        (0..3).for_each(|_| assert!(!ledger.issue(0)));
+        let mut read = |reply: &[u8]| workload.read(reply, reply.len(), 0, &mut ledger, 5);
+        assert_eq!(read(&[0xff, 0, 0, 0, 25]), Answer::Wrong(Some(Arrival::InTime(5))));
+        assert_eq!(read(&[0x7f, 0x41]), Answer::Error(Some(Arrival::InTime(5))));
+        assert_eq!(read(&[]), Answer::Wrong(Some(Arrival::InTime(5))));
+        assert_eq!(read(&[0xff]), Answer::Wrong(None));
+        // The result of a request that was never sent.
+        let unsent = SMALL * 64 + 9;
+        assert_eq!(read(&[&[0xff][..], &unsent.to_be_bytes()].concat()), Answer::Wrong(None));
+    }
+
+    #[test]
+    fn what_has_no_verifiable_answer_is_refused() {
+        let question = |form, operator, operands| Question { form, operator, text: false, operands };
+        for (question, words) in [
+            (question(Form::Classic, Operator::Gcd, 5), "not in the classic form"),
+            (question(Form::Extended, Operator::Power, 3), "power does not take 3 operands"),
+            (question(Form::Extended, Operator::Quotient, 1), "quotient does not take 1 operands"),
+            (question(Form::Extended, Operator::Sum, 400), "do not fit a request"),
+            (question(Form::Extended, Operator::Describe, 0), "no result to verify"),
+        ] {
+            let Err(Failure::Usage(message)) = Workload::new(question, 4, 1) else { panic!("{words}") };
+            assert!(message.contains(words), "{message}");
+        }
+    }
+}

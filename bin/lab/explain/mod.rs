@@ -1,0 +1,358 @@
+//! `lab explain`: datagrams named, drawn and judged, from hexadecimal digits or from a capture.
+
+mod capture;
+mod hex;
+mod pairs;
+mod verdict;
+
+use std::fs::File;
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use super::Failure;
+use super::units::Shown;
+use crate::common::usage::whole;
+use calc6::view::{Drawing, Ladder, Message, Role, Severity, Step, Style, View, diagram, dump};
+use calc6::wire::SUCCESS_BIT;
+use pairs::{Flow, Pairs, Relation};
+
+/// Draws datagrams bit by bit, names every field with the clause that rules it, and points at what is wrong
+///
+/// Takes octets in hexadecimal from the command line, lines of them from standard input, or a capture. Requests are
+/// put beside their replies, and a reply's result is computed again. Exit status 1 if anything is wrong with any
+/// datagram. The clauses are those of docs/protocol.md.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "A request and its reply:
+  lab explain 00 00000001 00000003 / ff 00000004
+What goes past, as it goes:
+  tcpdump -i lo -U -w - udp port 10000 | lab explain --pcap - --port 10000
+On standard input each line is a datagram. '>' in front says that it went to
+the server, '<' that it came from there; '#' begins a comment. The output of xxd
+is understood too.")]
+pub struct Arguments {
+    /// Octets in hexadecimal, with '/' between datagrams; without, lines of standard input are read
+    #[arg(value_name = "HEX", conflicts_with = "pcap")]
+    hex: Vec<String>,
+    /// Capture to read, pcap or pcapng; '-' is standard input
+    #[arg(long, value_name = "FILE", requires = "port")]
+    pcap: Option<PathBuf>,
+    /// The server's UDP port in the capture
+    #[arg(long, value_name = "PORT", requires = "pcap", value_parser = whole::<u16>(1..=65535))]
+    port: Option<u16>,
+    /// What datagrams in hexadecimal are that do not say it themselves; by default, one that could answer the request
+    /// before it is a reply, as is one that starts with ff or 7f
+    #[arg(long = "as", value_name = "WHAT", value_enum, conflicts_with = "pcap")]
+    message: Option<What>,
+    /// What to draw of each datagram
+    #[arg(long, value_name = "WHAT", value_enum, value_delimiter = ',', default_values = ["diagram", "dump"])]
+    show: Vec<Show>,
+    /// Leave nothing out, however long a datagram is
+    #[arg(long)]
+    whole: bool,
+    /// Colours: by default if standard output is a terminal and NO_COLOR is not set
+    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto")]
+    color: When,
+}
+
+/// What a datagram is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// It went to the server
+    Request,
+    /// It came from the server
+    Reply,
+}
+
+/// What to draw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Show {
+    /// The bit diagram of the RFCs, with the values filled in
+    Diagram,
+    /// The octets in hexadecimal, with name, value and clause of each field
+    Dump,
+    /// An arrow between client and server
+    Ladder,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+/// A datagram, and what is known about it.
+#[derive(Debug, Clone, Copy)]
+struct Datagram<'a> {
+    octets: &'a [u8],
+    /// `None` where only the octets can tell.
+    message: Option<Message>,
+    /// In a capture: when and between whom.
+    seen: Option<Seen>,
+}
+
+/// What a capture says about a datagram.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    /// Since the first datagram of the capture.
+    time: Duration,
+    from: SocketAddr,
+    to: SocketAddr,
+    /// Octets of it that the capture left out.
+    cut: usize,
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// Digits that are none, a capture that cannot be read, standard output closed or full.
+pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let mut explainer = Explainer::new(arguments);
+    match (&arguments.pcap, &arguments.hex[..]) {
+        (Some(path), _) => explain_capture(&mut explainer, path, arguments.port.unwrap_or_default())?,
+        (None, []) => explain_lines(&mut explainer, arguments)?,
+        (None, words) => {
+            let usage = |what: String| match words.iter().any(|word| word.contains(".pcap")) {
+                true => Failure::Usage(format!("{what}; --pcap FILE reads a capture")),
+                false => Failure::Usage(what),
+            };
+            for octets in hex::datagrams(words).map_err(usage)? {
+                explainer.explain(&Datagram { octets: &octets, message: arguments.message(), seen: None })?;
+            }
+        }
+    }
+    Ok(if explainer.wrong > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+impl Arguments {
+    fn message(&self) -> Option<Message> {
+        self.message.map(|what| match what {
+            What::Request => Message::Request,
+            What::Reply => Message::Reply,
+        })
+    }
+
+    fn style(&self) -> Style {
+        let variable = std::env::var_os;
+        match self.color {
+            When::Always => Style::Colour,
+            When::Never => Style::Plain,
+            When::Auto => {
+                Style::choose(io::stdout().is_terminal(), variable("NO_COLOR").as_deref(), variable("TERM").as_deref())
+            }
+        }
+    }
+}
+
+fn explain_lines(explainer: &mut Explainer, arguments: &Arguments) -> Result<(), Failure> {
+    let stdin = io::stdin();
+    if stdin.is_terminal() {
+        eprintln!("lab explain: type octets in hexadecimal, a datagram a line; Ctrl-D ends");
+    }
+    let mut lines = hex::Lines::default();
+    let mut explain = |(message, octets): hex::Typed| {
+        let message = message.or(arguments.message());
+        explainer.explain(&Datagram { octets: &octets, message, seen: None })
+    };
+    for line in stdin.lock().split(b'\n') {
+        let line = line.map_err(|error| Failure::run("cannot read standard input", error))?;
+        if let Some(complete) = lines.line(&line).map_err(Failure::Usage)? {
+            explain(complete)?;
+        }
+    }
+    lines.end().map_or(Ok(()), explain)
+}
+
+fn explain_capture(explainer: &mut Explainer, path: &Path, port: u16) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure::run(format_args!("cannot read {}", path.display()), error);
+    let reader: Box<dyn Read> = match path.to_str() {
+        Some("-") => Box::new(io::stdin().lock()),
+        _ => Box::new(File::open(path).map_err(failed)?),
+    };
+    let mut capture = capture::Capture::new(reader, port).map_err(|error| Failure::run(path.display(), error))?;
+    while let Some(datagram) = capture.next_datagram() {
+        let datagram = datagram.map_err(|error| Failure::run(path.display(), error))?;
+        explainer.explain(&datagram.as_datagram())?;
+    }
+    explainer.end(&capture.left_out().to_string())
+}
+
+/// Draws one datagram after the other, and remembers what replies are to be put beside.
+struct Explainer {
+    drawing: Drawing,
+    show: Vec<Show>,
+    ladder: Ladder,
+    ends: Flow,
+    pairs: Pairs,
+    datagrams: u64,
+    wrong: u64,
+}
+
+impl Explainer {
+    fn new(arguments: &Arguments) -> Explainer {
+        const LADDER: usize = 80;
+        let style = arguments.style();
+        Explainer {
+            drawing: Drawing { style, whole: arguments.whole },
+            show: arguments.show.clone(),
+            ladder: Ladder::new(style, LADDER),
+            ends: None,
+            pairs: Pairs::default(),
+            datagrams: 0,
+            wrong: 0,
+        }
+    }
+
+    fn explain(&mut self, datagram: &Datagram<'_>) -> Result<(), Failure> {
+        self.datagrams += 1;
+        let number = self.datagrams;
+        let octets = datagram.octets;
+        let answered = datagram.seen.map(|seen| (seen.to, seen.from));
+        let message = datagram.message.unwrap_or_else(|| self.guess(answered, octets));
+        let (client, server, time) = match datagram.seen {
+            Some(Seen { from, to, time, .. }) if message == Message::Request => (Some(from), Some(to), time),
+            Some(Seen { from, to, time, .. }) => (Some(to), Some(from), time),
+            None => (None, None, Duration::ZERO),
+        };
+        let flow = client.zip(server);
+        let (relation, asked) = match message {
+            Message::Request => (self.pairs.request(flow, number, time, octets), None),
+            Message::Reply => self.pairs.reply(flow, time, octets),
+        };
+        let mut view = match message {
+            Message::Request => View::request(octets),
+            Message::Reply => View::reply(octets, asked.as_deref()),
+        };
+        // What was left out of the capture cannot be judged.
+        let whole = datagram.seen.is_none_or(|seen| seen.cut == 0);
+        if whole {
+            if let Some(fault) = asked.as_deref().and_then(|asked| verdict::verdict(asked, &view)) {
+                view.add(fault);
+            }
+            self.wrong += u64::from(view.is_wrong());
+        }
+        let drawn = self.draw(number, datagram, &view, &relation, flow);
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(drawn.as_bytes())?;
+        // A capture may be coming in just now.
+        Ok(stdout.flush()?)
+    }
+
+    /// Which way a datagram went if nothing tells: a reply if it starts like one of ours, or if the request before it is
+    /// still open and this could be the reply of another server, rather than a request itself.
+    fn guess(&self, flow: Flow, octets: &[u8]) -> Message {
+        let asked = self.pairs.open(flow).filter(|asked| *asked != octets);
+        let answers = asked.is_some_and(|asked| !View::reply(octets, Some(asked)).is_wrong());
+        let success = octets.first().is_some_and(|first| first & SUCCESS_BIT != 0);
+        if answers && (success || View::request(octets).is_wrong()) { Message::Reply } else { Message::guess(octets) }
+    }
+
+    fn draw(
+        &mut self,
+        number: u64,
+        datagram: &Datagram<'_>,
+        view: &View<'_>,
+        relation: &Relation,
+        flow: Flow,
+    ) -> String {
+        let mut drawn = String::new();
+        if self.show.contains(&Show::Ladder) {
+            if number == 1 || self.ends != flow {
+                let name = |end: Option<SocketAddr>, name: &str| end.map_or(name.to_owned(), |end| end.to_string());
+                let (client, server) = flow.unzip();
+                drawn += &self.ladder.head(&name(client, "client"), &name(server, "server"));
+                self.ends = flow;
+            }
+            let time = datagram.seen.map_or(Duration::ZERO, |seen| seen.time);
+            let text = format!("#{number} {view}");
+            drawn += &self.ladder.rung(time, relation.step(view), &text);
+        }
+        if self.show == [Show::Ladder] {
+            return drawn + &self.faults(view);
+        }
+        let blank = if number > 1 { "\n" } else { "" };
+        drawn += &format!("{blank}{}\n", self.drawing.style.paint(Role::Heading, &heading(number, datagram, view)));
+        if let Some(said) = relation.said() {
+            drawn += &format!("   {said}\n");
+        }
+        if let Some(Seen { cut: cut @ 1.., .. }) = datagram.seen {
+            drawn += &format!("   the capture left out the last {cut} octets, so what follows may be wrong\n");
+        }
+        if self.show.contains(&Show::Diagram) {
+            drawn += &diagram(view, &self.drawing);
+        }
+        if self.show.contains(&Show::Dump) {
+            drawn += &dump(view, &self.drawing);
+        } else {
+            drawn += &self.faults(view);
+        }
+        drawn
+    }
+
+    /// Where the dump does not say them.
+    fn faults(&self, view: &View<'_>) -> String {
+        let line = |fault: &calc6::view::Fault| {
+            let (sign, role) = match fault.severity {
+                Severity::Wrong => ('!', Role::Wrong),
+                Severity::Remark => ('*', Role::Remark),
+            };
+            format!("      {}\n", self.drawing.style.paint(role, &format!("{sign} {} [{}]", fault.text, fault.clause)))
+        };
+        view.faults().iter().map(line).collect()
+    }
+
+    /// The totals of a capture.
+    fn end(&mut self, left_out: &str) -> Result<(), Failure> {
+        let Explainer { datagrams, wrong, pairs, .. } = self;
+        let unanswered = pairs.unanswered();
+        let totals = format!(
+            "{}{datagrams} datagrams: {} requests, {unanswered} of them unanswered; {} replies; {wrong} wrong{left_out}\n",
+            if *datagrams > 0 { "\n" } else { "" },
+            pairs.requests(),
+            pairs.replies(),
+        );
+        Ok(io::stdout().lock().write_all(totals.as_bytes())?)
+    }
+}
+
+fn heading(number: u64, datagram: &Datagram<'_>, view: &View<'_>) -> String {
+    let seen = datagram
+        .seen
+        .map_or_else(String::new, |seen| format!("  {:.6} s  {} -> {}", seen.time.as_secs_f64(), seen.from, seen.to));
+    format!("#{number}{seen}  {}: {view}", view.kind())
+}
+
+impl Relation {
+    /// What the heading does not say.
+    fn said(&self) -> Option<String> {
+        match self {
+            Relation::First => None,
+            Relation::RepeatOf { request, times } => {
+                Some(format!("the same octets as #{request}, sent {times} times now"))
+            }
+            Relation::ReplyTo { request, after: None } => Some(format!("answers #{request}")),
+            Relation::ReplyTo { request, after: Some(after) } => {
+                Some(format!("answers #{request} after {}", Shown(*after)))
+            }
+            Relation::AnotherReplyTo { request } => Some(format!("another reply to #{request}: a client ignores it")),
+            Relation::ReplyToNothing => Some("no request that this could answer came before".to_owned()),
+        }
+    }
+
+    fn step(&self, view: &View<'_>) -> Step<'static> {
+        match self {
+            Relation::First => Step::Sent,
+            Relation::RepeatOf { times, .. } => Step::Repeated(*times),
+            Relation::ReplyTo { .. } if view.is_wrong() => Step::Ignored("wrong"),
+            Relation::ReplyTo { .. } => Step::Received,
+            Relation::AnotherReplyTo { .. } => Step::Ignored("another reply to the same request"),
+            Relation::ReplyToNothing => Step::Ignored("a reply to nothing"),
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Which reply answers which request.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::verdict;
+use calc6::view::{Name, View};
+use calc6::wire::{Form, Kind, extended};
+
+/// Client and server; `None` where there is only one of each.
+pub type Flow = Option<(SocketAddr, SocketAddr)>;
+
+/// Flows, and requests of a flow, beyond which the oldest are forgotten.
+const MAX_FLOWS: usize = 65_536;
+const MAX_REQUESTS: usize = 256;
+
+/// What a datagram is to those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relation {
+    /// A request that was not there before.
+    First,
+    /// The same octets once more.
+    RepeatOf {
+        /// The number of the first of them.
+        request: u64,
+        /// How often they were sent by now.
+        times: u32,
+    },
+    /// The first reply to a request.
+    ReplyTo {
+        /// The request's number.
+        request: u64,
+        /// The time since the request was last sent; `None` outside of captures.
+        after: Option<Duration>,
+    },
+    /// A reply to a request that was answered before.
+    AnotherReplyTo {
+        /// The request's number.
+        request: u64,
+    },
+    /// A reply that no request goes with.
+    ReplyToNothing,
+}
+
+/// The requests that may still be answered, by flow.
+#[derive(Debug, Default)]
+pub struct Pairs {
+    flows: HashMap<Flow, VecDeque<Asked>>,
+    /// In the order of their first datagrams.
+    order: VecDeque<Flow>,
+    requests: u64,
+    replies: u64,
+    answered: u64,
+}
+
+#[derive(Debug)]
+struct Asked {
+    number: u64,
+    octets: Vec<u8>,
+    last_sent: Duration,
+    times: u32,
+    replies: u32,
+}
+
+impl Pairs {
+    /// Takes note of a request.
+    pub fn request(&mut self, flow: Flow, number: u64, time: Duration, octets: &[u8]) -> Relation {
+        if !self.flows.contains_key(&flow) {
+            if self.order.len() == MAX_FLOWS {
+                let oldest = self.order.pop_front();
+                oldest.and_then(|oldest| self.flows.remove(&oldest));
+            }
+            self.order.push_back(flow);
+        }
+        let asked = self.flows.entry(flow).or_default();
+        // An identifier makes a request of the extended form unique; in the classic form people do ask the same again.
+        let again =
+            |asked: &&mut Asked| asked.octets == octets && (asked.replies == 0 || Kind::of(octets) == Kind::Extended);
+        if let Some(known) = asked.iter_mut().rev().find(again) {
+            known.times = known.times.saturating_add(1);
+            known.last_sent = time;
+            return Relation::RepeatOf { request: known.number, times: known.times };
+        }
+        self.requests += 1;
+        if asked.len() == MAX_REQUESTS {
+            asked.pop_front();
+        }
+        asked.push_back(Asked { number, octets: octets.to_vec(), last_sent: time, times: 1, replies: 0 });
+        Relation::First
+    }
+
+    /// Finds the request that a reply answers: by its identifier, else one whose result it carries, else the last one.
+    /// Gives its octets too.
+    pub fn reply(&mut self, flow: Flow, time: Duration, octets: &[u8]) -> (Relation, Option<Vec<u8>>) {
+        self.replies += 1;
+        let Some(asked) = self.flows.get_mut(&flow) else { return (Relation::ReplyToNothing, None) };
+        let Some(place) = answered_by(asked, octets) else { return (Relation::ReplyToNothing, None) };
+        let request = &mut asked[place];
+        request.replies = request.replies.saturating_add(1);
+        let relation = if request.replies > 1 {
+            Relation::AnotherReplyTo { request: request.number }
+        } else {
+            self.answered += 1;
+            let after = flow.map(|_| time.saturating_sub(request.last_sent));
+            Relation::ReplyTo { request: request.number, after }
+        };
+        (relation, Some(request.octets.clone()))
+    }
+
+    /// The last request of a flow, if it has no reply yet.
+    pub fn open(&self, flow: Flow) -> Option<&[u8]> {
+        let last = self.flows.get(&flow)?.back()?;
+        (last.replies == 0).then_some(&last.octets)
+    }
+
+    /// How many requests there were, repeats not counted.
+    pub fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// How many replies there were.
+    pub fn replies(&self) -> u64 {
+        self.replies
+    }
+
+    /// How many requests have no reply.
+    pub fn unanswered(&self) -> u64 {
+        self.requests - self.answered
+    }
+}
+
+fn answered_by(asked: &VecDeque<Asked>, reply: &[u8]) -> Option<usize> {
+    // How many open requests are evaluated to find the one whose result this is.
+    const TRIED: usize = 16;
+    if View::reply(reply, None).form() == Form::Extended
+        && let Some(place) = asked.iter().rposition(|request| {
+            Kind::of(&request.octets) == Kind::Extended && extended::id(&request.octets) == extended::id(reply)
+        })
+    {
+        return Some(place);
+    }
+    let open = || asked.iter().enumerate().filter(|(_, request)| request.replies == 0);
+    let right = |request: &Asked| {
+        let view = View::reply(reply, Some(&request.octets));
+        let has_result = view.fields().iter().any(|field| field.name == Name::Result);
+        has_result && !view.is_wrong() && verdict::verdict(&request.octets, &view).is_none()
+    };
+    open()
+        .take(TRIED)
+        .find(|(_, request)| right(request))
+        .or_else(|| open().next_back())
+        .map(|(place, _)| place)
+        .or_else(|| asked.len().checked_sub(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUM: [u8; 9] = [0, 0, 0, 0, 1, 0, 0, 0, 2];
+    const PRODUCT: [u8; 9] = [2, 0, 0, 0, 1, 0, 0, 0, 2];
+
+    fn at(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
+    }
+
+    #[test]
+    fn repeats_replies_and_duplicates() {
+        let flow = Some(("[::1]:4000".parse().unwrap(), "[::1]:10000".parse().unwrap()));
+        let mut pairs = Pairs::default();
+        assert_eq!(pairs.reply(flow, at(0), &[0xff, 0, 0, 0, 3]).0, Relation::ReplyToNothing);
+        assert_eq!(pairs.request(flow, 2, at(1), &SUM), Relation::First);
+        assert_eq!(pairs.request(flow, 3, at(5), &SUM), Relation::RepeatOf { request: 2, times: 2 });
+        let (relation, asked) = pairs.reply(flow, at(7), &[0xff, 0, 0, 0, 3]);
+        assert_eq!(relation, Relation::ReplyTo { request: 2, after: Some(at(2)) });
+        assert_eq!(asked.as_deref(), Some(&SUM[..]));
+        assert_eq!(pairs.reply(flow, at(8), &[0xff, 0, 0, 0, 3]).0, Relation::AnotherReplyTo { request: 2 });
+        assert_eq!(pairs.request(flow, 6, at(9), &SUM), Relation::First, "asked again after the answer");
+        assert_eq!((pairs.requests(), pairs.replies(), pairs.unanswered()), (2, 3, 1));
+    }
+
+    #[test]
+    fn among_several_the_one_whose_result_it_is() {
+        let mut pairs = Pairs::default();
+        pairs.request(None, 1, at(0), &SUM);
+        pairs.request(None, 2, at(0), &PRODUCT);
+        assert_eq!(pairs.reply(None, at(0), &[0xff, 0, 0, 0, 3]).0, Relation::ReplyTo { request: 1, after: None });
+        assert_eq!(pairs.reply(None, at(0), &[0xff, 0, 0, 0, 9]).0, Relation::ReplyTo { request: 2, after: None });
+    }
+
+    #[test]
+    fn identifiers_decide() {
+        let mut pairs = Pairs::default();
+        pairs.request(None, 1, at(0), b"\x1e+\x01\x00\0\0\0\0\0\0\0\x01\x05");
+        pairs.request(None, 2, at(0), b"\x1e+\x01\x00\0\0\0\0\0\0\0\x02\x05");
+        let reply = b"\xff\0\0\0\0\0\0\0\0\0\0\x01\x05";
+        assert_eq!(pairs.reply(None, at(0), reply).0, Relation::ReplyTo { request: 1, after: None });
+        assert_eq!(pairs.reply(None, at(0), reply).0, Relation::AnotherReplyTo { request: 1 });
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut pairs = Pairs::default();
+        let server: SocketAddr = "[::1]:10000".parse().unwrap();
+        for number in 0..MAX_FLOWS as u64 + 10 {
+            let client = SocketAddr::new(std::net::Ipv6Addr::from(u128::from(number)).into(), 4000);
+            pairs.request(Some((client, server)), number, at(0), &SUM);
+        }
+        assert_eq!((pairs.flows.len(), pairs.order.len()), (MAX_FLOWS, MAX_FLOWS));
+    }
+}

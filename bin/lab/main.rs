@@ -1,0 +1,122 @@
+//! The `lab` program: one module for each subcommand.
+//!
+//! A subcommand's module holds its arguments (for clap) and a function `run` that takes them. It writes its results to
+//! standard output and everything else (what it listens on, progress) to standard error.
+
+mod bench;
+mod check;
+#[path = "../common/mod.rs"]
+mod common;
+mod explain;
+mod floor;
+mod grade;
+mod pcap;
+mod relay;
+mod target;
+mod units;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::common::generate::{self, Program};
+use crate::common::usage;
+
+/// The exit status for words that cannot be understood.
+const EXIT_USAGE: u8 = 2;
+
+/// Measures, checks, disturbs and explains calculators that are served in datagrams, in whatever language they are written.
+#[derive(Debug, Parser)]
+#[command(name = "lab", version, arg_required_else_help = false)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Bench(bench::Arguments),
+    Check(check::Arguments),
+    Explain(explain::Arguments),
+    Floor(floor::Arguments),
+    Grade(grade::Arguments),
+    Relay(relay::Arguments),
+    #[command(hide = true)]
+    Limited(check::subject::LimitedArguments),
+}
+
+/// Why a subcommand ended without doing what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The words of the command line say nothing that could be done: exit status 2.
+    #[error("{0}")]
+    Usage(String),
+    /// The system refused something, or the run failed: exit status 1.
+    #[error("{0}")]
+    Run(String),
+    /// Whoever read standard output has gone: a quiet end, exit status 0.
+    #[error("standard output is closed")]
+    Closed,
+}
+
+impl Failure {
+    /// A failed run: `what` could not be done, because of `cause`.
+    pub fn run(what: impl std::fmt::Display, cause: impl std::fmt::Display) -> Self {
+        Self::Run(format!("{what}: {cause}"))
+    }
+}
+
+/// For writes to standard output, the only ones that may use `?` without words of their own.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::Closed,
+            _ => Self::run("cannot write to standard output", error),
+        }
+    }
+}
+
+/// What `--generate` writes from.
+fn program() -> Program {
+    Program {
+        plain: "lab",
+        installed: "calc6-lab",
+        command: Arguments::command(),
+        exit_status: "0 for success; 1 for anything that was refused, failed, or was found wrong; 2 if the command \
+                      line cannot be read.",
+        edit_completions: |_, script| script,
+    }
+}
+
+/// Runs the program: reads the command line, runs the subcommand, and says how it ended.
+fn main() -> ExitCode {
+    if let Some(folder) = generate::requested() {
+        return generate::run(&program(), &folder);
+    }
+    let command = match Arguments::try_parse() {
+        Ok(arguments) => arguments.command,
+        Err(error) => return usage::answer(&Arguments::command(), &error),
+    };
+    let result = match command {
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Floor(arguments) => floor::run(&arguments),
+        Command::Grade(arguments) => grade::run(&arguments),
+        Command::Relay(arguments) => relay::run(&arguments),
+        Command::Limited(arguments) => check::subject::run_limited(&arguments),
+    };
+    match result {
+        Ok(code) => code,
+        Err(Failure::Closed) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // With standard error closed too, nobody is left to be told.
+            let _ = writeln!(io::stderr(), "lab: {failure}");
+            match failure {
+                Failure::Usage(_) => ExitCode::from(EXIT_USAGE),
+                _ => ExitCode::FAILURE,
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! `server HOST PORT`: answers requests until SIGINT or SIGTERM.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod daemon;
+mod http;
+mod log;
+mod metrics;
+mod options;
+mod privileges;
+mod sandbox;
+mod supervisor;
+mod systemd;
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::num::NonZeroUsize;
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+
+use calc6::responder::Limits;
+
+use calc6::server::{BindError, Config, Server};
+use calc6::wire;
+use clap::builder::BoolishValueParser;
+use clap::{CommandFactory, Parser};
+
+use crate::common::generate::{self, Program};
+use crate::common::usage::{self, Port};
+use crate::daemon::Daemon;
+use crate::options::{AccessOptions, Options};
+
+/// A calculator that answers UDP datagrams over IPv6 and IPv4.
+#[derive(Debug, Parser)]
+#[command(name = "server", version, after_help = EXAMPLES)]
+pub struct Arguments {
+    /// Address to serve: IPv6, IPv4, or a name; :: is every address of this machine, of both families
+    #[arg(env = "CALC6_HOST")]
+    host: Option<String>,
+    /// Port to serve, a number or the name of a service; 0 lets the system choose one
+    #[arg(env = "CALC6_PORT", value_parser = Port::to_serve)]
+    port: Option<Port>,
+    /// Answer classic integer requests modulo 2^32, as the usual C servers do, instead of with an error
+    #[arg(long, env = "CALC6_WRAP", value_parser = BoolishValueParser::new())]
+    wrap: bool,
+    /// Longest reply in octets, 1232 to 3696; above 1232 replies may be fragmented
+    #[arg(long, value_name = "OCTETS", env = "CALC6_MAX_REPLY")]
+    #[arg(default_value_t = wire::MAX_REPLY as u16)]
+    #[arg(value_parser = usage::whole::<u16>(wire::MAX_REPLY as u64..=wire::MAX_REPLY_CEILING as u64))]
+    max_reply: u16,
+    /// Worker threads, each with its own socket [default: one for each processor]
+    #[arg(long, value_name = "N", env = "CALC6_WORKERS", value_parser = usage::whole::<NonZeroUsize>(1..=u64::MAX))]
+    workers: Option<NonZeroUsize>,
+    /// Serve IPv6 only, not IPv4 through mapped addresses
+    #[arg(long, env = "CALC6_IPV6_ONLY", value_parser = BoolishValueParser::new())]
+    ipv6_only: bool,
+    /// Share the port with other servers of this user that share it too
+    #[arg(long, env = "CALC6_SHARE_PORT", value_parser = BoolishValueParser::new())]
+    share_port: bool,
+    #[command(flatten)]
+    access: AccessOptions,
+    #[command(flatten)]
+    service: Options,
+}
+
+const EXAMPLES: &str = "Examples:
+  server :: 10000           every address of this machine, port 10000
+  server ::1 0              this machine only, any free port (the first line on stderr tells it)
+  server 192.0.2.1 10000    one IPv4 address
+
+  server :: 10000 --user nobody --metrics [::1]:9469 --rate-limit 1000/s
+
+Sockets that a service manager hands over (sd_listen_fds(3)) are served instead of HOST and PORT, one worker each.
+SIGINT and SIGTERM end it after the replies in flight are sent, with a line of totals; SIGUSR1 writes all totals.";
+
+fn main() -> ExitCode {
+    if let Some(folder) = generate::requested() {
+        return generate::run(&program(), &folder);
+    }
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage::answer(&Arguments::command(), &error),
+    };
+    match serve(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(line)) => fail(2, &line),
+        Err(Failure::System(line)) => fail(1, &line),
+    }
+}
+
+/// What `--generate` writes from.
+fn program() -> Program {
+    Program {
+        plain: "server",
+        installed: "calc6-server",
+        command: Arguments::command(),
+        exit_status: "0 after SIGINT or SIGTERM, or with --check-config if all is well; 1 if the system refuses \
+                      something; 2 if the command line cannot be read.",
+        edit_completions: |_, script| script,
+    }
+}
+
+/// Why the program ends without success.
+enum Failure {
+    /// What was typed cannot be meant.
+    Usage(String),
+    /// The system refuses.
+    System(String),
+}
+
+fn serve(arguments: Arguments) -> Result<(), Failure> {
+    let service = arguments.service.clone();
+    let place = (arguments.host.clone(), arguments.port.clone());
+    let config = Config::try_from(arguments).map_err(Failure::Usage)?;
+    log::start(service.log_format);
+    let inherited = systemd::inherited().map_err(Failure::system)?;
+    let serving = if inherited.datagram.is_empty() { Some(host_and_port(place)?) } else { None };
+    if service.check_config {
+        return check(&config, &service, serving.as_ref());
+    }
+    let server = match &serving {
+        Some((host, port)) => bind(&resolve(host, port).map_err(Failure::System)?, &config),
+        None => Server::adopt(inherited.datagram.into_iter().map(OwnedFd::from).collect(), config),
+    };
+    let server = server.map_err(Failure::system)?;
+    let daemon = Daemon::prepare(server, service, inherited.metrics).map_err(Failure::system)?;
+    let totals = daemon.run().map_err(Failure::system)?;
+    tracing::info!("{totals}");
+    Ok(())
+}
+
+impl TryFrom<Arguments> for Config {
+    type Error = String;
+
+    fn try_from(arguments: Arguments) -> Result<Config, String> {
+        let mut config = Config {
+            workers: arguments.workers,
+            limits: Limits { max_reply: arguments.max_reply.into(), wrap: arguments.wrap },
+            ipv6_only: arguments.ipv6_only,
+            share_port: arguments.share_port,
+            verbose: arguments.service.verbose,
+            ..Config::default()
+        };
+        arguments.access.apply(&mut config)?;
+        Ok(config)
+    }
+}
+
+fn host_and_port(place: (Option<String>, Option<Port>)) -> Result<(String, Port), Failure> {
+    match place {
+        (Some(host), Some(port)) => Ok((host, port)),
+        (None, _) => Err(Failure::Usage("HOST and PORT are missing (such as :: 10000; see --help)".to_owned())),
+        (Some(_), None) => Err(Failure::Usage("PORT is missing behind HOST (such as 10000; see --help)".to_owned())),
+    }
+}
+
+/// Checks what can be checked without binding anything, and prints what the options come to.
+fn check(config: &Config, service: &Options, serving: Option<&(String, Port)>) -> Result<(), Failure> {
+    if let Some((host, port)) = serving {
+        resolve(host, port).map_err(Failure::System)?;
+    }
+    let lines = service.check(config).map_err(Failure::system)?;
+    let place = serving.map_or("the sockets handed over".to_owned(), |(host, port)| format!("{host} port {port}"));
+    let mut text = format!("serves: {place}\n");
+    lines.iter().for_each(|line| text.extend([line, "\n"]));
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::system(error)),
+        _ => Ok(()),
+    }
+}
+
+impl Failure {
+    fn system(error: impl Display) -> Failure {
+        Failure::System(error.to_string())
+    }
+}
+
+/// The addresses of a host, at least one.
+fn resolve(host: &str, port: &Port) -> Result<Vec<SocketAddr>, String> {
+    let port = port.number()?;
+    let addresses: Vec<SocketAddr> =
+        (host, port).to_socket_addrs().map_err(|error| format!("cannot find the host {host:?}: {error}"))?.collect();
+    if addresses.is_empty() { Err(format!("the host {host:?} has no address")) } else { Ok(addresses) }
+}
+
+/// Binds the first address that can be bound.
+fn bind(addresses: &[SocketAddr], config: &Config) -> Result<Server, BindError> {
+    let mut result = Server::bind(addresses[0], config.clone());
+    for &address in &addresses[1..] {
+        if result.is_ok() {
+            break;
+        }
+        result = Server::bind(address, config.clone()).or(result);
+    }
+    result
+}
+
+fn fail(status: u8, line: &str) -> ExitCode {
+    if log::is_started() {
+        tracing::error!("{line}");
+    } else {
+        eprintln!("server: {line}");
+    }
+    ExitCode::from(status)
+}

@@ -1,0 +1,127 @@
+//! The options of a server that is run as a service, as typed or from the environment.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+use clap::builder::BoolishValueParser;
+
+use super::log;
+use super::privileges::{Identity, PrivilegeError};
+use calc6::limit::access::Prefix;
+use calc6::limit::rate::{Policy, Setting};
+use calc6::limit::{Access, Rules};
+use calc6::responder::Limits;
+use calc6::server::Config;
+
+/// Whom to answer and how often.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Access")]
+pub struct AccessOptions {
+    /// Answer these sources only; of all prefixes of --allow and --deny the longest that contains a source decides
+    #[arg(long, value_name = "PREFIX", env = "CALC6_ALLOW", value_delimiter = ',')]
+    allow: Vec<Prefix>,
+    /// Do not answer these sources
+    #[arg(long, value_name = "PREFIX", env = "CALC6_DENY", value_delimiter = ',')]
+    deny: Vec<Prefix>,
+    /// Answer source ports below 1024 too, where services live that might answer in their turn, without end
+    #[arg(long, env = "CALC6_ANSWER_LOW_PORTS", value_parser = BoolishValueParser::new())]
+    answer_low_ports: bool,
+    /// Datagrams a second from each IPv6 /64 or IPv4 address and worker: N/s[,burst=N][,leak=N] or `off`. The burst
+    /// (twice the rate) may come at once; what is over is dropped, but for one in `leak` (4; 0: none), so that forged
+    /// sources silence nobody. Loopback has no limit
+    #[arg(long, value_name = "RATE", env = "CALC6_RATE_LIMIT", default_value_t = Setting::On(Policy::default()))]
+    rate_limit: Setting,
+    /// Count what the rate limit would drop, and answer it
+    #[arg(long, env = "CALC6_RATE_LIMIT_DRY_RUN", value_parser = BoolishValueParser::new())]
+    rate_limit_dry_run: bool,
+}
+
+/// What the process gives up, tells, and is told.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Service")]
+pub struct Options {
+    /// Become this user (a name or number, with its own group) once the sockets are bound
+    #[arg(long, value_name = "USER", env = "CALC6_USER")]
+    pub user: Option<String>,
+    /// Keep files and all system calls within reach: for debuggers and tracers
+    #[arg(long, env = "CALC6_NO_SANDBOX", value_parser = BoolishValueParser::new(), conflicts_with = "require_sandbox")]
+    pub no_sandbox: bool,
+    /// Do not start where the kernel cannot enforce the whole sandbox
+    #[arg(long, env = "CALC6_REQUIRE_SANDBOX", value_parser = BoolishValueParser::new())]
+    pub require_sandbox: bool,
+    /// Serve metrics for Prometheus at http://ADDR/metrics, such as `[::1]:9469`
+    #[arg(long, value_name = "ADDR", env = "CALC6_METRICS")]
+    pub metrics: Option<SocketAddr>,
+    /// How lines on stderr look
+    #[arg(long, value_name = "FORMAT", env = "CALC6_LOG_FORMAT", value_enum, default_value_t)]
+    pub log_format: log::Format,
+    /// Write a line for each datagram that is not answered, a few a second for each reason
+    #[arg(short, long, env = "CALC6_VERBOSE", value_parser = BoolishValueParser::new())]
+    pub verbose: bool,
+    /// Check the options, print what they come to, and end
+    #[arg(long)]
+    pub check_config: bool,
+}
+
+impl Options {
+    /// Looks up what the options name, and says what they come to, a line each.
+    ///
+    /// # Errors
+    ///
+    /// [`PrivilegeError`] if there is no such user.
+    pub fn check(&self, config: &Config) -> Result<Vec<String>, PrivilegeError> {
+        let identity = self.user.as_deref().map(Identity::resolve).transpose()?;
+        let sandbox = match (self.no_sandbox, self.require_sandbox) {
+            (true, _) => "none",
+            (_, true) => "required",
+            _ => "as far as the kernel has it",
+        };
+        let dry = if config.rate_limit_dry_run { " (dry run)" } else { "" };
+        let Limits { max_reply, wrap } = config.limits;
+        let workers = config.workers.map_or("one for each processor".to_owned(), |workers| workers.to_string());
+        let Rules { allow, deny, answer_low_ports } = &config.access;
+        Ok(vec![
+            format!("workers: {workers}"),
+            format!("longest reply: {max_reply} octets"),
+            format!("classic integers modulo 2^32: {}", yes(wrap)),
+            format!("IPv6 only: {}", yes(config.ipv6_only)),
+            format!("allowed: {}", list(allow, if deny.is_empty() { "all" } else { "all others" })),
+            format!("denied: {}", list(deny, if allow.is_empty() { "none" } else { "all others" })),
+            format!("source ports below 1024: {}", if *answer_low_ports { "answered" } else { "dropped" }),
+            format!("rate limit: {}{dry}", config.rate_limit),
+            format!("user: {}", identity.as_ref().map_or("unchanged", Identity::name)),
+            format!("sandbox: {sandbox}"),
+            format!(
+                "metrics: {}",
+                self.metrics.map_or("none".to_owned(), |address| format!("http://{address}/metrics"))
+            ),
+        ])
+    }
+}
+
+fn yes(flag: bool) -> &'static str {
+    if flag { "yes" } else { "no" }
+}
+
+fn list(prefixes: &[Prefix], none: &str) -> String {
+    if prefixes.is_empty() {
+        return none.to_owned();
+    }
+    prefixes.iter().map(Prefix::to_string).collect::<Vec<_>>().join(", ")
+}
+
+impl AccessOptions {
+    /// Writes them into a server's configuration.
+    ///
+    /// # Errors
+    ///
+    /// A sentence, if the rules contradict each other.
+    pub fn apply(self, config: &mut Config) -> Result<(), String> {
+        let Self { allow, deny, answer_low_ports, .. } = self;
+        config.access = Rules { allow, deny, answer_low_ports };
+        Access::new(&config.access, 0).map_err(|error| error.to_string())?;
+        config.rate_limit = self.rate_limit;
+        config.rate_limit_dry_run = self.rate_limit_dry_run;
+        Ok(())
+    }
+}
