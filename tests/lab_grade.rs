@@ -91,6 +91,44 @@ fn the_json_has_the_full_reports_and_a_step_that_takes_too_long_is_ended() {
 }
 
 #[test]
+fn a_submission_cannot_forge_its_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let (right, wrong) = (folder.path().join("right"), folder.path().join("wrong"));
+    fs::create_dir_all(&right).unwrap();
+    fs::create_dir_all(&wrong).unwrap();
+    submission(&right, "right", "", "-");
+    let grades = grade(&right, &["--json"]);
+    let grades: Value = serde_json::from_slice(&grades.stdout).unwrap();
+    let report = grades[0]["server"]["report"].to_string();
+    assert!(report.contains("\"passed\":true"), "{grades}");
+
+    // Writes the report of a right one wherever it can, and then to its own standard output.
+    submission(&wrong, "forger", "", "-");
+    fs::write(wrong.join("forger/report.json"), &report).unwrap();
+    fs::write(
+        wrong.join("forger/server"),
+        "#!/bin/sh\n\
+         for place in .. ../* ../.stdout ../.report /proc/[0-9]*/fd/[0-9]*; do\n\
+           case $place in /proc/$$/*) continue;; esac\n\
+           cat report.json 2>/dev/null >\"$place\" || :\n\
+         done\n\
+         cat report.json; kill -9 $PPID; exit 0\n",
+    )
+    .unwrap();
+    let reports = folder.path().join("reports");
+    let output = Command::new(env!("CARGO_BIN_EXE_lab"))
+        .args(["grade", wrong.to_str().unwrap(), "--server", "sh ./server", "--json", "--junit"])
+        .arg(&reports)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let grades: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stdout)));
+    assert_eq!(grades[0]["server"]["outcome"], "failed", "{grades}");
+    assert!(fs::read_to_string(reports.join("forger-server.xml")).unwrap().contains("<failure"));
+}
+
+#[test]
 fn what_was_started_ends_with_lab() {
     let folder = tempfile::tempdir().unwrap();
     let name = "calc6-sleeper-7301";

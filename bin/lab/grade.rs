@@ -1,24 +1,29 @@
 //! `lab grade`: builds and checks a folder of submissions, each in namespaces of its own.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::sync::Mutex;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use rustix::process::{Pid, Signal};
-use serde_json::Value;
 
 use super::Failure;
+use super::check::report::{Finding, Report, Verdict};
 use super::check::subject::{Limits, describe};
+use super::check::table::Level;
 use crate::common::usage::whole;
 
 /// Between looks at whether a step has ended.
 const POLL: Duration = Duration::from_millis(20);
+
+/// How much of what a step writes is kept, in octets; a report has some 20,000.
+const KEPT_OUTPUT: u64 = 16 << 20;
 
 /// How much of a failed build's output is shown: its last lines.
 const SHOWN_LINES: usize = 5;
@@ -84,8 +89,8 @@ enum Step {
     Done,
     /// It could not be done.
     Failed { words: String },
-    /// The check ran; its JSON.
-    Checked { report: Value },
+    /// The check ran.
+    Checked { report: Report },
 }
 
 /// Grades every submission; exits with 0 if all of them pass.
@@ -149,7 +154,7 @@ fn grade(arguments: &Arguments, name: String, submission: &Path) -> Result<Grade
     let copy = work.path().join(&name);
     copy_folder(submission, &copy)
         .map_err(|error| Failure::run(format_args!("cannot copy {}", submission.display()), error))?;
-    let job = Job { arguments, name: &name, work: work.path(), copy: &copy };
+    let job = Job { arguments, name: &name, copy: &copy };
     let build = job.build()?;
     let built = !matches!(build, Step::Failed { .. });
     let server = job.check("server", arguments.server.as_ref(), built)?;
@@ -161,8 +166,6 @@ fn grade(arguments: &Arguments, name: String, submission: &Path) -> Result<Grade
 struct Job<'a> {
     arguments: &'a Arguments,
     name: &'a str,
-    /// A folder outside the copy, for what the steps write.
-    work: &'a Path,
     copy: &'a Path,
 }
 
@@ -191,15 +194,18 @@ impl Job<'_> {
                 if role == "server" && self.arguments.extended {
                     options.push("--extended".into());
                 }
-                if let Some(path) = self.junit(role) {
-                    options.extend(["--junit".into(), path]);
-                }
                 options.extend(["--time".into(), self.arguments.limits.time.to_string()]);
                 let Ended { status, stdout, stderr } = self.run(&options, command)?;
-                match serde_json::from_str(&stdout) {
-                    Ok(report) => return Ok(Step::Checked { report }),
-                    Err(_) if stderr.trim().is_empty() => Step::Failed { words: how(status) },
-                    Err(_) => Step::Failed { words: stderr.trim().trim_start_matches("lab: ").to_owned() },
+                match serde_json::from_str::<Report>(&stdout) {
+                    // Its exit status says the same, or it did not write this to its end.
+                    Ok(report) if status.and_then(|status| status.code()) == Some(i32::from(!report.passes())) => {
+                        if let Some(path) = self.junit(role) {
+                            report.write_junit(&path)?;
+                        }
+                        return Ok(Step::Checked { report });
+                    }
+                    _ if stderr.trim().is_empty() => Step::Failed { words: how(status) },
+                    _ => Step::Failed { words: stderr.trim().trim_start_matches("lab: ").to_owned() },
                 }
             }
         };
@@ -210,24 +216,23 @@ impl Job<'_> {
     /// Runs a subcommand of lab with the submission's command, in new namespaces, in the submission's copy.
     fn run(&self, subcommand: &[String], command: &[String]) -> Result<Ended, Failure> {
         let this = std::env::current_exe().map_err(|error| Failure::run("cannot find this program's file", error))?;
-        let Limits { cpu, memory, time } = self.arguments.limits;
-        let limits = ["--cpu", &cpu.to_string(), "--memory", &memory.to_string(), "--"];
+        let Limits { time, .. } = self.arguments.limits;
+        let limits = self.arguments.limits.options();
+        let confined = Limits { confined: true, ..self.arguments.limits.clone() }.options();
         // `limited` once more, outside: if lab ends, so does unshare, and with it all that is in its namespaces.
         let mut unshare = Command::new(&this);
-        unshare.arg("limited").args(limits).arg("unshare");
+        unshare.arg("limited").args(limits).args(["--", "unshare"]);
         if !rustix::process::geteuid().is_root() {
             unshare.args(["--user", "--map-root-user"]);
         }
         unshare.args(["--net", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"]);
         unshare.args(["sh", "-c", "ip link set lo up && exec \"$@\"", "sh"]).arg(this).args(subcommand);
-        unshare.args(limits).args(command);
-        let [stdout, stderr] = ["stdout", "stderr"].map(|name| self.work.join(format!(".{name}")));
-        let file = |path: &Path| {
-            File::create(path).map_err(|error| Failure::run(format_args!("cannot write {}", path.display()), error))
-        };
-        unshare.stdin(Stdio::null()).stdout(file(&stdout)?).stderr(file(&stderr)?);
+        unshare.args(confined).arg("--").args(command);
+        // Pipes, not files: what a submission could open, it could replace.
+        unshare.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         unshare.current_dir(self.copy).process_group(0);
         let mut child = unshare.spawn().map_err(|error| Failure::run("cannot start a step", error))?;
+        let (stdout, stderr) = (read(child.stdout.take()), read(child.stderr.take()));
         let deadline = Instant::now() + Duration::from_secs(time);
         let mut status = None;
         while status.is_none() && Instant::now() < deadline {
@@ -239,14 +244,13 @@ impl Job<'_> {
             let _ = rustix::process::kill_process_group(Pid::from_child(&child), Signal::KILL);
             let _ = child.wait();
         }
-        let text = |path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
+        let text =
+            |reader: JoinHandle<Vec<u8>>| String::from_utf8_lossy(&reader.join().unwrap_or_default()).into_owned();
         Ok(Ended { status, stdout: text(stdout), stderr: text(stderr) })
     }
 
-    fn junit(&self, step: &str) -> Option<String> {
-        let folder = self.arguments.junit.as_ref()?;
-        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
-        Some(folder.join(format!("{}-{step}.xml", self.name)).to_string_lossy().into_owned())
+    fn junit(&self, step: &str) -> Option<PathBuf> {
+        Some(self.arguments.junit.as_ref()?.join(format!("{}-{step}.xml", self.name)))
     }
 
     /// A report with one case, for steps that `lab check` did not report itself.
@@ -267,9 +271,10 @@ impl Job<'_> {
         };
         let mut suite = TestSuite::new(step);
         suite.add_test_case(TestCase::new(step, status));
-        let mut report = Report::new(format!("lab grade {}", self.name));
+        let mut report = quick_junit::Report::new(format!("lab grade {}", self.name));
         report.add_test_suite(suite);
-        let cannot = |error: &dyn std::fmt::Display| Failure::run(format_args!("cannot write {path}"), error);
+        let cannot =
+            |error: &dyn std::fmt::Display| Failure::run(format_args!("cannot write {}", path.display()), error);
         let file = File::create(&path).map_err(|error| cannot(&error))?;
         report.serialize(file).map_err(|error| cannot(&error))
     }
@@ -282,6 +287,19 @@ struct Ended {
     stderr: String,
 }
 
+/// Reads a stream to its end, and keeps its beginning. With the step end all processes that could hold it open.
+fn read(stream: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        if let Some(mut stream) = stream {
+            // What could be read until an error counts.
+            let _ = stream.by_ref().take(KEPT_OUTPUT).read_to_end(&mut kept);
+            let _ = io::copy(&mut stream, &mut io::sink());
+        }
+        kept
+    })
+}
+
 fn how(status: Option<ExitStatus>) -> String {
     status.map_or_else(|| "its time was over".into(), describe)
 }
@@ -291,7 +309,7 @@ impl Grade {
         [&self.build, &self.server, &self.client].into_iter().all(|step| match step {
             Step::NotAsked | Step::Done => true,
             Step::NotReached | Step::Failed { .. } => false,
-            Step::Checked { report } => report["passed"] == true,
+            Step::Checked { report } => report.passes(),
         })
     }
 }
@@ -305,9 +323,12 @@ impl Step {
             Self::Done => "ok".into(),
             Self::Failed { .. } => "FAILED".into(),
             Self::Checked { report } => {
-                let share = |level: &str| format!("{}/{}", report[level][0], report[level][1]);
-                let mark = if report["passed"] == true { "ok" } else { "FAILED" };
-                format!("{mark} {} {}", share("must"), share("should"))
+                let share = |level| {
+                    let (holds, all) = report.score(level);
+                    format!("{holds}/{all}")
+                };
+                let mark = if report.passes() { "ok" } else { "FAILED" };
+                format!("{mark} {} {}", share(Level::Must), share(Level::Should))
             }
         }
     }
@@ -317,20 +338,19 @@ impl Step {
         match self {
             Self::Failed { words } => Some(words.clone()),
             Self::Checked { report } => {
-                let findings = report["findings"].as_array()?;
                 let broken =
-                    findings.iter().filter(|finding| finding["verdict"] == "broken" && finding["level"] == "must");
-                let names: Vec<String> =
-                    broken.map(|finding| format!("{} {}", text(&finding["clause"]), text(&finding["key"]))).collect();
+                    |finding: &&Finding| finding.verdict == Verdict::Broken && finding.check.level == Level::Must;
+                let names: Vec<String> = report
+                    .findings
+                    .iter()
+                    .filter(broken)
+                    .map(|Finding { check, .. }| format!("{} {}", check.clause, check.key))
+                    .collect();
                 (!names.is_empty()).then(|| names.join(", "))
             }
             _ => None,
         }
     }
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
 }
 
 fn write_table(out: &mut impl Write, grades: &[Grade]) -> io::Result<()> {

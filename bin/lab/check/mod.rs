@@ -4,16 +4,15 @@ mod client;
 mod extended;
 mod fuzz;
 mod probe;
-mod report;
+pub mod report;
 mod server;
 mod shrink;
 pub mod subject;
 pub mod table;
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv6Addr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -135,6 +134,10 @@ struct Output {
 
 /// Checks, and writes what was found.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    // What is checked runs as the same user: without this it could open our standard output in /proc/PID/fd and forge
+    // the report (PR_SET_DUMPABLE, ptrace(2)).
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+        .map_err(|error| Failure::run("cannot shield this process from what it starts", error))?;
     match &arguments.role {
         Role::Server(arguments) => {
             let (prober, subject) = arguments.subject.prober()?;
@@ -196,7 +199,7 @@ impl Subject {
 impl Output {
     fn write(&self, report: &Report) -> Result<ExitCode, Failure> {
         if let Some(path) = &self.junit {
-            write_junit(path, &report.junit())?;
+            report.write_junit(path)?;
         }
         let mut out = io::BufWriter::new(io::stdout().lock());
         if self.json {
@@ -207,10 +210,4 @@ impl Output {
         out.flush()?;
         Ok(if report.passes() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
-}
-
-fn write_junit(path: &Path, report: &quick_junit::Report) -> Result<(), Failure> {
-    let file =
-        File::create(path).map_err(|error| Failure::run(format_args!("cannot write {}", path.display()), error))?;
-    report.serialize(file).map_err(|error| Failure::run(format_args!("cannot write {}", path.display()), error))
 }

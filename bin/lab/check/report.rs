@@ -1,13 +1,16 @@
 //! What was found, and its three forms: for people, as JSON, as JUnit.
 
+use std::fs::File;
 use std::io::{self, Write};
+use std::path::Path;
 
 use quick_junit::{NonSuccessKind, Report as JunitReport, TestCase, TestCaseStatus, TestSuite, XmlString};
 
-use super::table::{Check, Level};
+use super::table::{Check, Level, find};
+use crate::Failure;
 
 /// The judgement of one check.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// It is as demanded.
@@ -56,7 +59,7 @@ pub struct Judgement {
 }
 
 /// A datagram that ended the subject.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 pub struct Crash {
     /// The datagram, in hex.
     pub datagram: String,
@@ -67,8 +70,8 @@ pub struct Crash {
     pub shrunk: Option<String>,
 }
 
-/// All that was found in one run.
-#[derive(Clone, Debug, Default, serde::Serialize)]
+/// All that was found in one run. In JSON, `passed` and the counts stand beside it; reading it back computes them again.
+#[derive(Clone, Debug, Default)]
 pub struct Report {
     /// What was checked: an address, or a command.
     pub subject: String,
@@ -77,7 +80,6 @@ pub struct Report {
     /// In the order of the table.
     pub findings: Vec<Finding>,
     /// Datagrams that ended a server.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub crashes: Vec<Crash>,
 }
 
@@ -160,20 +162,18 @@ impl Report {
         writeln!(out, "\n{verdict}: {must} of {musts} required hold, {should} of {shoulds} recommended")
     }
 
-    /// Writes it as one JSON object, with `passed` and the counts besides the findings.
+    /// Writes it as one JSON object.
     pub fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
-        #[derive(serde::Serialize)]
-        struct Whole<'a> {
-            passed: bool,
-            must: (usize, usize),
-            should: (usize, usize),
-            #[serde(flatten)]
-            report: &'a Report,
-        }
-        let must = self.score(Level::Must);
-        let should = self.score(Level::Should);
-        serde_json::to_writer_pretty(&mut *out, &Whole { passed: self.passes(), must, should, report: self })?;
+        serde_json::to_writer_pretty(&mut *out, self)?;
         writeln!(out)
+    }
+
+    /// Writes the JUnit form to a file.
+    pub fn write_junit(&self, path: &Path) -> Result<(), Failure> {
+        let cannot =
+            |error: &dyn std::fmt::Display| Failure::run(format_args!("cannot write {}", path.display()), error);
+        let file = File::create(path).map_err(|error| cannot(&error))?;
+        self.junit().serialize(file).map_err(|error| cannot(&error))
     }
 
     /// The JUnit form: a broken MUST is a failure, what was not judged is skipped, all else a success with its words.
@@ -188,6 +188,71 @@ impl Report {
             report.add_test_suite(suite);
         }
         report
+    }
+}
+
+impl serde::Serialize for Report {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(serde::Serialize)]
+        struct Whole<'a> {
+            passed: bool,
+            must: (usize, usize),
+            should: (usize, usize),
+            subject: &'a str,
+            role: &'a str,
+            findings: &'a [Finding],
+            #[serde(skip_serializing_if = "<[Crash]>::is_empty")]
+            crashes: &'a [Crash],
+        }
+        let Self { subject, role, findings, crashes } = self;
+        let (must, should) = (self.score(Level::Must), self.score(Level::Should));
+        Whole { passed: self.passes(), must, should, subject, role, findings, crashes }.serialize(serializer)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Report {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Document::deserialize(deserializer)?.try_into().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A report as JSON has it: checks by their keys.
+#[derive(serde::Deserialize)]
+struct Document {
+    subject: String,
+    role: String,
+    findings: Vec<FindingDocument>,
+    #[serde(default)]
+    crashes: Vec<Crash>,
+}
+
+#[derive(serde::Deserialize)]
+struct FindingDocument {
+    key: String,
+    verdict: Verdict,
+    #[serde(default)]
+    sent: Vec<String>,
+    #[serde(default)]
+    expected: String,
+    #[serde(default)]
+    came: String,
+    see: Option<String>,
+}
+
+impl TryFrom<Document> for Report {
+    type Error = String;
+
+    fn try_from(document: Document) -> Result<Self, String> {
+        let Document { subject, role, findings, crashes } = document;
+        let role = ["server", "client"].into_iter().find(|known| *known == role).ok_or("an unknown role")?;
+        let check = |key: &str| find(role, key).ok_or_else(|| format!("an unknown check: {key}"));
+        let finding = |finding: FindingDocument| {
+            let FindingDocument { key, verdict, sent, expected, came, see } = finding;
+            let see = see.map(|key| check(&key).map(|check| check.key)).transpose()?;
+            Ok(Finding { check: check(&key)?, verdict, sent, expected, came, see })
+        };
+        let findings = findings.into_iter().map(finding).collect::<Result<_, String>>()?;
+        Ok(Self { subject, role, findings, crashes })
     }
 }
 

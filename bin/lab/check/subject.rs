@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal};
+use rustix::thread::{self, CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
 
 use crate::Failure;
 use crate::common::usage::whole;
@@ -45,6 +46,18 @@ pub struct Limits {
     /// Time from start to end in seconds
     #[arg(long, value_name = "SECONDS", default_value = "300", help_heading = LIMITS, value_parser = whole::<u64>(0..=u64::MAX))]
     pub time: u64,
+    /// Take all capabilities from it, for good: then not even root can look into the process that judges it
+    #[arg(long, hide = true)]
+    pub confined: bool,
+}
+
+impl Limits {
+    /// As options of `lab limited`.
+    pub fn options(&self) -> Vec<String> {
+        let mut options = vec![format!("--cpu={}", self.cpu), format!("--memory={}", self.memory)];
+        options.extend(self.confined.then(|| "--confined".to_owned()));
+        options
+    }
 }
 
 /// The hidden subcommand: sets limits on itself and becomes the command.
@@ -72,9 +85,27 @@ pub fn run_limited(arguments: &LimitedArguments) -> Result<ExitCode, Failure> {
     // If lab dies, so does what it started.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|error| Failure::run("cannot ask to end with the parent", error))?;
+    if arguments.limits.confined {
+        give_up_capabilities().map_err(|error| Failure::run("cannot give up capabilities", error))?;
+    }
     let (program, words) = arguments.command.split_first().ok_or_else(|| Failure::Usage("no command".into()))?;
     let error = Command::new(program).args(words).exec();
     Err(Failure::run(format_args!("cannot start {program}"), error))
+}
+
+/// Gives up every capability, so that execve(2) gives none back: capabilities(7).
+fn give_up_capabilities() -> rustix::io::Result<()> {
+    let held = thread::capabilities(None)?;
+    if held.effective.contains(CapabilitySet::SETPCAP) {
+        for capability in held.permitted.iter() {
+            thread::remove_capability_from_bounding_set(capability)?;
+        }
+        // Root is then a user like any other.
+        thread::set_capabilities_secure_bits(CapabilitiesSecureBits::NO_ROOT | CapabilitiesSecureBits::NO_ROOT_LOCKED)?;
+    }
+    thread::set_no_new_privs(true)?;
+    let none = CapabilitySet::empty();
+    thread::set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
 }
 
 /// A started program. It ends with the value, with everything in its process group.
@@ -99,7 +130,9 @@ impl Program {
     pub fn start(command: &[String], limits: &Limits) -> Result<Self, Failure> {
         let this = std::env::current_exe().map_err(|error| Failure::run("cannot find this program's file", error))?;
         let mut child = Command::new(this)
-            .args(["limited", "--cpu", &limits.cpu.to_string(), "--memory", &limits.memory.to_string(), "--"])
+            .arg("limited")
+            .args(limits.options())
+            .arg("--")
             .args(command)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

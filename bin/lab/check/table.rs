@@ -617,6 +617,12 @@ pub const CLIENT: &[Check] = &[
     },
 ];
 
+/// The check of that name for a `server` or a `client`.
+pub fn find(role: &str, key: &str) -> Option<&'static Check> {
+    let tables: &[&'static [Check]] = if role == "server" { &[SERVER, EXTENDED] } else { &[CLIENT] };
+    tables.iter().flat_map(|table| table.iter()).find(|check| check.key == key)
+}
+
 const X_GOLDEN: &[&str] = &["x-golden"];
 
 const fn extended(
