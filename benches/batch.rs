@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use bench::{Pinned, quantile};
-use calc6::client::text::{Item, Text};
+use calc6::client::text::{IntegerReader, Item};
 
 const OPERANDS: u64 = 10_000_000;
 /// The least rate of the whole, in parts of the rate of reading alone.
@@ -60,7 +60,7 @@ fn operands() -> (PathBuf, i64) {
 }
 
 fn read(file: &Path) -> i64 {
-    let mut text = Text::new(File::open(file).expect("written before"));
+    let mut text = IntegerReader::new(File::open(file).expect("written before"));
     let mut sum = 0;
     loop {
         match text.next_item().expect("integers") {

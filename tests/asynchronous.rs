@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use calc6::arithmetic::{self, Number};
 use calc6::client::tokio::Client;
-use calc6::client::{Config, Error, Forms, NoAnswer};
+use calc6::client::{Config, Error, Forms, UnansweredReason};
 use calc6::responder::{Limits, Verdict, respond};
 use calc6::server;
 use calc6::wire::{Format, Operator};
@@ -106,15 +106,15 @@ fn answer(request: &[u8]) -> Vec<u8> {
 /// A configuration for networks as quick as loopback.
 fn quick() -> Config {
     let mut config = Config::default();
-    config.patience.first_wait = Duration::from_millis(30);
-    config.patience.retries = 12;
+    config.retransmission.first_wait = Duration::from_millis(30);
+    config.retransmission.retries = 12;
     config
 }
 
 /// One that gives up soon.
 fn hasty() -> Config {
     let mut config = quick();
-    config.patience.retries = 1;
+    config.retransmission.retries = 1;
     config
 }
 
@@ -141,7 +141,7 @@ fn sum(operands: &[i64]) -> (Operator, Vec<Number>) {
 
 /// The reasons of an error that says that nobody answered.
 #[track_caller]
-fn reasons(result: Result<Number, Error>) -> Vec<NoAnswer> {
+fn reasons(result: Result<Number, Error>) -> Vec<UnansweredReason> {
     match result {
         Err(Error::Unanswered(all)) => all.into_iter().map(|one| one.reason).collect(),
         other => panic!("{other:?}"),
@@ -424,8 +424,8 @@ fn silence_ends_for_all_who_wait() {
         let (mut silent, mut stopped) = (0, 0);
         for future in asked {
             match reasons(future.await)[..] {
-                [NoAnswer::Silent { transmissions: 2, .. }] => silent += 1,
-                [NoAnswer::Stopped] => stopped += 1,
+                [UnansweredReason::Silent { transmissions: 2, .. }] => silent += 1,
+                [UnansweredReason::Stopped] => stopped += 1,
                 ref other => panic!("{other:?}"),
             }
         }
@@ -439,7 +439,7 @@ fn the_deadline_counts_for_those_who_wait_too() {
     run(async {
         let silent = Scripted::silent();
         let mut config = Config::default();
-        config.patience.deadline = Some(Duration::from_millis(100));
+        config.retransmission.deadline = Some(Duration::from_millis(100));
         let client = client(silent.address, config).await;
         let (mut deadline, mut unasked) = (0, 0);
         let mut tasks = JoinSet::new();
@@ -449,8 +449,8 @@ fn the_deadline_counts_for_those_who_wait_too() {
         }
         while let Some(done) = tasks.join_next().await {
             match reasons(done.unwrap())[..] {
-                [NoAnswer::Deadline { .. }] => deadline += 1,
-                [NoAnswer::Unasked] => unasked += 1,
+                [UnansweredReason::Deadline { .. }] => deadline += 1,
+                [UnansweredReason::Unasked] => unasked += 1,
                 ref other => panic!("{other:?}"),
             }
         }
@@ -470,7 +470,7 @@ fn nobody_listens() {
         let client = client(address, Config::default()).await;
         let result = client.evaluate(Operator::Sum, [1, 2]).await;
         assert!(result.as_ref().unwrap_err().to_string().ends_with("no server listens there (connection refused)"));
-        assert!(matches!(reasons(result)[..], [NoAnswer::Refused]));
+        assert!(matches!(reasons(result)[..], [UnansweredReason::Refused]));
         assert!(client.evaluate_many([sum(&[1]), sum(&[2])]).await.is_err());
     });
 }
@@ -507,7 +507,7 @@ fn a_server_that_goes_away_is_noticed_and_its_successor_too() {
             client.evaluate(Operator::Sum, [3])
         );
         for result in [gone.0, gone.1, gone.2] {
-            assert!(matches!(reasons(result)[..], [NoAnswer::Refused]));
+            assert!(matches!(reasons(result)[..], [UnansweredReason::Refused]));
         }
         // The successor knows only classic.
         let classic = Scripted::on(UdpSocket::bind(address).unwrap(), |_, _| vec![vec![0x00]]);

@@ -493,7 +493,7 @@ fn silence_moves_the_library_to_the_next_address() {
         other => panic!("{other}"),
     });
     let mut config = calc6::client::Config::default();
-    config.patience.first_wait = Duration::from_millis(50);
+    config.retransmission.first_wait = Duration::from_millis(50);
     let mut client = calc6::Client::new(peers.to_vec(), config);
     let mut asked = Vec::new();
     for _ in 0..2 {

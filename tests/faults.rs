@@ -335,8 +335,8 @@ fn until_answered(socket: &UdpSocket) {
 
 fn patient(port: u16) -> Client {
     let mut config = Config::default();
-    config.patience =
-        exchange::Config { first_wait: Duration::from_millis(5), retries: 12, deadline: None, probe: false };
+    config.retransmission =
+        exchange::Retransmission { first_wait: Duration::from_millis(5), retries: 12, deadline: None, probe: false };
     Client::new(vec![SocketAddrV6::new(Ipv6Addr::LOCALHOST, port, 0, 0)], config)
 }
 
@@ -344,7 +344,8 @@ fn patient(port: u16) -> Client {
 fn exchanges_through_loss(port: u16, count: usize, first_wait: Duration, retries: u32) -> Vec<Result<(), Error>> {
     let exchange = move |operand: usize| {
         let mut client = patient(port);
-        client.config_mut().patience = exchange::Config { first_wait, retries, deadline: None, probe: false };
+        client.config_mut().retransmission =
+            exchange::Retransmission { first_wait, retries, deadline: None, probe: false };
         let operand = operand as i64 - 7;
         let result = client.evaluate(Operator::Product, [operand, 1_000_003])?;
         assert_eq!(result.to_string(), (operand * 1_000_003).to_string());

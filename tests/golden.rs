@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use calc6::exchange::{Answer, ClassicOnly, Config, Exchange, Heard, Outcome, Question, Socket, TooLarge};
+use calc6::exchange::{
+    Answer, ClassicOnly, Exchange, Outcome, PortSharing, Question, Received, Retransmission, TooLarge,
+};
 use calc6::responder::{Limits, Reason, Verdict, respond};
 use calc6::wire::{Format, MAX_REPLY, Operator, Status};
 
@@ -38,9 +40,10 @@ fn assert_silent(request: &[u8], reason: Reason) {
 #[track_caller]
 fn assert_asked(question: Question, request: &str, reply: &str, outcome: &Outcome) {
     let mut random = || 0x0102_0304_0506_0708;
-    let mut exchange = Exchange::new(question, Socket::Own, &Config::default(), Duration::ZERO, &mut random);
+    let mut exchange =
+        Exchange::new(question, PortSharing::Exclusive, &Retransmission::default(), Duration::ZERO, &mut random);
     assert_eq!(exchange.transmit(Duration::ZERO), Some(&octets(request)[..]));
-    assert_eq!(exchange.receive(Duration::ZERO, true, &octets(reply)), Heard::Accepted);
+    assert_eq!(exchange.receive(Duration::ZERO, true, &octets(reply)), Received::Accepted);
     assert_eq!(exchange.outcome(), Some(outcome));
 }
 
@@ -240,7 +243,8 @@ fn every_error_status() {
         let outcome = Outcome::Error { status, known, text, too_large: None };
         let mut random = || 0x0102_0304_0506_0708;
         let question = extended(Operator::Sum, Format::Integer, 1, &[1]);
-        let mut exchange = Exchange::new(question, Socket::Own, &Config::default(), Duration::ZERO, &mut random);
+        let mut exchange =
+            Exchange::new(question, PortSharing::Exclusive, &Retransmission::default(), Duration::ZERO, &mut random);
         exchange.receive(Duration::ZERO, true, &reply);
         assert_eq!(exchange.outcome(), Some(&outcome));
     }
@@ -286,10 +290,11 @@ fn status_4_says_how_much_is_needed() {
 fn the_wider_request() {
     let mut draws = [0x0102_0304_0506_0708, 0x1112_1314_1516_1718, 0].into_iter();
     let question = extended(Operator::Power, Format::Text, 2, &[0, 2, 0, 200]);
-    let config = Config::default();
-    let mut exchange = Exchange::new(question, Socket::Own, &config, Duration::ZERO, &mut || draws.next().unwrap());
+    let config = Retransmission::default();
+    let mut exchange =
+        Exchange::new(question, PortSharing::Exclusive, &config, Duration::ZERO, &mut || draws.next().unwrap());
     assert_eq!(exchange.transmit(Duration::ZERO), Some(&octets(POWER)[..]));
-    assert_eq!(exchange.receive(Duration::ZERO, true, &octets(POWER_REPLY)), Heard::Widened);
+    assert_eq!(exchange.receive(Duration::ZERO, true, &octets(POWER_REPLY)), Received::Widened);
     let wider = octets(
         "1f 5e
          11                 # width
@@ -300,7 +305,7 @@ fn the_wider_request() {
     );
     assert_eq!(exchange.transmit(Duration::ZERO), Some(&wider[..]));
     let reply = served(&wider, &Limits::default()).unwrap();
-    assert_eq!(exchange.receive(Duration::ZERO, true, &reply), Heard::Accepted);
+    assert_eq!(exchange.receive(Duration::ZERO, true, &reply), Received::Accepted);
     let digits = "1606938044258990275541962092341162602522202993782792835301376";
     assert_eq!(exchange.outcome(), Some(&decimal(digits)));
 }

@@ -84,8 +84,8 @@ struct Load {
 impl Load {
     fn run(&self, seed: i64) {
         let mut client = Client::connect((FRONT, PORT)).unwrap();
-        client.config_mut().patience.first_wait = Duration::from_millis(600);
-        client.config_mut().patience.retries = 5;
+        client.config_mut().retransmission.first_wait = Duration::from_millis(600);
+        client.config_mut().retransmission.retries = 5;
         for round in 0.. {
             if self.done.load(Relaxed) {
                 return;

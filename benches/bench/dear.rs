@@ -137,7 +137,7 @@ fn calculate(operator: Operator, operands: &[Number]) -> Number {
     calc6::arithmetic::evaluate(operator, operands, 10_000).expect("a result")
 }
 
-/// Odd primes, as many as the width and the patience allow, from the largest below 2^15 or the width's bound.
+/// Odd primes, as many as the width and the retransmission allow, from the largest below 2^15 or the width's bound.
 fn primes(width: usize, count: usize) -> Vec<u8> {
     let bound: u32 = if width == 1 { 128 } else { 1 << 15 };
     let mut primes = (3..bound).rev().filter(|&n| (2..n).take_while(|d| d * d <= n).all(|d| n % d != 0)).cycle();

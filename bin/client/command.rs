@@ -282,8 +282,8 @@ fn config(matches: &Matches) -> Result<Config, UsageError> {
         (false, true) => Forms::Extended,
         (false, false) => Forms::Either,
     };
-    let usual = exchange::Config::default();
-    let patience = exchange::Config {
+    let usual = exchange::Retransmission::default();
+    let retransmission = exchange::Retransmission {
         first_wait: seconds(matches, "timeout")?.unwrap_or(usual.first_wait),
         retries: whole(matches, "retries", 0, MAX_RETRIES)?.map_or(usual.retries, |retries| retries as u32),
         deadline: seconds(matches, "deadline")?.or(usual.deadline),
@@ -291,7 +291,7 @@ fn config(matches: &Matches) -> Result<Config, UsageError> {
     };
     let format = if matches.opt_present("string") { Format::Text } else { Format::Integer };
     let mut config = Config::default();
-    (config.patience, config.forms, config.format) = (patience, forms, format);
+    (config.retransmission, config.forms, config.format) = (retransmission, forms, format);
     Ok(config)
 }
 

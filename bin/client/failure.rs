@@ -88,7 +88,7 @@ impl Failure {
             Error::Plan(_) | Error::TooMany { .. } => ("request", UNREADABLE),
             Error::Operand(_) => ("operand", UNREADABLE),
             Error::Read(_) => ("read", FAILED),
-            Error::TooLong(_) => ("too-long", FAILED),
+            Error::ResultTooLong(_) => ("too-long", FAILED),
             Error::Status { .. } => ("server", FAILED),
             Error::ClassicError { .. } => ("classic-error", FAILED),
             Error::ClassicOnly { .. } => ("classic-only", FAILED),

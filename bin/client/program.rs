@@ -72,7 +72,7 @@ fn run(words: Vec<OsString>, report: &mut Report) -> Result<(), Failure> {
     let (peers, _server) = peers(&run.target)?;
     let mut client = Client::new(peers, run.config.clone());
     for endpoint in &run.also {
-        client.also(endpoint.resolve()?);
+        client.add_server(endpoint.resolve()?);
     }
     ask(run, client, &output, report)
 }

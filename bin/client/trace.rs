@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::output;
 use calc6::client::{Event, Peer};
-use calc6::exchange::Heard;
+use calc6::exchange::Received;
 use calc6::view::{Drawing, Ladder, Step, Style, View, dump};
 use calc6::wire::extended;
 
@@ -53,7 +53,7 @@ impl Trace {
         };
         head + &match *event {
             Event::Sent { datagram, .. } => self.sent(time, peer, datagram),
-            Event::Received { datagram, heard, .. } => self.received(time, peer, datagram, heard),
+            Event::Received { datagram, received, .. } => self.received(time, peer, datagram, received),
             Event::Oversize { .. } => self.ladder.rung(time, Step::Ignored("longer than any reply"), "a datagram"),
             Event::Failed { error, .. } => self.ladder.rung(time, Step::Note, &error.to_string()),
             _ => String::new(),
@@ -74,16 +74,18 @@ impl Trace {
         self.ladder.rung(time, Step::Sent, &rung_text(&view)) + &self.dump(&view)
     }
 
-    fn received(&self, time: Duration, peer: SocketAddrV6, datagram: &[u8], heard: Heard) -> String {
+    fn received(&self, time: Duration, peer: SocketAddrV6, datagram: &[u8], received: Received) -> String {
         let view = View::reply(datagram, self.request_of(peer, datagram));
         let text = rung_text(&view);
-        match heard {
-            Heard::Accepted => self.ladder.rung(time, Step::Received, &text) + &self.dump(&view),
-            Heard::Widened => {
+        match received {
+            Received::Accepted => self.ladder.rung(time, Step::Received, &text) + &self.dump(&view),
+            Received::Widened => {
                 let note = self.ladder.rung(time, Step::Note, "asked again, with operands wide enough for the reply");
                 self.ladder.rung(time, Step::Received, &text) + &self.dump(&view) + &note
             }
-            Heard::Ignored(why) => self.ladder.rung(time, Step::Ignored(&why.to_string()), &text) + &self.dump(&view),
+            Received::Ignored(why) => {
+                self.ladder.rung(time, Step::Ignored(&why.to_string()), &text) + &self.dump(&view)
+            }
         }
     }
 
@@ -106,19 +108,19 @@ fn rung_text(view: &View<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use calc6::exchange::Why;
+    use calc6::exchange::IgnoredReason;
 
     #[test]
     fn an_exchange_with_a_repeat_and_an_ignored_datagram() {
         let mut trace = Trace::new(Style::Plain, 80);
         let peer = SocketAddrV6::new(std::net::Ipv6Addr::LOCALHOST, 10000, 0, 0);
         let request = [0x00, 0, 0, 0, 4, 0, 0, 0, 2];
-        let duplicate = Heard::Ignored(Why::Duplicate);
+        let duplicate = Received::Ignored(IgnoredReason::Duplicate);
         let events = [
             Event::Sent { peer, datagram: &request, transmission: 1 },
             Event::Sent { peer, datagram: &request, transmission: 2 },
-            Event::Received { peer, datagram: &[0xff, 0, 0, 0, 6], heard: Heard::Accepted },
-            Event::Received { peer, datagram: &[0xff, 0, 0, 0, 6], heard: duplicate },
+            Event::Received { peer, datagram: &[0xff, 0, 0, 0, 6], received: Received::Accepted },
+            Event::Received { peer, datagram: &[0xff, 0, 0, 0, 6], received: duplicate },
         ];
         let drawn: String =
             (0..).zip(&events).map(|(at, event)| trace.draw(Duration::from_millis(at), event)).collect();

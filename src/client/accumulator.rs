@@ -20,7 +20,7 @@ pub struct Accumulator {
 /// The result is longer than was allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the {} has over {max_octets} octets", operator.word())]
-pub struct TooLong {
+pub struct ResultTooLong {
     /// The operator.
     pub operator: Operator,
     /// The most octets that were allowed.
@@ -41,7 +41,7 @@ impl Accumulator {
     ///
     /// # Errors
     /// The result is too long.
-    pub fn add(&mut self, part: Number) -> Result<(), TooLong> {
+    pub fn add(&mut self, part: Number) -> Result<(), ResultTooLong> {
         self.parts.push(part);
         while let [.., longer, shorter] = &self.parts[..]
             && (!self.grows() || longer.is_zero() || longer.bit_len() < 2 * shorter.bit_len().max(1))
@@ -65,7 +65,7 @@ impl Accumulator {
     ///
     /// # Errors
     /// It is too long.
-    pub fn finish(mut self) -> Result<Option<Number>, TooLong> {
+    pub fn finish(mut self) -> Result<Option<Number>, ResultTooLong> {
         if self.parts.is_empty() {
             return Ok(None);
         }
@@ -77,8 +77,8 @@ impl Accumulator {
         matches!(self.operator, Operator::Product | Operator::Lcm)
     }
 
-    fn too_long(&self) -> TooLong {
-        TooLong { operator: self.operator, max_octets: self.max_bits / 8 }
+    fn too_long(&self) -> ResultTooLong {
+        ResultTooLong { operator: self.operator, max_octets: self.max_bits / 8 }
     }
 
     fn whole(&mut self) -> Number {
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn accumulated(operator: Operator, numbers: &[Number], max_octets: u64) -> Result<Option<Number>, TooLong> {
+    fn accumulated(operator: Operator, numbers: &[Number], max_octets: u64) -> Result<Option<Number>, ResultTooLong> {
         let mut accumulator = Accumulator::new(operator, max_octets);
         numbers.iter().try_for_each(|number| accumulator.add(number.clone()))?;
         accumulator.finish()

@@ -8,21 +8,21 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::error::{Error, NoAnswer, Unanswered};
-use super::pipeline::{Counts, GivenUp, Ignored, Patience, Pipeline, Request};
+use super::error::{Error, Unanswered, UnansweredReason};
+use super::pipeline::{GivenUp, Ignored, NewRequest, Pipeline, PipelineCounts, Timeouts};
 use super::random::Random;
 use super::transport::{BUFFER, Event, RECEIVED_AT_ONCE, Watch, connect, timespec};
-use crate::exchange::{self, Heard, Why};
+use crate::exchange::{self, IgnoredReason, Received, Retransmission};
 use crate::net::{Batch, Wait};
 use crate::wire::extended;
 
 /// Where requests come from and replies go to.
-pub trait Work {
+pub trait RequestSource {
     /// The next request.
     ///
     /// # Errors
     /// What ends the batch.
-    fn next(&mut self) -> Result<Next<'_>, Error>;
+    fn next(&mut self) -> Result<NextRequest<'_>, Error>;
 
     /// Takes a reply to the request of this tag.
     ///
@@ -30,7 +30,7 @@ pub trait Work {
     /// What ends the batch.
     fn answered(&mut self, peer: SocketAddrV6, tag: u64, reply: &extended::Reply<'_>) -> Result<(), Error>;
 
-    /// What [`Next::Later`] waits for.
+    /// What [`NextRequest::Later`] waits for.
     fn input(&self) -> Option<BorrowedFd<'_>> {
         None
     }
@@ -48,9 +48,9 @@ pub trait Work {
 }
 
 /// What comes next.
-pub enum Next<'a> {
+pub enum NextRequest<'a> {
     /// A request, and the tag that comes back with its reply.
-    Request(u64, Request<'a>),
+    Request(u64, NewRequest<'a>),
     /// More input is needed first.
     Later,
     /// Nothing more.
@@ -64,20 +64,20 @@ pub enum Next<'a> {
 /// What the work ends with, or that no server is left that answers.
 pub fn run(
     servers: &[Vec<SocketAddrV6>],
-    patience: &exchange::Config,
+    retransmission: &Retransmission,
     start: Instant,
     random: &mut Random,
     interrupt: &AtomicBool,
-    work: &mut dyn Work,
+    work: &mut dyn RequestSource,
     watch: &mut Watch<'_>,
-) -> Result<Counts, Error> {
-    let mut crew = Crew::new(servers, patience, start, Box::new(connect))?;
+) -> Result<PipelineCounts, Error> {
+    let mut driver = BatchDriver::new(servers, retransmission, start, Box::new(connect))?;
     loop {
-        match crew.turn(random, interrupt, work, watch)? {
-            Turn::Done => return Ok(*crew.pipeline.counts()),
+        match driver.turn(random, interrupt, work, watch)? {
+            Turn::Done => return Ok(*driver.pipeline.counts()),
             Turn::Again => {}
             Turn::Wait { later } => {
-                if crew.wait(later.then_some(&*work))? {
+                if driver.wait(later.then_some(&*work))? {
                     work.read()?;
                 }
             }
@@ -86,28 +86,28 @@ pub fn run(
 }
 
 /// A server is given up when a single exchange would be.
-fn pipeline_patience(patience: &exchange::Config) -> Patience {
-    let waits = 2u32.saturating_pow(patience.retries.saturating_add(1)) - 1;
-    Patience {
-        first_wait: patience.first_wait,
-        give_up: patience.first_wait.saturating_mul(waits),
+fn timeouts(retransmission: &Retransmission) -> Timeouts {
+    let waits = 2u32.saturating_pow(retransmission.retries.saturating_add(1)) - 1;
+    Timeouts {
+        first_wait: retransmission.first_wait,
+        give_up: retransmission.first_wait.saturating_mul(waits),
         refusal: exchange::REFUSAL_WINDOW,
     }
 }
 
 /// A pipeline and its sockets.
-pub struct Crew {
+pub struct BatchDriver {
     pipeline: Pipeline,
-    lines: Vec<Line>,
+    servers: Vec<PeerSocket>,
     batch: Batch,
     start: Instant,
     deadline: Option<Duration>,
-    open: Box<Open>,
+    open: Box<OpenSocket>,
     failures: Vec<Unanswered>,
 }
 
 /// Opens a connected, non-blocking socket.
-pub type Open = dyn FnMut(SocketAddrV6) -> io::Result<socket2::Socket> + Send;
+pub type OpenSocket = dyn FnMut(SocketAddrV6) -> io::Result<socket2::Socket> + Send;
 
 /// What is to be done after a turn.
 pub enum Turn {
@@ -115,41 +115,49 @@ pub enum Turn {
     Done,
     /// The next turn.
     Again,
-    /// To wait for a datagram, or until [`Crew::wake_at`]; `later`, or for the input of the work.
+    /// To wait for a datagram, or until [`BatchDriver::wake_at`]; `later`, or for the input of the work.
     Wait { later: bool },
 }
 
 /// One server: the address in use, with its socket, and those untried.
-struct Line {
+struct PeerSocket {
     untried: Vec<SocketAddrV6>,
     peer: Option<(SocketAddrV6, socket2::Socket)>,
     /// The last error of the system other than ECONNREFUSED.
     trouble: Option<io::Error>,
 }
 
-impl Line {
-    fn new(addresses: &[SocketAddrV6]) -> Line {
-        Line { untried: addresses.iter().rev().copied().collect(), peer: None, trouble: None }
+impl PeerSocket {
+    fn new(addresses: &[SocketAddrV6]) -> PeerSocket {
+        PeerSocket { untried: addresses.iter().rev().copied().collect(), peer: None, trouble: None }
     }
 }
 
-impl Crew {
+impl BatchDriver {
     /// Opens a socket to each server. The deadline counts from `start`.
     ///
     /// # Errors
     /// No server can be asked.
     pub fn new(
         servers: &[Vec<SocketAddrV6>],
-        patience: &exchange::Config,
+        retransmission: &Retransmission,
         start: Instant,
-        open: Box<Open>,
-    ) -> Result<Crew, Error> {
-        let pipeline = Pipeline::new(servers.len(), pipeline_patience(patience));
-        let lines = servers.iter().map(|addresses| Line::new(addresses)).collect();
+        open: Box<OpenSocket>,
+    ) -> Result<BatchDriver, Error> {
+        let pipeline = Pipeline::new(servers.len(), timeouts(retransmission));
+        let servers = servers.iter().map(|addresses| PeerSocket::new(addresses)).collect();
         let batch = Batch::new(RECEIVED_AT_ONCE, BUFFER, 1, false);
-        let mut crew = Crew { pipeline, lines, batch, start, deadline: patience.deadline, open, failures: Vec::new() };
-        (0..crew.lines.len()).for_each(|place| crew.next_address(place, NoAnswer::Unasked));
-        crew.check().map(|()| crew)
+        let mut driver = BatchDriver {
+            pipeline,
+            servers,
+            batch,
+            start,
+            deadline: retransmission.deadline,
+            open,
+            failures: Vec::new(),
+        };
+        (0..driver.servers.len()).for_each(|place| driver.next_address(place, UnansweredReason::Unasked));
+        driver.check().map(|()| driver)
     }
 
     /// Sends what there is room for, and takes in what has arrived.
@@ -160,7 +168,7 @@ impl Crew {
         &mut self,
         random: &mut Random,
         interrupt: &AtomicBool,
-        work: &mut dyn Work,
+        work: &mut dyn RequestSource,
         watch: &mut Watch<'_>,
     ) -> Result<Turn, Error> {
         work.pause();
@@ -175,12 +183,12 @@ impl Crew {
         let (mut later, mut done) = (false, false);
         while !done && !later && self.pipeline.has_room() {
             match work.next()? {
-                Next::Request(tag, request) => {
+                NextRequest::Request(tag, request) => {
                     while !self.pipeline.submit(tag, random.draw().map_err(Error::random)?, &request) {}
                     self.transmit(watch);
                 }
-                Next::Later => later = true,
-                Next::Done => done = true,
+                NextRequest::Later => later = true,
+                NextRequest::Done => done = true,
             }
         }
         if done && self.pipeline.unanswered() == 0 {
@@ -198,34 +206,34 @@ impl Crew {
     }
 
     fn transmit(&mut self, watch: &mut Watch<'_>) {
-        let Crew { pipeline, lines, start, .. } = self;
+        let BatchDriver { pipeline, servers, start, .. } = self;
         loop {
             let now = start.elapsed();
             let Some((place, datagram, transmission)) = pipeline.transmit(now) else { return };
-            let line = &mut lines[place];
-            let Some((peer, socket)) = &line.peer else { continue };
+            let server = &mut servers[place];
+            let Some((peer, socket)) = &server.peer else { continue };
             let peer = *peer;
             match socket.send(datagram) {
                 Ok(_) => watch(now, Event::Sent { peer, datagram, transmission }),
                 // The request counts as sent, and is repeated like one that was lost.
-                Err(error) => failed(pipeline, line, place, now, peer, error, watch),
+                Err(error) => failed(pipeline, server, place, now, peer, error, watch),
             }
         }
     }
 
     /// Takes in what has arrived, and says how many datagrams.
-    fn receive(&mut self, work: &mut dyn Work, watch: &mut Watch<'_>) -> Result<usize, Error> {
-        let Crew { pipeline, lines, batch, start, .. } = self;
+    fn receive(&mut self, work: &mut dyn RequestSource, watch: &mut Watch<'_>) -> Result<usize, Error> {
+        let BatchDriver { pipeline, servers, batch, start, .. } = self;
         let mut received = 0;
-        for (place, line) in lines.iter_mut().enumerate() {
-            let Some((peer, socket)) = &line.peer else { continue };
+        for (place, server) in servers.iter_mut().enumerate() {
+            let Some((peer, socket)) = &server.peer else { continue };
             let peer = *peer;
             loop {
                 let count = match batch.receive(socket, Wait::No) {
                     Ok(received) => received.count,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) => {
-                        failed(pipeline, line, place, start.elapsed(), peer, error, watch);
+                        failed(pipeline, server, place, start.elapsed(), peer, error, watch);
                         break;
                     }
                 };
@@ -249,31 +257,31 @@ impl Crew {
 
     /// Goes on to the next address of servers that were given up.
     fn replace(&mut self) {
-        for place in 0..self.lines.len() {
+        for place in 0..self.servers.len() {
             let Some(why) = self.pipeline.given_up(place) else { continue };
-            let line = &mut self.lines[place];
-            if line.peer.is_none() || line.untried.is_empty() {
+            let server = &mut self.servers[place];
+            if server.peer.is_none() || server.untried.is_empty() {
                 continue;
             }
-            let reason = reason(why, line.trouble.take());
+            let reason = reason(why, server.trouble.take());
             self.next_address(place, reason);
         }
     }
 
     /// Opens the next address of a server that can be opened; `reason` is why the last one is left.
-    fn next_address(&mut self, place: usize, reason: NoAnswer) {
-        let line = &mut self.lines[place];
-        if let Some((peer, _)) = line.peer.take() {
+    fn next_address(&mut self, place: usize, reason: UnansweredReason) {
+        let server = &mut self.servers[place];
+        if let Some((peer, _)) = server.peer.take() {
             self.failures.push(Unanswered { peer, reason });
         }
-        while let Some(peer) = line.untried.pop() {
+        while let Some(peer) = server.untried.pop() {
             match (self.open)(peer) {
                 Ok(socket) => {
-                    line.peer = Some((peer, socket));
+                    server.peer = Some((peer, socket));
                     self.pipeline.replace(place);
                     return;
                 }
-                Err(error) => self.failures.push(Unanswered { peer, reason: NoAnswer::Io(error) }),
+                Err(error) => self.failures.push(Unanswered { peer, reason: UnansweredReason::Io(error) }),
             }
         }
         self.pipeline.abandon(place);
@@ -285,28 +293,28 @@ impl Crew {
             return Ok(());
         }
         let mut failures = std::mem::take(&mut self.failures);
-        for (place, line) in self.lines.iter_mut().enumerate() {
-            if let (Some((peer, _)), Some(why)) = (&line.peer, self.pipeline.given_up(place)) {
-                failures.push(Unanswered { peer: *peer, reason: reason(why, line.trouble.take()) });
+        for (place, server) in self.servers.iter_mut().enumerate() {
+            if let (Some((peer, _)), Some(why)) = (&server.peer, self.pipeline.given_up(place)) {
+                failures.push(Unanswered { peer: *peer, reason: reason(why, server.trouble.take()) });
             }
         }
         Err(Error::Unanswered(failures))
     }
 
     fn late(&mut self) -> Error {
-        let peers = self.lines.iter().filter_map(|line| line.peer.as_ref());
-        let late = peers.map(|(peer, _)| Unanswered { peer: *peer, reason: NoAnswer::Deadline { ignored: 0 } });
+        let peers = self.servers.iter().filter_map(|server| server.peer.as_ref());
+        let late = peers.map(|(peer, _)| Unanswered { peer: *peer, reason: UnansweredReason::Deadline { ignored: 0 } });
         Error::Unanswered(late.collect())
     }
 
     /// Waits until something arrives or is due; true if the input of `waiting` can be read.
-    fn wait(&self, waiting: Option<&dyn Work>) -> Result<bool, Error> {
+    fn wait(&self, waiting: Option<&dyn RequestSource>) -> Result<bool, Error> {
         let now = self.start.elapsed();
         let timeout = self.wake_at().map(|until| timespec(until.saturating_sub(now)));
-        let sockets = self.lines.iter().filter_map(|line| line.peer.as_ref().map(|(_, socket)| socket.as_fd()));
+        let servers = self.servers.iter().filter_map(|server| server.peer.as_ref().map(|(_, socket)| socket.as_fd()));
         let input = waiting.and_then(|work| work.input());
         let mut fds: Vec<PollFd<'_>> =
-            sockets.chain(input).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+            servers.chain(input).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => return Ok(false),
@@ -316,18 +324,18 @@ impl Crew {
     }
 }
 
-fn reason(why: GivenUp, trouble: Option<io::Error>) -> NoAnswer {
+fn reason(why: GivenUp, trouble: Option<io::Error>) -> UnansweredReason {
     match (why, trouble) {
-        (GivenUp::Refused, _) => NoAnswer::Refused,
-        (GivenUp::Silent, Some(error)) => NoAnswer::Io(error),
-        (GivenUp::Silent, None) => NoAnswer::Stopped,
-        (GivenUp::Unreachable, _) => NoAnswer::Unasked,
+        (GivenUp::Refused, _) => UnansweredReason::Refused,
+        (GivenUp::Silent, Some(error)) => UnansweredReason::Io(error),
+        (GivenUp::Silent, None) => UnansweredReason::Stopped,
+        (GivenUp::Unreachable, _) => UnansweredReason::Unasked,
     }
 }
 
 fn failed(
     pipeline: &mut Pipeline,
-    line: &mut Line,
+    server: &mut PeerSocket,
     place: usize,
     now: Duration,
     peer: SocketAddrV6,
@@ -338,7 +346,7 @@ fn failed(
     match error.kind() {
         io::ErrorKind::ConnectionRefused => pipeline.refused(now, place),
         io::ErrorKind::Interrupted => {}
-        _ => line.trouble = Some(error),
+        _ => server.trouble = Some(error),
     }
 }
 
@@ -350,7 +358,7 @@ fn take(
     peer: SocketAddrV6,
     datagram: &[u8],
     length: usize,
-    work: &mut dyn Work,
+    work: &mut dyn RequestSource,
     watch: &mut Watch<'_>,
 ) -> Result<(), Error> {
     if length >= BUFFER {
@@ -359,15 +367,15 @@ fn take(
     }
     match pipeline.receive(now, place, datagram) {
         Ok((tag, reply)) => {
-            watch(now, Event::Received { peer, datagram, heard: Heard::Accepted });
+            watch(now, Event::Received { peer, datagram, received: Received::Accepted });
             work.answered(peer, tag, &reply)
         }
         Err(ignored) => {
             let why = match ignored {
-                Ignored::NoReply(error) => Why::NoExtendedReply(error),
-                Ignored::UnknownIdentifier(found) => Why::UnknownIdentifier { found },
+                Ignored::NoReply(error) => IgnoredReason::NoExtendedReply(error),
+                Ignored::UnknownIdentifier(found) => IgnoredReason::UnknownIdentifier { found },
             };
-            watch(now, Event::Received { peer, datagram, heard: Heard::Ignored(why) });
+            watch(now, Event::Received { peer, datagram, received: Received::Ignored(why) });
             Ok(())
         }
     }

@@ -1,4 +1,4 @@
-//! Why there is no result.
+//! IgnoredReason there is no result.
 
 use std::fmt;
 use std::io;
@@ -6,14 +6,14 @@ use std::net::SocketAddrV6;
 
 use thiserror::Error;
 
-use super::accumulator::TooLong;
+use super::accumulator::ResultTooLong;
 use super::plan::PlanError;
-use super::text::BadOperand;
+use super::text::OperandError;
 use crate::arithmetic;
 use crate::exchange::{ClassicOnly, Outcome, TooLarge};
 use crate::wire::{Operator, Status};
 
-/// Why a client has no result.
+/// IgnoredReason a client has no result.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -68,7 +68,7 @@ pub enum Error {
     Combine(arithmetic::Error),
     /// The text of the operands has something else in it.
     #[error(transparent)]
-    Operand(#[from] BadOperand),
+    Operand(#[from] OperandError),
     /// The text of the operands cannot be read.
     #[error("the operands cannot be read: {0}")]
     Read(io::Error),
@@ -85,7 +85,7 @@ pub enum Error {
     },
     /// The result is longer than was allowed.
     #[error(transparent)]
-    TooLong(#[from] TooLong),
+    ResultTooLong(#[from] ResultTooLong),
     /// Whoever watched wanted it to end.
     #[error("interrupted")]
     Interrupted,
@@ -105,13 +105,13 @@ pub struct Unanswered {
     /// The address.
     pub peer: SocketAddrV6,
     /// What happened.
-    pub reason: NoAnswer,
+    pub reason: UnansweredReason,
 }
 
 /// What happened instead of an answer.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum NoAnswer {
+pub enum UnansweredReason {
     /// Nothing that counts as a reply arrived.
     #[error("no reply to {transmissions} datagram{}{}{}", plural(*transmissions), refused_sentence(*refused),
             ignored_sentence(*ignored))]
@@ -236,7 +236,7 @@ mod tests {
             ((4, 3, 0), "no reply to 4 datagrams, 3 of them refused"),
             ((4, 1, 2), "no reply to 4 datagrams, 1 of them refused (2 datagrams ignored)"),
         ] {
-            assert_eq!(NoAnswer::Silent { transmissions, refused, ignored }.to_string(), sentence);
+            assert_eq!(UnansweredReason::Silent { transmissions, refused, ignored }.to_string(), sentence);
         }
     }
 

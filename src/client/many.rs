@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::net::SocketAddrV6;
 
-use super::batch::{Next, Work};
+use super::batch::{NextRequest, RequestSource};
 use super::error::Error;
 use super::number_of_reply;
-use super::pipeline::Request;
-use super::plan::{Forms, Part, plan};
+use super::pipeline::NewRequest;
+use super::plan::{Forms, PlannedRequest, plan};
 use crate::arithmetic::{Number, evaluate};
 use crate::exchange::Question;
 use crate::wire::{AMPLIFICATION, Format, Operator, Status, extended};
@@ -36,7 +36,7 @@ struct Planned {
     question: usize,
     /// Its place among the parts of its question.
     place: usize,
-    part: Part,
+    part: PlannedRequest,
     widened: bool,
 }
 
@@ -133,23 +133,23 @@ impl Asked {
     }
 }
 
-impl Work for Many {
-    fn next(&mut self) -> Result<Next<'_>, Error> {
+impl RequestSource for Many {
+    fn next(&mut self) -> Result<NextRequest<'_>, Error> {
         let (part, question) = match self.again.pop_front() {
             Some(again) => again,
             None => match self.next_part() {
                 Some(part) => (part, self.question(part)),
-                None => return Ok(Next::Done),
+                None => return Ok(NextRequest::Done),
             },
         };
         let question = self.current.insert(question);
-        let request = Request {
+        let request = NewRequest {
             operator: question.operator(),
             format: question.format(),
             width: question.width(),
             operands: question.operands(),
         };
-        Ok(Next::Request(part as u64, request))
+        Ok(NextRequest::Request(part as u64, request))
     }
 
     fn answered(&mut self, peer: SocketAddrV6, tag: u64, reply: &extended::Reply<'_>) -> Result<(), Error> {

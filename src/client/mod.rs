@@ -16,11 +16,11 @@ pub mod text;
 pub mod tokio;
 mod transport;
 
-pub use accumulator::TooLong;
-pub use error::{Error, NoAnswer, Peer, Unanswered};
+pub use accumulator::ResultTooLong;
+pub use error::{Error, Peer, Unanswered, UnansweredReason};
 pub use plan::{Forms, PlanError};
 pub use stream::Progress;
-pub use text::{BadOperand, BadWord};
+pub use text::{OperandError, OperandErrorKind};
 pub use transport::{Event, Watch};
 
 use std::io::{self, Read};
@@ -31,16 +31,16 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use crate::arithmetic::{Number, evaluate};
-use crate::exchange::{self, Answer, Outcome, Question};
+use crate::exchange::{Answer, Outcome, Question, Retransmission};
 use crate::expression::{self, Expression};
 use crate::wire::{AMPLIFICATION, Form, Format, MAX_REPLY, Operator, extended};
-use batch::Work;
+use batch::RequestSource;
 use many::Many;
-use pipeline::Counts;
-use plan::Part;
+use pipeline::PipelineCounts;
+use plan::PlannedRequest;
 use random::Random;
 use stream::Stream;
-use transport::{Circumstances, Reply};
+use transport::{AskContext, PeerAnswer};
 
 /// How a client asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub struct Config {
     /// How long it waits and how often it repeats. By default: 1 s times 1 to 1.5 for the first reply, 3 repeats, each
     /// wait twice as long as the one before, no deadline; a peer that leaves an extended request unanswered is asked
     /// once whether it knows the classic form.
-    pub patience: exchange::Config,
+    pub retransmission: Retransmission,
     /// Which form it may use. By default classic where request and result can be expressed in it, else extended.
     pub forms: Forms,
     /// How results travel: as integers (the default), or as decimal text.
@@ -58,7 +58,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Config {
-        Config { patience: exchange::Config::default(), forms: Forms::default(), format: Format::Integer }
+        Config { retransmission: Retransmission::default(), forms: Forms::default(), format: Format::Integer }
     }
 }
 
@@ -77,7 +77,7 @@ impl Default for Config {
 pub struct Client {
     peers: Vec<SocketAddrV6>,
     /// Servers that share the work of many requests, with their addresses.
-    also: Vec<Vec<SocketAddrV6>>,
+    others: Vec<Vec<SocketAddrV6>>,
     config: Config,
     random: Random,
     interrupt: Arc<AtomicBool>,
@@ -108,7 +108,7 @@ pub struct Evaluation {
 /// The value of an expression, and how it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Value {
+pub struct ExpressionValue {
     /// The value.
     pub result: Number,
     /// How many requests it took.
@@ -137,7 +137,7 @@ impl Config {
     /// Whether requests of this configuration can express `operator` over `operands`; nothing is sent.
     ///
     /// # Errors
-    /// Why not.
+    /// IgnoredReason not.
     pub fn can_ask(&self, operator: Operator, operands: &[Number]) -> Result<(), PlanError> {
         plan::plan(operator, self.format, self.forms, operands).map(drop)
     }
@@ -154,13 +154,13 @@ impl Client {
 
     /// A client of these addresses, which are tried in turn; IPv4 addresses are mapped (RFC 4291, section 2.5.5.2).
     pub fn new(peers: Vec<SocketAddrV6>, config: Config) -> Client {
-        Client { peers, also: Vec::new(), config, random: Random::new(), interrupt: Arc::default() }
+        Client { peers, others: Vec::new(), config, random: Random::new(), interrupt: Arc::default() }
     }
 
     /// Adds a server that shares the work of many requests, and takes over where another stops answering. Its
     /// addresses are tried in turn.
-    pub fn also(&mut self, peers: Vec<SocketAddrV6>) {
-        self.also.push(peers);
+    pub fn add_server(&mut self, peers: Vec<SocketAddrV6>) {
+        self.others.push(peers);
     }
 
     /// How it asks.
@@ -228,12 +228,16 @@ impl Client {
     ///
     /// # Errors
     /// See [`Error`]. Operands have at most 255 octets, also those that are results.
-    pub fn evaluate_expression(&mut self, expression: Expression, watch: &mut Watch<'_>) -> Result<Value, Error> {
-        let mut plan = expression::Plan::new(expression);
-        let mut value = Value { result: Number::ZERO, requests: 0, transmissions: 0, last: None };
+    pub fn evaluate_expression(
+        &mut self,
+        expression: Expression,
+        watch: &mut Watch<'_>,
+    ) -> Result<ExpressionValue, Error> {
+        let mut plan = expression::Evaluator::new(expression);
+        let mut value = ExpressionValue { result: Number::ZERO, requests: 0, transmissions: 0, last: None };
         loop {
             let (mut nodes, mut questions) = (Vec::new(), Vec::new());
-            while let Some(expression::Question { node, operator, operands }) = plan.next_question() {
+            while let Some(expression::Operation { node, operator, operands }) = plan.next_operation() {
                 nodes.push(node);
                 questions.push((operator, operands));
             }
@@ -365,7 +369,7 @@ impl Client {
         combine(operator, operands, &parts, replies)
     }
 
-    fn ask(&mut self, question: Question, start: Instant, watch: &mut Watch<'_>) -> Result<Reply, Error> {
+    fn ask(&mut self, question: Question, start: Instant, watch: &mut Watch<'_>) -> Result<PeerAnswer, Error> {
         self.ask_all(vec![question], start, watch)?.pop().unwrap_or_else(|| Err(Error::Unanswered(Vec::new())))
     }
 
@@ -376,8 +380,8 @@ impl Client {
         mut questions: Vec<Question>,
         start: Instant,
         watch: &mut Watch<'_>,
-    ) -> Result<Vec<Result<Reply, Error>>, Error> {
-        if self.peers.len() == 1 && self.also.is_empty() {
+    ) -> Result<Vec<Result<PeerAnswer, Error>>, Error> {
+        if self.peers.len() == 1 && self.others.is_empty() {
             return self.exchange(questions, start, watch);
         }
         let others = questions.split_off(questions.len().min(1));
@@ -400,27 +404,36 @@ impl Client {
         questions: Vec<Question>,
         start: Instant,
         watch: &mut Watch<'_>,
-    ) -> Result<Vec<Result<Reply, Error>>, Error> {
-        let peers = self.peers.iter().chain(self.also.iter().flatten()).copied().collect();
-        let mut patience = self.config.patience;
-        patience.deadline = patience.deadline.map(|deadline| deadline.saturating_sub(start.elapsed()));
+    ) -> Result<Vec<Result<PeerAnswer, Error>>, Error> {
+        let peers = self.peers.iter().chain(self.others.iter().flatten()).copied().collect();
+        let mut retransmission = self.config.retransmission;
+        retransmission.deadline = retransmission.deadline.map(|deadline| deadline.saturating_sub(start.elapsed()));
         let (random, interrupt) = (&mut self.random, &*self.interrupt);
-        transport::ask_all(questions, &mut Circumstances { peers, patience: &patience, random, interrupt }, watch)
+        transport::ask_all(
+            questions,
+            &mut AskContext { peers, retransmission: &retransmission, random, interrupt },
+            watch,
+        )
     }
 
     /// Puts a server, and of its addresses the one that answers, in front.
     fn prefer(&mut self, peer: SocketAddrV6) {
-        if let Some(other) = self.also.iter_mut().find(|addresses| addresses.contains(&peer)) {
+        if let Some(other) = self.others.iter_mut().find(|addresses| addresses.contains(&peer)) {
             std::mem::swap(&mut self.peers, other);
         }
         to_front(&mut self.peers, peer);
     }
 
-    /// Work for a pipeline to every server.
-    fn run(&mut self, work: &mut dyn Work, start: Instant, watch: &mut Watch<'_>) -> Result<Counts, Error> {
+    /// RequestSource for a pipeline to every server.
+    fn run(
+        &mut self,
+        work: &mut dyn RequestSource,
+        start: Instant,
+        watch: &mut Watch<'_>,
+    ) -> Result<PipelineCounts, Error> {
         let mut servers = vec![self.peers.clone()];
-        servers.extend_from_slice(&self.also);
-        batch::run(&servers, &self.config.patience, start, &mut self.random, &self.interrupt, work, watch)
+        servers.extend_from_slice(&self.others);
+        batch::run(&servers, &self.config.retransmission, start, &mut self.random, &self.interrupt, work, watch)
     }
 }
 
@@ -428,7 +441,7 @@ impl Client {
 struct Plans<'a> {
     format: Format,
     questions: &'a [(Operator, Vec<Number>)],
-    plans: Vec<Result<Vec<Part>, PlanError>>,
+    plans: Vec<Result<Vec<PlannedRequest>, PlanError>>,
 }
 
 impl<'a> Plans<'a> {
@@ -447,7 +460,7 @@ impl<'a> Plans<'a> {
     }
 
     /// The evaluations that the replies to the parts make.
-    fn combine(self, replies: Vec<Result<Reply, Error>>) -> Vec<Result<Evaluation, Error>> {
+    fn combine(self, replies: Vec<Result<PeerAnswer, Error>>) -> Vec<Result<Evaluation, Error>> {
         let mut replies = replies.into_iter();
         let evaluations = self.plans.into_iter().zip(self.questions).map(|(plan, (operator, operands))| {
             let replies = replies.by_ref().take(plan.as_ref().map_or(0, Vec::len)).collect();
@@ -461,8 +474,8 @@ impl<'a> Plans<'a> {
 fn combine(
     operator: Operator,
     operands: &[Number],
-    parts: &[Part],
-    replies: Vec<Result<Reply, Error>>,
+    parts: &[PlannedRequest],
+    replies: Vec<Result<PeerAnswer, Error>>,
 ) -> Result<Evaluation, Error> {
     let mut results = Vec::with_capacity(parts.len());
     let mut transmissions = 0;
@@ -499,8 +512,8 @@ fn describing() -> Question {
     Question::extended(Operator::Describe, Format::Text, 1, padding).expect("describe takes any operands")
 }
 
-fn description(reply: Reply) -> Result<Description, Error> {
-    let Reply { peer, answer, statistics } = reply;
+fn description(reply: PeerAnswer) -> Result<Description, Error> {
+    let PeerAnswer { peer, answer, statistics } = reply;
     match answer {
         Answer::Description(text) => {
             let transmissions = u64::from(statistics.transmissions);

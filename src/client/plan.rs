@@ -20,7 +20,7 @@ pub enum Forms {
     Extended,
 }
 
-/// Why no request can say what is asked.
+/// IgnoredReason no request can say what is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PlanError {
     /// The operator does not take so many operands.
@@ -89,7 +89,7 @@ fn wanted(operator: Operator) -> &'static str {
 
 /// One request of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
+pub struct PlannedRequest {
     /// Which operands it carries.
     pub operands: Range<usize>,
     /// In which form.
@@ -103,7 +103,12 @@ pub struct Part {
 ///
 /// # Errors
 /// See [`PlanError`].
-pub fn plan(operator: Operator, format: Format, forms: Forms, operands: &[Number]) -> Result<Vec<Part>, PlanError> {
+pub fn plan(
+    operator: Operator,
+    format: Format,
+    forms: Forms,
+    operands: &[Number],
+) -> Result<Vec<PlannedRequest>, PlanError> {
     if operator == Operator::Describe {
         return Err(PlanError::Describe);
     }
@@ -115,13 +120,13 @@ pub fn plan(operator: Operator, format: Format, forms: Forms, operands: &[Number
         Forms::Either
             if operands.len() <= classic::MAX_OPERANDS && fits_classic(operator, format, operands).is_ok() =>
         {
-            Ok(vec![Part { operands: 0..operands.len(), form: Form::Classic, width: classic::OPERAND }])
+            Ok(vec![PlannedRequest { operands: 0..operands.len(), form: Form::Classic, width: classic::OPERAND }])
         }
         Forms::Either | Forms::Extended => extended_parts(operator, format, operands),
     }
 }
 
-impl Part {
+impl PlannedRequest {
     /// The question that this part asks; `operands` are those that were planned for.
     ///
     /// # Panics
@@ -177,7 +182,7 @@ fn fits_classic(operator: Operator, format: Format, operands: &[Number]) -> Resu
 /// A natural number of so many bits has at most 256 digits: 256 / log10(2) is 850.4.
 const SURELY_256_DIGITS: u32 = 850;
 
-fn classic_parts(operator: Operator, format: Format, operands: &[Number]) -> Result<Vec<Part>, PlanError> {
+fn classic_parts(operator: Operator, format: Format, operands: &[Number]) -> Result<Vec<PlannedRequest>, PlanError> {
     let mut parts = Vec::with_capacity(operands.len().div_ceil(classic::MAX_OPERANDS));
     for start in (0..operands.len()).step_by(classic::MAX_OPERANDS) {
         let range = start..operands.len().min(start + classic::MAX_OPERANDS);
@@ -185,12 +190,12 @@ fn classic_parts(operator: Operator, format: Format, operands: &[Number]) -> Res
             PlanError::ClassicOperand { place, operand } => PlanError::ClassicOperand { place: place + start, operand },
             error => error,
         })?;
-        parts.push(Part { operands: range, form: Form::Classic, width: classic::OPERAND });
+        parts.push(PlannedRequest { operands: range, form: Form::Classic, width: classic::OPERAND });
     }
     Ok(parts)
 }
 
-fn extended_parts(operator: Operator, format: Format, operands: &[Number]) -> Result<Vec<Part>, PlanError> {
+fn extended_parts(operator: Operator, format: Format, operands: &[Number]) -> Result<Vec<PlannedRequest>, PlanError> {
     let room = room(operator, format);
     let mut parts = Vec::new();
     let mut start = 0;
@@ -202,13 +207,13 @@ fn extended_parts(operator: Operator, format: Format, operands: &[Number]) -> Re
         }
         let wider = width.max(octets);
         if (place + 1 - start) * wider > room {
-            parts.push(Part { operands: start..place, form: Form::Extended, width });
+            parts.push(PlannedRequest { operands: start..place, form: Form::Extended, width });
             (start, width) = (place, octets);
         } else {
             width = wider;
         }
     }
-    parts.push(Part { operands: start..operands.len(), form: Form::Extended, width });
+    parts.push(PlannedRequest { operands: start..operands.len(), form: Form::Extended, width });
     if parts.len() > 1 && !operator.is_associative() {
         let width = parts.iter().map(|part| part.width).max().unwrap_or(1);
         return Err(PlanError::TooMany { operator, most: room / width, width, found: operands.len() });

@@ -9,11 +9,11 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use super::accumulator::Accumulator;
-use super::batch::{Next, Work};
+use super::batch::{NextRequest, RequestSource};
 use super::chunk::Chunk;
 use super::error::Error;
-use super::pipeline::Request;
-use super::text::{Item, Text};
+use super::pipeline::NewRequest;
+use super::text::{IntegerReader, Item};
 use super::{Evaluation, number_of_reply};
 use crate::arithmetic::Number;
 use crate::wire::{Format, Operator, extended};
@@ -32,7 +32,7 @@ pub struct Progress {
 
 /// A text on its way to the servers.
 pub struct Stream<'a, R> {
-    text: Text<R>,
+    text: IntegerReader<R>,
     operator: Operator,
     format: Format,
     /// The next request.
@@ -71,7 +71,7 @@ impl<'a, R: Read + AsFd> Stream<'a, R> {
         tell: &'a mut dyn FnMut(Progress),
     ) -> Stream<'a, R> {
         Stream {
-            text: Text::new(source),
+            text: IntegerReader::new(source),
             operator,
             format,
             chunk: Chunk::new(room),
@@ -191,23 +191,23 @@ fn number(item: Item) -> Option<Number> {
     }
 }
 
-impl<R: Read + AsFd> Work for Stream<'_, R> {
-    fn next(&mut self) -> Result<Next<'_>, Error> {
+impl<R: Read + AsFd> RequestSource for Stream<'_, R> {
+    fn next(&mut self) -> Result<NextRequest<'_>, Error> {
         if !self.fill()? {
-            return Ok(Next::Later);
+            return Ok(NextRequest::Later);
         }
         if self.chunk.count() == 0 {
-            return Ok(Next::Done);
+            return Ok(NextRequest::Done);
         }
         self.given = true;
         self.progress.operands += self.chunk.count() as u64;
-        let request = Request {
+        let request = NewRequest {
             operator: self.operator,
             format: self.format,
             width: self.chunk.width() as u8,
             operands: self.chunk.octets(),
         };
-        Ok(Next::Request(0, request))
+        Ok(NextRequest::Request(0, request))
     }
 
     fn answered(&mut self, peer: SocketAddrV6, _: u64, reply: &extended::Reply<'_>) -> Result<(), Error> {

@@ -15,7 +15,7 @@ const BLOCK: usize = 256 * 1024;
 
 /// Reads integers from a text.
 #[derive(Debug)]
-pub struct Text<R> {
+pub struct IntegerReader<R> {
     source: R,
     buffer: Vec<u8>,
     /// What is read and not taken yet.
@@ -46,24 +46,24 @@ pub enum Item {
 /// A place in a text where no integer stands.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("line {line}, column {column}: {reason}")]
-pub struct BadOperand {
+pub struct OperandError {
     /// The first line is 1.
     pub line: u64,
     /// In octets, the first being 1.
     pub column: u64,
     /// What is wrong.
-    pub reason: BadWord,
+    pub reason: OperandErrorKind,
 }
 
 /// What is wrong with a word.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum BadWord {
+pub enum OperandErrorKind {
     /// It is no integer.
     #[error("{word:?} is no integer: {error}")]
     NoInteger {
         /// The word, in printable characters, cut short.
         word: String,
-        /// Why not.
+        /// IgnoredReason not.
         error: ParseError,
     },
     /// A comma without an integer before it.
@@ -80,10 +80,10 @@ pub enum BadWord {
     },
 }
 
-impl<R: Read> Text<R> {
+impl<R: Read> IntegerReader<R> {
     /// A text from its beginning.
-    pub fn new(source: R) -> Text<R> {
-        Text {
+    pub fn new(source: R) -> IntegerReader<R> {
+        IntegerReader {
             source,
             buffer: vec![0; BLOCK],
             start: 0,
@@ -125,7 +125,7 @@ impl<R: Read> Text<R> {
     /// # Errors
     /// Where something else stands.
     #[inline]
-    pub fn next_item(&mut self) -> Result<Item, BadOperand> {
+    pub fn next_item(&mut self) -> Result<Item, OperandError> {
         loop {
             match self.buffer[self.start..self.end].first() {
                 Some(b' ' | b'\n' | b'\t' | b'\r' | 0x0b | 0x0c) => self.start += 1,
@@ -133,7 +133,7 @@ impl<R: Read> Text<R> {
                     self.behind_integer = false;
                     self.start += 1;
                 }
-                Some(b',') => return Err(self.bad(BadWord::Comma)),
+                Some(b',') => return Err(self.bad(OperandErrorKind::Comma)),
                 Some(_) => break,
                 None if self.at_end => return Ok(Item::End),
                 None => return Ok(Item::Pending),
@@ -163,7 +163,7 @@ impl<R: Read> Text<R> {
 
     /// Words of other spelling, long ones, and those at the end of what was read.
     #[cold]
-    fn any_word(&mut self) -> Result<Item, BadOperand> {
+    fn any_word(&mut self) -> Result<Item, OperandError> {
         let rest = &self.buffer[self.start..self.end];
         let len = rest.iter().position(|octet| is_separator(*octet));
         let len = match len {
@@ -172,28 +172,28 @@ impl<R: Read> Text<R> {
             None => return Ok(Item::Pending),
         };
         if len > MAX_WORD {
-            return Err(self.bad(BadWord::TooLong));
+            return Err(self.bad(OperandErrorKind::TooLong));
         }
         let word = String::from_utf8_lossy(&rest[..len]);
         let number: Number = match word.parse() {
             Ok(number) => number,
             Err(error) => {
                 let word = abridged(&word);
-                return Err(self.bad(BadWord::NoInteger { word, error }));
+                return Err(self.bad(OperandErrorKind::NoInteger { word, error }));
             }
         };
         let octets = number.octet_len();
         if octets > extended::MAX_WIDTH {
-            return Err(self.bad(BadWord::TooWide { octets }));
+            return Err(self.bad(OperandErrorKind::TooWide { octets }));
         }
         self.start += len;
         self.behind_integer = true;
         Ok(i64::try_from(&number).map_or(Item::Number(number), Item::Word))
     }
 
-    fn bad(&self, reason: BadWord) -> BadOperand {
+    fn bad(&self, reason: OperandErrorKind) -> OperandError {
         let (lines, columns) = self.position();
-        BadOperand { line: lines + 1, column: columns + 1, reason }
+        OperandError { line: lines + 1, column: columns + 1, reason }
     }
 
     /// Whole lines before what is not taken yet, and octets of its line before it.
@@ -244,7 +244,7 @@ mod tests {
     }
 
     fn read_all(text: &[u8], piece: usize) -> Result<Vec<Number>, String> {
-        let mut text = Text::new(Pieces(text, piece));
+        let mut text = IntegerReader::new(Pieces(text, piece));
         let mut numbers = Vec::new();
         loop {
             match text.next_item().map_err(|error| error.to_string())? {

@@ -14,9 +14,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockAddr, Type};
 
-use super::error::{Error, NoAnswer, Unanswered};
+use super::error::{Error, Unanswered, UnansweredReason};
 use super::random::Random;
-use crate::exchange::{self, Answer, Exchange, Heard, Outcome, Question, Statistics};
+use crate::exchange::{Answer, Exchange, Outcome, PortSharing, Question, Received, Retransmission, Statistics};
 use crate::wire::{self, Form};
 
 /// What happens on the way to an answer, for those who watch.
@@ -39,7 +39,7 @@ pub enum Event<'a> {
         /// Its octets.
         datagram: &'a [u8],
         /// Whether it counts, and if not, why not.
-        heard: Heard,
+        received: Received,
     },
     /// A datagram arrived that is longer than any reply.
     Oversize {
@@ -69,7 +69,7 @@ impl Event<'_> {
 
 /// An answer and how it came.
 #[derive(Debug)]
-pub struct Reply {
+pub struct PeerAnswer {
     /// Who answered.
     pub peer: SocketAddrV6,
     /// The answer.
@@ -89,10 +89,10 @@ pub const RECEIVED_AT_ONCE: usize = 64;
 pub const AT_ONCE: usize = 8;
 
 /// What exchanges need besides their questions.
-pub struct Circumstances<'a> {
+pub struct AskContext<'a> {
     /// Whom to ask, in turn.
     pub peers: Arc<[SocketAddrV6]>,
-    pub patience: &'a exchange::Config,
+    pub retransmission: &'a Retransmission,
     pub random: &'a mut Random,
     /// Ends it once it is set; a wait that has begun, once a signal has come too.
     pub interrupt: &'a AtomicBool,
@@ -102,20 +102,20 @@ pub struct Circumstances<'a> {
 pub type Watch<'a> = dyn FnMut(Duration, Event<'_>) + 'a;
 
 /// What an attempt sends on.
-pub struct Link {
+pub struct AttemptSocket {
     /// Connected to the peer, and non-blocking.
-    pub socket: Arc<socket2::Socket>,
+    pub udp: Arc<socket2::Socket>,
     /// Whether other attempts send on it too.
-    pub sharing: exchange::Socket,
+    pub sharing: PortSharing,
 }
 
-impl Link {
+impl AttemptSocket {
     /// A socket of an attempt's own.
     ///
     /// # Errors
     /// Those of socket(2) and connect(2).
-    pub fn own(peer: SocketAddrV6) -> io::Result<Link> {
-        Ok(Link { socket: Arc::new(connect(peer)?), sharing: exchange::Socket::Own })
+    pub fn own(peer: SocketAddrV6) -> io::Result<AttemptSocket> {
+        Ok(AttemptSocket { udp: Arc::new(connect(peer)?), sharing: PortSharing::Exclusive })
     }
 }
 
@@ -126,60 +126,57 @@ impl Link {
 /// several questions has no answer from anybody.
 pub fn ask_all(
     questions: Vec<Question>,
-    circumstances: &mut Circumstances<'_>,
+    context: &mut AskContext<'_>,
     watch: &mut Watch<'_>,
-) -> Result<Vec<Result<Reply, Error>>, Error> {
-    let Circumstances { peers, patience, random, interrupt } = circumstances;
+) -> Result<Vec<Result<PeerAnswer, Error>>, Error> {
+    let AskContext { peers, retransmission, random, interrupt } = context;
     let start = Instant::now();
     let several = questions.len() > 1;
-    let mut replies: Vec<Option<Result<Reply, Error>>> = questions.iter().map(|_| None).collect();
+    let mut replies: Vec<Option<Result<PeerAnswer, Error>>> = questions.iter().map(|_| None).collect();
     let mut waiting = questions.into_iter().enumerate();
-    let mut races: Vec<(usize, Race)> = Vec::new();
+    let mut under_way: Vec<(usize, AddressAttempts)> = Vec::new();
     loop {
-        let room = AT_ONCE - races.len();
-        races.extend(
-            waiting
-                .by_ref()
-                .take(room)
-                .map(|(place, question)| (place, Race::new(question, Arc::clone(peers), **patience, start))),
-        );
-        for (_, race) in &mut races {
-            race.proceed(random, &mut |peer, _| Link::own(peer), watch)?;
+        let room = AT_ONCE - under_way.len();
+        under_way.extend(waiting.by_ref().take(room).map(|(place, question)| {
+            (place, AddressAttempts::new(question, Arc::clone(peers), **retransmission, start))
+        }));
+        for (_, attempts) in &mut under_way {
+            attempts.proceed(random, &mut |peer, _| AttemptSocket::own(peer), watch)?;
         }
-        for (place, race) in &mut races {
-            match race.settle() {
+        for (place, attempts) in &mut under_way {
+            match attempts.settle() {
                 // The others would be silent too.
                 Some(Err(error @ Error::Unanswered(_))) if several => return Err(error),
                 settled => replies[*place] = settled,
             }
         }
-        races.retain(|(place, _)| replies[*place].is_none());
-        if races.is_empty() && waiting.len() == 0 {
+        under_way.retain(|(place, _)| replies[*place].is_none());
+        if under_way.is_empty() && waiting.len() == 0 {
             return Ok(replies.into_iter().flatten().collect());
         }
-        if races.len() == AT_ONCE || waiting.len() == 0 {
-            wait(&mut races, start, interrupt, watch)?;
+        if under_way.len() == AT_ONCE || waiting.len() == 0 {
+            wait(&mut under_way, start, interrupt, watch)?;
         }
     }
 }
 
 /// Waits until something arrives or is due, and takes in what arrived.
 fn wait(
-    races: &mut [(usize, Race)],
+    under_way: &mut [(usize, AddressAttempts)],
     start: Instant,
     interrupt: &AtomicBool,
     watch: &mut Watch<'_>,
 ) -> Result<(), Error> {
-    let Some(wake_at) = races.iter().filter_map(|(_, race)| race.wake_at()).min() else {
+    let Some(wake_at) = under_way.iter().filter_map(|(_, attempts)| attempts.wake_at()).min() else {
         return Ok(());
     };
     if interrupt.load(Ordering::Relaxed) {
         return Err(Error::Interrupted);
     }
     let timeout = timespec(wake_at.saturating_sub(start.elapsed()));
-    let attempts = races.iter().flat_map(|(_, race)| &race.attempts);
+    let attempts = under_way.iter().flat_map(|(_, attempts)| &attempts.attempts);
     let mut fds: Vec<PollFd<'_>> =
-        attempts.map(|attempt| PollFd::from_borrowed_fd(attempt.link.socket.as_fd(), PollFlags::IN)).collect();
+        attempts.map(|attempt| PollFd::from_borrowed_fd(attempt.socket.udp.as_fd(), PollFlags::IN)).collect();
     match poll(&mut fds, Some(&timeout)) {
         Ok(_) => {}
         // Is noticed before the next wait.
@@ -187,7 +184,7 @@ fn wait(
         Err(error) => return Err(Error::System { what: "poll", error: error.into() }),
     }
     let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
-    let attempts = races.iter_mut().flat_map(|(_, race)| &mut race.attempts);
+    let attempts = under_way.iter_mut().flat_map(|(_, attempts)| &mut attempts.attempts);
     for (attempt, _) in attempts.zip(ready).filter(|(_, ready)| *ready) {
         attempt.receive(start, watch);
     }
@@ -195,12 +192,12 @@ fn wait(
 }
 
 /// One question at several addresses.
-pub struct Race {
+pub struct AddressAttempts {
     question: Question,
     peers: Arc<[SocketAddrV6]>,
     /// How many of them have been asked.
     tried: usize,
-    patience: exchange::Config,
+    retransmission: Retransmission,
     start: Instant,
     attempts: Vec<Attempt>,
     failures: Vec<Unanswered>,
@@ -208,26 +205,36 @@ pub struct Race {
 
 struct Attempt {
     peer: SocketAddrV6,
-    link: Link,
+    socket: AttemptSocket,
     exchange: Exchange,
     /// The last error of the system other than ECONNREFUSED.
     trouble: Option<io::Error>,
 }
 
 /// Opens what an attempt sends on, for a question of this form.
-pub type Open<'a> = dyn FnMut(SocketAddrV6, Form) -> io::Result<Link> + 'a;
+pub type OpenAttempt<'a> = dyn FnMut(SocketAddrV6, Form) -> io::Result<AttemptSocket> + 'a;
 
-impl Race {
+impl AddressAttempts {
     /// Nothing is sent yet. The deadline, and every time that is told or given, counts from `start`.
-    pub fn new(question: Question, peers: Arc<[SocketAddrV6]>, patience: exchange::Config, start: Instant) -> Race {
-        Race { question, peers, tried: 0, patience, start, attempts: Vec::new(), failures: Vec::new() }
+    pub fn new(
+        question: Question,
+        peers: Arc<[SocketAddrV6]>,
+        retransmission: Retransmission,
+        start: Instant,
+    ) -> AddressAttempts {
+        AddressAttempts { question, peers, tried: 0, retransmission, start, attempts: Vec::new(), failures: Vec::new() }
     }
 
     /// Sends what is due, to the next address too where it is time for that.
     ///
     /// # Errors
     /// The system gives no random numbers.
-    pub fn proceed(&mut self, random: &mut Random, open: &mut Open<'_>, watch: &mut Watch<'_>) -> Result<(), Error> {
+    pub fn proceed(
+        &mut self,
+        random: &mut Random,
+        open: &mut OpenAttempt<'_>,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), Error> {
         loop {
             for attempt in &mut self.attempts {
                 attempt.transmit(self.start, watch);
@@ -247,7 +254,7 @@ impl Race {
     }
 
     fn is_late(&self) -> bool {
-        self.patience.deadline.is_some_and(|deadline| self.start.elapsed() >= deadline)
+        self.retransmission.deadline.is_some_and(|deadline| self.start.elapsed() >= deadline)
     }
 
     /// Whether the addresses asked so far have been silent long enough to try the next one.
@@ -258,26 +265,26 @@ impl Race {
         !self.is_late() && self.attempts.iter().all(silent)
     }
 
-    fn begin(&mut self, peer: SocketAddrV6, random: &mut Random, open: &mut Open<'_>) -> Result<(), Error> {
-        let link = match open(peer, self.question.form()) {
-            Ok(link) => link,
+    fn begin(&mut self, peer: SocketAddrV6, random: &mut Random, open: &mut OpenAttempt<'_>) -> Result<(), Error> {
+        let socket = match open(peer, self.question.form()) {
+            Ok(socket) => socket,
             Err(error) => {
-                self.failures.push(Unanswered { peer, reason: NoAnswer::Io(error) });
+                self.failures.push(Unanswered { peer, reason: UnansweredReason::Io(error) });
                 return Ok(());
             }
         };
         let mut source = random.source().map_err(Error::random)?;
         let now = self.start.elapsed();
-        let deadline = self.patience.deadline.map(|deadline| deadline.saturating_sub(now));
-        let config = exchange::Config { deadline, ..self.patience };
-        let exchange = Exchange::new(self.question.clone(), link.sharing, &config, now, &mut source);
-        self.attempts.push(Attempt { peer, link, exchange, trouble: None });
+        let deadline = self.retransmission.deadline.map(|deadline| deadline.saturating_sub(now));
+        let config = Retransmission { deadline, ..self.retransmission };
+        let exchange = Exchange::new(self.question.clone(), socket.sharing, &config, now, &mut source);
+        self.attempts.push(Attempt { peer, socket, exchange, trouble: None });
         Ok(())
     }
 
-    /// Takes out the attempts that have ended. An answer, or an error that a server answers with, ends the race, and so
+    /// Takes out the attempts that have ended. An answer, or an error that a server answers with, ends the attempts, and so
     /// does the end of the last attempt.
-    pub fn settle(&mut self) -> Option<Result<Reply, Error>> {
+    pub fn settle(&mut self) -> Option<Result<PeerAnswer, Error>> {
         while let Some(place) = self.attempts.iter().position(|attempt| attempt.exchange.outcome().is_some()) {
             let Attempt { peer, exchange, trouble, .. } = self.attempts.remove(place);
             let statistics = *exchange.statistics();
@@ -285,15 +292,15 @@ impl Race {
             let ignored = statistics.ignored.total();
             let Statistics { transmissions, refusals: refused, .. } = statistics;
             let reason = match (outcome, trouble) {
-                (Outcome::Answer(answer), _) => return Some(Ok(Reply { peer, answer, statistics })),
-                (Outcome::Refused, _) => NoAnswer::Refused,
-                (Outcome::Silent | Outcome::Deadline, Some(error)) => NoAnswer::Io(error),
+                (Outcome::Answer(answer), _) => return Some(Ok(PeerAnswer { peer, answer, statistics })),
+                (Outcome::Refused, _) => UnansweredReason::Refused,
+                (Outcome::Silent | Outcome::Deadline, Some(error)) => UnansweredReason::Io(error),
                 // The waits may be over before it is no longer asked again.
                 (Outcome::Silent | Outcome::Deadline, None) if refused > 0 && refused >= transmissions => {
-                    NoAnswer::Refused
+                    UnansweredReason::Refused
                 }
-                (Outcome::Silent, None) => NoAnswer::Silent { transmissions, refused, ignored },
-                (Outcome::Deadline, None) => NoAnswer::Deadline { ignored },
+                (Outcome::Silent, None) => UnansweredReason::Silent { transmissions, refused, ignored },
+                (Outcome::Deadline, None) => UnansweredReason::Deadline { ignored },
                 (outcome, _) => match Error::of_outcome(peer, outcome) {
                     Some(error) => return Some(Err(error)),
                     None => continue,
@@ -306,32 +313,32 @@ impl Race {
             return None;
         }
         let mut failures = std::mem::take(&mut self.failures);
-        failures.extend(untried.iter().map(|&peer| Unanswered { peer, reason: NoAnswer::Unasked }));
+        failures.extend(untried.iter().map(|&peer| Unanswered { peer, reason: UnansweredReason::Unasked }));
         Some(Err(Error::Unanswered(failures)))
     }
 }
 
 /// For whoever reads the sockets itself.
 #[cfg(feature = "tokio")]
-impl Race {
+impl AddressAttempts {
     /// Takes in what has arrived on those sockets of its own that are ready.
     pub fn receive(&mut self, ready: impl Fn(&socket2::Socket) -> bool) {
-        let own = self.attempts.iter_mut().filter(|attempt| attempt.link.sharing == exchange::Socket::Own);
-        own.filter(|attempt| ready(&attempt.link.socket))
+        let own = self.attempts.iter_mut().filter(|attempt| attempt.socket.sharing == PortSharing::Exclusive);
+        own.filter(|attempt| ready(&attempt.socket.udp))
             .for_each(|attempt| attempt.receive(self.start, &mut |_, _| {}));
     }
 
     /// Takes in a datagram that has arrived on a shared socket, where it is for the request with this identifier, or
     /// with `None` in any case; whether it was taken.
-    pub fn hear(&mut self, socket: &Arc<socket2::Socket>, id: Option<u64>, datagram: &[u8]) -> bool {
-        let on_it = self.attempts.iter_mut().filter(|attempt| Arc::ptr_eq(&attempt.link.socket, socket));
+    pub fn deliver(&mut self, socket: &Arc<socket2::Socket>, id: Option<u64>, datagram: &[u8]) -> bool {
+        let on_it = self.attempts.iter_mut().filter(|attempt| Arc::ptr_eq(&attempt.socket.udp, socket));
         let meant = on_it.filter(|attempt| id.is_none() || attempt.exchange.id() == id);
-        meant.map(|attempt| attempt.hear(datagram, self.start, &mut |_, _| {})).count() > 0
+        meant.map(|attempt| attempt.deliver(datagram, self.start, &mut |_, _| {})).count() > 0
     }
 
     /// Takes note of an error that the system reports for a shared socket.
     pub fn failed(&mut self, socket: &Arc<socket2::Socket>, errno: Errno) {
-        let on_it = self.attempts.iter_mut().filter(|attempt| Arc::ptr_eq(&attempt.link.socket, socket));
+        let on_it = self.attempts.iter_mut().filter(|attempt| Arc::ptr_eq(&attempt.socket.udp, socket));
         on_it.for_each(|attempt| attempt.failed(errno.into(), self.start, &mut |_, _| {}));
     }
 
@@ -342,8 +349,8 @@ impl Race {
 
     /// The socket that it shares with others, if it does, and how often its datagrams there were refused.
     pub fn shared(&self) -> Option<(&Arc<socket2::Socket>, u32)> {
-        let attempt = self.attempts.iter().find(|attempt| attempt.link.sharing == exchange::Socket::Shared)?;
-        Some((&attempt.link.socket, attempt.exchange.statistics().refusals))
+        let attempt = self.attempts.iter().find(|attempt| attempt.socket.sharing == PortSharing::Shared)?;
+        Some((&attempt.socket.udp, attempt.exchange.statistics().refusals))
     }
 
     /// The form of its requests.
@@ -360,7 +367,7 @@ impl Attempt {
     fn transmit(&mut self, start: Instant, watch: &mut Watch<'_>) {
         let peer = self.peer;
         while let Some(datagram) = self.exchange.transmit(start.elapsed()) {
-            match self.link.socket.send(datagram) {
+            match self.socket.udp.send(datagram) {
                 Ok(_) => {
                     let datagram = datagram.to_vec();
                     let transmission = self.exchange.statistics().transmissions;
@@ -378,7 +385,7 @@ impl Attempt {
             if self.exchange.outcome().is_some() {
                 return;
             }
-            let len = match io::Read::read(&mut &*self.link.socket, &mut buffer) {
+            let len = match io::Read::read(&mut &*self.socket.udp, &mut buffer) {
                 Ok(len) => len,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => {
@@ -386,20 +393,20 @@ impl Attempt {
                     continue;
                 }
             };
-            self.hear(&buffer[..len], start, watch);
+            self.deliver(&buffer[..len], start, watch);
         }
     }
 
     /// Takes in a datagram, which may have been cut to the length of the buffer.
-    fn hear(&mut self, datagram: &[u8], start: Instant, watch: &mut Watch<'_>) {
+    fn deliver(&mut self, datagram: &[u8], start: Instant, watch: &mut Watch<'_>) {
         let (now, peer) = (start.elapsed(), self.peer);
         if datagram.len() == BUFFER {
             return watch(now, Event::Oversize { peer });
         }
         // The socket is connected: the kernel lets nobody else's datagrams through.
-        let heard = self.exchange.receive(now, true, datagram);
-        watch(now, Event::Received { peer, datagram, heard });
-        if heard == Heard::Widened {
+        let received = self.exchange.receive(now, true, datagram);
+        watch(now, Event::Received { peer, datagram, received });
+        if received == Received::Widened {
             self.transmit(start, watch);
         }
     }

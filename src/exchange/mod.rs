@@ -4,20 +4,20 @@
 //! knows no socket, no clock and no generator, so the same code runs over sockets, under a fuzzer and on virtual time:
 //!
 //! ```
-//! use calc6::exchange::{Answer, Config, Exchange, Heard, Outcome, Question, Socket};
+//! use calc6::exchange::{Answer, Retransmission, Exchange, Received, Outcome, Question, PortSharing};
 //! use calc6::wire::{Format, Operator};
 //! use std::time::Duration;
 //!
 //! let question = Question::classic(Operator::Sum, Format::Integer, [4, 2, 3])?;
 //! let mut random = || 4; // a cryptographic generator, in earnest
-//! let mut exchange = Exchange::new(question, Socket::Own, &Config::default(), Duration::ZERO, &mut random);
+//! let mut exchange = Exchange::new(question, PortSharing::Exclusive, &Retransmission::default(), Duration::ZERO, &mut random);
 //!
 //! let request = exchange.transmit(Duration::ZERO).expect("the first is due at once");
 //! assert_eq!(request[0], 0x00);
 //! assert!(exchange.wake_at() >= Some(Duration::from_secs(1)), "then it waits for a reply");
 //!
 //! let reply = [0xff, 0, 0, 0, 9];
-//! assert_eq!(exchange.receive(Duration::from_millis(20), true, &reply), Heard::Accepted);
+//! assert_eq!(exchange.receive(Duration::from_millis(20), true, &reply), Received::Accepted);
 //! let Some(Outcome::Answer(answer)) = exchange.outcome() else { panic!() };
 //! assert_eq!(*answer, Answer::Integer(vec![9]));
 //! # Ok::<(), calc6::wire::classic::RequestError>(())
@@ -30,9 +30,9 @@
 //! [`refused`](Exchange::refused). Any other failure to send may be treated as a loss.
 //!
 //! # Retransmission
-//! RFC 8085, section 3.1.1, with the numbers of RFC 7252, section 4.2: the first wait is [`Config::first_wait`] times a
+//! RFC 8085, section 3.1.1, with the numbers of RFC 7252, section 4.2: the first wait is [`Retransmission::first_wait`] times a
 //! random factor of 1 to 1.5, each further wait is twice as long, and every repeat is the same octets. Every exchange
-//! ends within [`Config::longest`].
+//! ends within [`Retransmission::longest`].
 //!
 //! Nothing here panics, whatever the datagrams, the times and the random numbers are; the one assertion is on the
 //! caller of [`Exchange::new`].
@@ -40,7 +40,7 @@
 mod outcome;
 mod question;
 
-pub use outcome::{Answer, ClassicOnly, Heard, Ignored, Outcome, Statistics, TooLarge, Why};
+pub use outcome::{Answer, ClassicOnly, IgnoredCounts, IgnoredReason, Outcome, Received, Statistics, TooLarge};
 pub use question::Question;
 
 use std::time::Duration;
@@ -57,9 +57,9 @@ const FIRST_REFUSAL_WAIT: Duration = Duration::from_millis(10);
 /// What is asked of a peer that left an extended request unanswered: the classic sum of one zero.
 pub const PROBE: [u8; classic::HEADER + classic::OPERAND] = [0; 5];
 
-/// How patiently to ask.
+/// When a request is repeated, and when it is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Config {
+pub struct Retransmission {
     /// The least wait for the first reply; a random factor of 1 to 1.5 is applied, and every repeat doubles it.
     pub first_wait: Duration,
     /// How often an unanswered request is repeated.
@@ -71,14 +71,14 @@ pub struct Config {
     pub probe: bool,
 }
 
-impl Default for Config {
+impl Default for Retransmission {
     /// 1 s (RFC 8085, section 3.1.1), 3 repeats (RFC 7252, section 4.8, has 4), no deadline, and the probe.
-    fn default() -> Config {
-        Config { first_wait: Duration::from_secs(1), retries: 3, deadline: None, probe: true }
+    fn default() -> Retransmission {
+        Retransmission { first_wait: Duration::from_secs(1), retries: 3, deadline: None, probe: true }
     }
 }
 
-impl Config {
+impl Retransmission {
     /// The longest that any exchange takes from its start to its outcome, if it is called whenever it wants to be
     /// woken: all waits with the factor 1.5, once for the request, once for the wider one, and the wait for the probe.
     pub fn longest(&self) -> Duration {
@@ -92,9 +92,9 @@ impl Config {
 
 /// Whether other exchanges use the same local address and port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Socket {
+pub enum PortSharing {
     /// None does: whatever the peer sends belongs to this exchange, also what has no identifier.
-    Own,
+    Exclusive,
     /// Others do, all of them extended: only the identifier tells whose a reply is.
     Shared,
 }
@@ -103,8 +103,8 @@ pub enum Socket {
 #[derive(Debug, Clone)]
 pub struct Exchange {
     question: Question,
-    socket: Socket,
-    config: Config,
+    sharing: PortSharing,
+    config: Retransmission,
     /// The first wait with its random factor.
     first_wait: Duration,
     deadline: Option<Duration>,
@@ -142,13 +142,13 @@ impl Exchange {
     /// If a classic question is to share its socket: classic replies have no identifier.
     pub fn new(
         question: Question,
-        socket: Socket,
-        config: &Config,
+        sharing: PortSharing,
+        config: &Retransmission,
         now: Duration,
         random: &mut impl FnMut() -> u64,
     ) -> Exchange {
         assert!(
-            socket == Socket::Own || question.form() == Form::Extended,
+            sharing == PortSharing::Exclusive || question.form() == Form::Extended,
             "a classic exchange is alone on its socket"
         );
         let id = random();
@@ -157,7 +157,7 @@ impl Exchange {
         Exchange {
             datagram: question.encode(id),
             question,
-            socket,
+            sharing,
             config: *config,
             first_wait: scaled(config.first_wait, factor),
             deadline: config.deadline.map(|deadline| now.saturating_add(deadline)),
@@ -214,17 +214,17 @@ impl Exchange {
 
     /// Hands over a datagram that arrived; `from_peer` says whether its source is the address and port that was asked.
     /// What does not count as a reply is counted by its reason, and waiting goes on.
-    pub fn receive(&mut self, now: Duration, from_peer: bool, datagram: &[u8]) -> Heard {
+    pub fn receive(&mut self, now: Duration, from_peer: bool, datagram: &[u8]) -> Received {
         match self.judge(from_peer, datagram) {
-            Ok(Verdict::Ask { needed }) => self.widen(now, needed),
-            Ok(Verdict::End(outcome)) => {
+            Ok(Decision::Ask { needed }) => self.widen(now, needed),
+            Ok(Decision::End(outcome)) => {
                 self.statistics.rtt = self.sent_at.map(|(_, last)| now.saturating_sub(last));
                 self.outcome = Some(outcome);
-                Heard::Accepted
+                Received::Accepted
             }
             Err(why) => {
                 self.statistics.ignored.count(&why);
-                Heard::Ignored(why)
+                Received::Ignored(why)
             }
         }
     }
@@ -273,7 +273,7 @@ impl Exchange {
 
     /// The identifier in progress, by which datagrams of a shared socket are dispatched
     /// ([`extended::id`] reads it); `None` for a classic question. It changes when [`receive`](Self::receive) says
-    /// [`Heard::Widened`].
+    /// [`Received::Widened`].
     pub fn id(&self) -> Option<u64> {
         (self.question.form() == Form::Extended).then_some(self.id)
     }
@@ -301,22 +301,22 @@ impl Exchange {
     /// A peer that has answered an extended request is not asked whether it knows them.
     fn may_probe(&self) -> bool {
         self.config.probe
-            && self.socket == Socket::Own
+            && self.sharing == PortSharing::Exclusive
             && self.question.form() == Form::Extended
             && !self.statistics.widened
     }
 
     /// The filter, in its fixed order: short, stranger, no reply by its octets, unknown identifier, duplicate.
-    fn judge(&self, from_peer: bool, datagram: &[u8]) -> Result<Verdict, Why> {
-        let shortest = match self.socket {
-            Socket::Own => classic::HEADER,
-            Socket::Shared => extended::HEADER,
+    fn judge(&self, from_peer: bool, datagram: &[u8]) -> Result<Decision, IgnoredReason> {
+        let shortest = match self.sharing {
+            PortSharing::Exclusive => classic::HEADER,
+            PortSharing::Shared => extended::HEADER,
         };
         if datagram.len() < shortest {
-            return Err(Why::Short { octets: datagram.len() });
+            return Err(IgnoredReason::Short { octets: datagram.len() });
         }
         if !from_peer {
-            return Err(Why::Stranger);
+            return Err(IgnoredReason::Stranger);
         }
         match self.question.form() {
             Form::Classic => self.judge_classic(datagram),
@@ -324,44 +324,44 @@ impl Exchange {
         }
     }
 
-    fn judge_classic(&self, datagram: &[u8]) -> Result<Verdict, Why> {
-        let reply = classic::Reply::decode(datagram, self.question.format()).map_err(Why::NoClassicReply)?;
+    fn judge_classic(&self, datagram: &[u8]) -> Result<Decision, IgnoredReason> {
+        let reply = classic::Reply::decode(datagram, self.question.format()).map_err(IgnoredReason::NoClassicReply)?;
         self.in_progress()?;
-        Ok(Verdict::End(match reply {
+        Ok(Decision::End(match reply {
             classic::Reply::Error(text) => Outcome::ClassicError { text: outcome::printable(text) },
             reply => Outcome::Answer(Answer::of_classic(&reply)),
         }))
     }
 
-    fn judge_extended(&self, datagram: &[u8]) -> Result<Verdict, Why> {
+    fn judge_extended(&self, datagram: &[u8]) -> Result<Decision, IgnoredReason> {
         let reply = match extended::Reply::decode(datagram) {
             Ok(reply) => reply,
             Err(error) => return self.judge_other_form(datagram, error),
         };
         if reply.id() == self.other_id && self.statistics.widened {
-            return Err(Why::Superseded);
+            return Err(IgnoredReason::Superseded);
         }
         if reply.id() != self.id {
-            return Err(Why::UnknownIdentifier { found: reply.id() });
+            return Err(IgnoredReason::UnknownIdentifier { found: reply.id() });
         }
         self.in_progress()?;
         if reply.is_success() {
-            return Ok(Verdict::End(Outcome::Answer(Answer::of_extended(&reply, self.question.operator()))));
+            return Ok(Decision::End(Outcome::Answer(Answer::of_extended(&reply, self.question.operator()))));
         }
         match self.too_large(&reply) {
-            Some(Err(needed)) => Ok(Verdict::Ask { needed }),
-            too_large => Ok(Verdict::End(Outcome::error(&reply, too_large.and_then(Result::ok)))),
+            Some(Err(needed)) => Ok(Decision::Ask { needed }),
+            too_large => Ok(Decision::End(Outcome::error(&reply, too_large.and_then(Result::ok)))),
         }
     }
 
     /// What is no extended reply may still be a classic peer's. It has no identifier and anybody could have sent it, so
     /// it counts only where nobody else can be meant.
-    fn judge_other_form(&self, datagram: &[u8], error: extended::ReplyError) -> Result<Verdict, Why> {
+    fn judge_other_form(&self, datagram: &[u8], error: extended::ReplyError) -> Result<Decision, IgnoredReason> {
         match (self.evidence(datagram), error) {
-            (Some(_), _) if self.socket == Socket::Shared => Err(Why::ClassicOnSharedSocket),
-            (Some(evidence), _) => self.in_progress().map(|()| Verdict::End(Outcome::ClassicOnly(evidence))),
-            (None, extended::ReplyError::Short { octets }) => Err(Why::Short { octets }),
-            (None, error) => Err(Why::NoExtendedReply(error)),
+            (Some(_), _) if self.sharing == PortSharing::Shared => Err(IgnoredReason::ClassicOnSharedSocket),
+            (Some(evidence), _) => self.in_progress().map(|()| Decision::End(Outcome::ClassicOnly(evidence))),
+            (None, extended::ReplyError::Short { octets }) => Err(IgnoredReason::Short { octets }),
+            (None, error) => Err(IgnoredReason::NoExtendedReply(error)),
         }
     }
 
@@ -381,8 +381,8 @@ impl Exchange {
         }
     }
 
-    fn in_progress(&self) -> Result<(), Why> {
-        if self.outcome.is_some() { Err(Why::Duplicate) } else { Ok(()) }
+    fn in_progress(&self) -> Result<(), IgnoredReason> {
+        if self.outcome.is_some() { Err(IgnoredReason::Duplicate) } else { Ok(()) }
     }
 
     /// What a status 4 leaves to do: `Err(needed)` asks again with a request that pays for so many octets.
@@ -402,7 +402,7 @@ impl Exchange {
     }
 
     /// Asks again, once, with a request long enough for a reply of `needed` octets and with a new identifier.
-    fn widen(&mut self, now: Duration, needed: u32) -> Heard {
+    fn widen(&mut self, now: Duration, needed: u32) -> Received {
         if let Some(question) = self.question.widened(needed) {
             self.question = question;
         }
@@ -414,11 +414,11 @@ impl Exchange {
         self.sent_at = None;
         self.resend = None;
         self.timer = now;
-        Heard::Widened
+        Received::Widened
     }
 }
 
-enum Verdict {
+enum Decision {
     End(Outcome),
     /// The reply needs a longer request.
     Ask {

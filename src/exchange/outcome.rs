@@ -34,7 +34,7 @@ pub enum Outcome {
     Silent,
     /// No server at this port: ECONNREFUSED, also [`REFUSAL_WINDOW`](super::REFUSAL_WINDOW) after the first.
     Refused,
-    /// No reply before [`Config::deadline`](super::Config::deadline).
+    /// No reply before [`Retransmission::deadline`](super::Retransmission::deadline).
     Deadline,
 }
 
@@ -117,7 +117,7 @@ pub enum ClassicOnly {
     Probe,
 }
 
-/// Why a result that is too large for the reply was not asked for again.
+/// IgnoredReason a result that is too large for the reply was not asked for again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TooLarge {
     /// The server sends no reply of that length to any request.
@@ -148,19 +148,19 @@ pub enum TooLarge {
 
 /// What became of a datagram that was handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heard {
+pub enum Received {
     /// It is the reply: there is an outcome now.
     Accepted,
     /// It is a reply that says which request would do: that one is due now, with another
     /// [`id`](super::Exchange::id).
     Widened,
     /// It does not count as a reply; waiting goes on.
-    Ignored(Why),
+    Ignored(IgnoredReason),
 }
 
-/// Why a datagram was ignored, in the order of the checks.
+/// IgnoredReason a datagram was ignored, in the order of the checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum Why {
+pub enum IgnoredReason {
     /// Shorter than any reply that is awaited.
     #[error("{octets} octets: shorter than any reply")]
     Short {
@@ -195,33 +195,35 @@ pub enum Why {
 
 /// How many datagrams were ignored, by reason: each is counted exactly once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Ignored {
-    /// [`Why::Short`].
+pub struct IgnoredCounts {
+    /// [`IgnoredReason::Short`].
     pub short: u32,
-    /// [`Why::Stranger`].
+    /// [`IgnoredReason::Stranger`].
     pub stranger: u32,
-    /// [`Why::NoExtendedReply`], [`Why::NoClassicReply`] and [`Why::ClassicOnSharedSocket`].
+    /// [`IgnoredReason::NoExtendedReply`], [`IgnoredReason::NoClassicReply`] and [`IgnoredReason::ClassicOnSharedSocket`].
     pub malformed: u32,
-    /// [`Why::UnknownIdentifier`] and [`Why::Superseded`].
+    /// [`IgnoredReason::UnknownIdentifier`] and [`IgnoredReason::Superseded`].
     pub unknown_identifier: u32,
-    /// [`Why::Duplicate`].
+    /// [`IgnoredReason::Duplicate`].
     pub duplicate: u32,
 }
 
-impl Ignored {
+impl IgnoredCounts {
     /// All of them.
     pub fn total(&self) -> u32 {
-        let Ignored { short, stranger, malformed, unknown_identifier, duplicate } = *self;
+        let IgnoredCounts { short, stranger, malformed, unknown_identifier, duplicate } = *self;
         [stranger, malformed, unknown_identifier, duplicate].into_iter().fold(short, u32::saturating_add)
     }
 
-    pub(super) fn count(&mut self, why: &Why) {
-        let counter = match why {
-            Why::Short { .. } => &mut self.short,
-            Why::Stranger => &mut self.stranger,
-            Why::NoExtendedReply(_) | Why::NoClassicReply(_) | Why::ClassicOnSharedSocket => &mut self.malformed,
-            Why::Superseded | Why::UnknownIdentifier { .. } => &mut self.unknown_identifier,
-            Why::Duplicate => &mut self.duplicate,
+    pub(super) fn count(&mut self, reason: &IgnoredReason) {
+        let counter = match reason {
+            IgnoredReason::Short { .. } => &mut self.short,
+            IgnoredReason::Stranger => &mut self.stranger,
+            IgnoredReason::NoExtendedReply(_)
+            | IgnoredReason::NoClassicReply(_)
+            | IgnoredReason::ClassicOnSharedSocket => &mut self.malformed,
+            IgnoredReason::Superseded | IgnoredReason::UnknownIdentifier { .. } => &mut self.unknown_identifier,
+            IgnoredReason::Duplicate => &mut self.duplicate,
         };
         *counter = counter.saturating_add(1);
     }
@@ -244,7 +246,7 @@ pub struct Statistics {
     /// short, as the reply may be to an earlier attempt (Karn's problem; RFC 6298, section 3).
     pub rtt: Option<Duration>,
     /// Datagrams that did not count as a reply.
-    pub ignored: Ignored,
+    pub ignored: IgnoredCounts,
 }
 
 /// Octets of the network as text that a terminal can be given: printable ASCII, anything else replaced.

@@ -18,12 +18,12 @@ fn extended_question() -> Question {
     Question::extended(Operator::Power, Format::Text, 2, vec![0, 2, 0x0f, 0xa0]).unwrap()
 }
 
-fn begin(question: Question, socket: Socket, config: Config) -> Exchange {
-    Exchange::new(question, socket, &config, START, &mut draws())
+fn begin(question: Question, sharing: PortSharing, config: Retransmission) -> Exchange {
+    Exchange::new(question, sharing, &config, START, &mut draws())
 }
 
 fn extended_exchange() -> Exchange {
-    let mut exchange = begin(extended_question(), Socket::Own, Config::default());
+    let mut exchange = begin(extended_question(), PortSharing::Exclusive, Retransmission::default());
     exchange.transmit(START).unwrap();
     exchange
 }
@@ -57,8 +57,8 @@ fn unheard(mut exchange: Exchange) -> (Vec<(Duration, Vec<u8>)>, Outcome, Durati
 
 #[test]
 fn repeats_double_their_waits_and_repeat_every_octet() {
-    let config = Config { probe: false, ..Config::default() };
-    let (sent, outcome, end) = unheard(begin(extended_question(), Socket::Own, config));
+    let config = Retransmission { probe: false, ..Retransmission::default() };
+    let (sent, outcome, end) = unheard(begin(extended_question(), PortSharing::Exclusive, config));
     assert_eq!(sent.iter().map(|(at, _)| at.as_secs()).collect::<Vec<_>>(), [0, 1, 3, 7]);
     assert!(sent.iter().all(|(_, datagram)| *datagram == sent[0].1));
     assert_eq!((outcome, end.as_secs()), (Outcome::Silent, 15));
@@ -67,7 +67,8 @@ fn repeats_double_their_waits_and_repeat_every_octet() {
 #[test]
 fn the_first_wait_is_drawn_between_1_and_1_5() {
     for (draw, least, most) in [(0, 1.0, 1.000_001), (1 << 63, 1.249_999, 1.250_001), (u64::MAX, 1.499_999, 1.5)] {
-        let mut exchange = Exchange::new(classic_question(), Socket::Own, &Config::default(), START, &mut || draw);
+        let mut exchange =
+            Exchange::new(classic_question(), PortSharing::Exclusive, &Retransmission::default(), START, &mut || draw);
         exchange.transmit(START);
         let wait = (exchange.wake_at().unwrap() - START).as_secs_f64();
         assert!((least..=most).contains(&wait), "{draw:#x}: {wait}");
@@ -76,10 +77,10 @@ fn the_first_wait_is_drawn_between_1_and_1_5() {
 
 #[test]
 fn nothing_takes_longer_than_the_bound() {
-    let config = Config::default();
+    let config = Retransmission::default();
     assert_eq!(config.longest(), Duration::from_millis(1500 * (15 + 15 + 1)));
     let mut random = || u64::MAX;
-    let mut exchange = Exchange::new(extended_question(), Socket::Own, &config, START, &mut random);
+    let mut exchange = Exchange::new(extended_question(), PortSharing::Exclusive, &config, START, &mut random);
     // The worst that a peer can do: to say at the last moment that a wider request would do, and then nothing.
     let mut now = START;
     while !exchange.statistics().probed {
@@ -88,14 +89,14 @@ fn nothing_takes_longer_than_the_bound() {
     }
     now -= Duration::from_nanos(1);
     let id = exchange.id().unwrap();
-    assert_eq!(exchange.receive(now, true, &too_large(id, 1217)), Heard::Widened);
+    assert_eq!(exchange.receive(now, true, &too_large(id, 1217)), Received::Widened);
     while exchange.outcome().is_none() {
         exchange.transmit(now);
         now = exchange.wake_at().unwrap_or(now);
     }
     assert!(now - START <= config.longest() && now - START > config.longest() - MS, "{:?}", now - START);
 
-    let deadline = Config { deadline: Some(Duration::from_secs(2)), ..config };
+    let deadline = Retransmission { deadline: Some(Duration::from_secs(2)), ..config };
     assert_eq!(deadline.longest(), Duration::from_secs(2));
 }
 
@@ -103,11 +104,11 @@ fn nothing_takes_longer_than_the_bound() {
 fn extreme_configurations_neither_panic_nor_overflow() {
     for first_wait in [Duration::ZERO, Duration::MAX] {
         for retries in [0, 31, 32, 127, u32::MAX] {
-            let config = Config { first_wait, retries, ..Config::default() };
+            let config = Retransmission { first_wait, retries, ..Retransmission::default() };
             let longest = config.longest();
             assert_eq!(longest, first_wait, "no wait at all, or for ever");
             let mut exchange =
-                Exchange::new(extended_question(), Socket::Own, &config, Duration::MAX, &mut || u64::MAX);
+                Exchange::new(extended_question(), PortSharing::Exclusive, &config, Duration::MAX, &mut || u64::MAX);
             for _ in 0..100 {
                 exchange.transmit(Duration::MAX);
                 exchange.refused(Duration::MAX);
@@ -120,7 +121,7 @@ fn extreme_configurations_neither_panic_nor_overflow() {
 fn a_reply_ends_it() {
     let mut exchange = extended_exchange();
     let reply = success(0x1111_1111_1111_1111, "1606938044258990275541962092341162602522202993782792835301376");
-    assert_eq!(exchange.receive(START + 25 * MS, true, &reply), Heard::Accepted);
+    assert_eq!(exchange.receive(START + 25 * MS, true, &reply), Received::Accepted);
     let Some(Outcome::Answer(Answer::Decimal { digits, trailing_nul: false })) = exchange.outcome() else { panic!() };
     assert_eq!(digits.len(), 61);
     assert_eq!(exchange.statistics().rtt, Some(25 * MS));
@@ -134,14 +135,14 @@ fn a_reply_after_a_repeat_is_timed_from_the_repeat() {
     let mut exchange = extended_exchange();
     let later = exchange.wake_at().unwrap();
     exchange.transmit(later).unwrap();
-    assert_eq!(exchange.receive(later + 3 * MS, true, &success(exchange.id().unwrap(), "7")), Heard::Accepted);
+    assert_eq!(exchange.receive(later + 3 * MS, true, &success(exchange.id().unwrap(), "7")), Received::Accepted);
     assert_eq!(exchange.statistics().rtt, Some(3 * MS));
     assert_eq!((exchange.statistics().transmissions, exchange.statistics().repeats), (2, 1));
 }
 
 #[test]
 fn the_filter_has_a_fixed_order() {
-    let mut exchange = begin(extended_question(), Socket::Shared, Config::default());
+    let mut exchange = begin(extended_question(), PortSharing::Shared, Retransmission::default());
     exchange.transmit(START);
     let id = exchange.id().unwrap();
     let other = success(7, "1");
@@ -149,23 +150,23 @@ fn the_filter_has_a_fixed_order() {
     damaged[extended::FORMAT] = 2;
     // Each would also fail the checks behind the one that is reported.
     for (from_peer, datagram, why) in [
-        (false, &[0xff; 11][..], Why::Short { octets: 11 }),
-        (false, &damaged, Why::Stranger),
-        (true, &damaged, Why::NoExtendedReply(extended::ReplyError::Format { found: 2 })),
-        (true, b"\x7funknown opcode", Why::ClassicOnSharedSocket),
-        (true, &other, Why::UnknownIdentifier { found: 7 }),
+        (false, &[0xff; 11][..], IgnoredReason::Short { octets: 11 }),
+        (false, &damaged, IgnoredReason::Stranger),
+        (true, &damaged, IgnoredReason::NoExtendedReply(extended::ReplyError::Format { found: 2 })),
+        (true, b"\x7funknown opcode", IgnoredReason::ClassicOnSharedSocket),
+        (true, &other, IgnoredReason::UnknownIdentifier { found: 7 }),
     ] {
-        assert_eq!(exchange.receive(START, from_peer, datagram), Heard::Ignored(why));
+        assert_eq!(exchange.receive(START, from_peer, datagram), Received::Ignored(why));
         assert!(!why.to_string().is_empty());
     }
-    assert_eq!(exchange.receive(START, false, &success(id, "1")), Heard::Ignored(Why::Stranger));
-    assert_eq!(exchange.receive(START, true, &success(id, "1")), Heard::Accepted);
-    assert_eq!(exchange.receive(START, true, &success(id, "2")), Heard::Ignored(Why::Duplicate));
-    assert_eq!(exchange.receive(START, true, &other), Heard::Ignored(Why::UnknownIdentifier { found: 7 }));
+    assert_eq!(exchange.receive(START, false, &success(id, "1")), Received::Ignored(IgnoredReason::Stranger));
+    assert_eq!(exchange.receive(START, true, &success(id, "1")), Received::Accepted);
+    assert_eq!(exchange.receive(START, true, &success(id, "2")), Received::Ignored(IgnoredReason::Duplicate));
+    assert_eq!(exchange.receive(START, true, &other), Received::Ignored(IgnoredReason::UnknownIdentifier { found: 7 }));
     let Some(Outcome::Answer(Answer::Decimal { digits, .. })) = exchange.outcome() else { panic!() };
     assert_eq!(digits, "1");
     let ignored = exchange.statistics().ignored;
-    let counts = Ignored { short: 1, stranger: 2, malformed: 2, unknown_identifier: 2, duplicate: 1 };
+    let counts = IgnoredCounts { short: 1, stranger: 2, malformed: 2, unknown_identifier: 2, duplicate: 1 };
     assert_eq!((ignored, ignored.total()), (counts, 8));
 }
 
@@ -174,7 +175,7 @@ fn a_result_too_large_is_asked_for_again_once() {
     let mut exchange = extended_exchange();
     let first = exchange.id().unwrap();
     let narrow = exchange.request().to_vec();
-    assert_eq!(exchange.receive(START + MS, true, &too_large(first, 1217)), Heard::Widened);
+    assert_eq!(exchange.receive(START + MS, true, &too_large(first, 1217)), Received::Widened);
     let second = exchange.id().unwrap();
     assert_ne!(first, second);
     assert_eq!(exchange.wake_at(), Some(START + MS), "the wider request is due at once");
@@ -186,9 +187,12 @@ fn a_result_too_large_is_asked_for_again_once() {
     assert_eq!(request.operands()[request.operands().len() - 2..], narrow[narrow.len() - 2..]);
 
     let late = exchange.receive(START + 2 * MS, true, &too_large(first, 1217));
-    assert_eq!(late, Heard::Ignored(Why::Superseded));
-    assert_eq!(exchange.receive(START + 2 * MS, true, &success(first, "9")), Heard::Ignored(Why::Superseded));
-    assert_eq!(exchange.receive(START + 3 * MS, true, &too_large(second, 3000)), Heard::Accepted);
+    assert_eq!(late, Received::Ignored(IgnoredReason::Superseded));
+    assert_eq!(
+        exchange.receive(START + 2 * MS, true, &success(first, "9")),
+        Received::Ignored(IgnoredReason::Superseded)
+    );
+    assert_eq!(exchange.receive(START + 3 * MS, true, &too_large(second, 3000)), Received::Accepted);
     let Some(Outcome::Error { known, text, too_large, .. }) = exchange.outcome() else { panic!() };
     assert_eq!((*known, text.as_str()), (Some(Status::TooLarge), "result too large"));
     assert_eq!(*too_large, Some(TooLarge::Again { needed: 3000 }));
@@ -205,7 +209,7 @@ fn a_result_that_no_request_has_room_for_is_not_asked_for_again() {
         (48, TooLarge::Inconsistent { needed: 48 }),
     ] {
         let mut exchange = extended_exchange();
-        assert_eq!(exchange.receive(START, true, &too_large(id, needed)), Heard::Accepted);
+        assert_eq!(exchange.receive(START, true, &too_large(id, needed)), Received::Accepted);
         let Some(Outcome::Error { too_large, .. }) = exchange.outcome() else { panic!() };
         assert_eq!(*too_large, Some(reason));
         assert!(!exchange.statistics().widened);
@@ -221,13 +225,13 @@ fn error_statuses_end_it_with_the_servers_words() {
     for status in [1, 2, 3, 5, 6, 7, 31] {
         let mut exchange = extended_exchange();
         let mut reply = [0x7f, status, 1, 0, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, b'n', b'o', 0x1b];
-        assert_eq!(exchange.receive(START, true, &reply), Heard::Accepted);
+        assert_eq!(exchange.receive(START, true, &reply), Received::Accepted);
         let known = Status::from_octet(status);
         let text = "no\u{fffd}".to_owned();
         assert_eq!(exchange.outcome(), Some(&Outcome::Error { status, known, text, too_large: None }));
         reply[1] = 32;
-        let heard = extended_exchange().receive(START, true, &reply);
-        assert!(matches!(heard, Heard::Accepted), "status 32 is a classic error's text, not a status");
+        let received = extended_exchange().receive(START, true, &reply);
+        assert!(matches!(received, Received::Accepted), "status 32 is a classic error's text, not a status");
     }
 }
 
@@ -246,7 +250,7 @@ fn results_are_what_they_claim_to_be() {
         assert_eq!(exchange.outcome(), Some(&Outcome::Answer(answer)));
     }
     let question = Question::extended(Operator::Describe, Format::Text, 0, vec![]).unwrap();
-    let mut exchange = begin(question, Socket::Own, Config::default());
+    let mut exchange = begin(question, PortSharing::Exclusive, Retransmission::default());
     exchange.receive(START, true, &success(id, "calc6 1\nlargest-reply=1232\n"));
     let description = Answer::Description("calc6 1\nlargest-reply=1232\n".to_owned());
     assert_eq!(exchange.outcome(), Some(&Outcome::Answer(description)));
@@ -263,16 +267,16 @@ fn classic_answers() {
         (Format::Text, b"\x80-2\0", Outcome::Answer(Answer::Decimal { digits: "-2".to_owned(), trailing_nul: true })),
     ] {
         let question = Question::classic(Operator::Sum, format, [4]).unwrap();
-        let mut exchange = begin(question, Socket::Own, Config::default());
+        let mut exchange = begin(question, PortSharing::Exclusive, Retransmission::default());
         exchange.transmit(START);
         assert_eq!(exchange.id(), None);
-        assert_eq!(exchange.receive(START, true, &[]), Heard::Ignored(Why::Short { octets: 0 }));
-        let heard = exchange.receive(START, true, &[0xff]);
-        assert!(matches!(heard, Heard::Ignored(Why::NoClassicReply(_))));
-        assert_eq!(exchange.receive(START, false, reply), Heard::Ignored(Why::Stranger));
-        assert_eq!(exchange.receive(START, true, reply), Heard::Accepted);
+        assert_eq!(exchange.receive(START, true, &[]), Received::Ignored(IgnoredReason::Short { octets: 0 }));
+        let received = exchange.receive(START, true, &[0xff]);
+        assert!(matches!(received, Received::Ignored(IgnoredReason::NoClassicReply(_))));
+        assert_eq!(exchange.receive(START, false, reply), Received::Ignored(IgnoredReason::Stranger));
+        assert_eq!(exchange.receive(START, true, reply), Received::Accepted);
         assert_eq!(exchange.outcome(), Some(&outcome));
-        assert_eq!(exchange.receive(START, true, reply), Heard::Ignored(Why::Duplicate));
+        assert_eq!(exchange.receive(START, true, reply), Received::Ignored(IgnoredReason::Duplicate));
     }
 }
 
@@ -280,42 +284,47 @@ fn classic_answers() {
 fn a_classic_peer_gives_itself_away_by_an_error() {
     for error in [&b"\x7funknown opcode"[..], b"\0", b"\x7f", b"\x1e\x2b\x04\0\x11\x11\x11\x11\x11\x11\x11\x11\x01"] {
         let mut exchange = extended_exchange();
-        assert_eq!(exchange.receive(START, true, error), Heard::Accepted);
+        assert_eq!(exchange.receive(START, true, error), Received::Accepted);
         assert!(matches!(exchange.outcome(), Some(Outcome::ClassicOnly(ClassicOnly::Error { .. }))));
     }
     // A damaged extended error is not taken for a classic one.
     let mut exchange = extended_exchange();
     let mut damaged = too_large(0x1111_1111_1111_1111, 1217);
     damaged[extended::FORMAT] = 9;
-    assert!(matches!(exchange.receive(START, true, &damaged), Heard::Ignored(Why::NoExtendedReply(_))));
+    assert!(matches!(exchange.receive(START, true, &damaged), Received::Ignored(IgnoredReason::NoExtendedReply(_))));
     // A peer that knows the extended form cannot be classic-only.
     exchange.receive(START, true, &too_large(0x1111_1111_1111_1111, 1217));
-    let heard = exchange.receive(START, true, b"\x7funknown opcode");
-    assert!(matches!(heard, Heard::Ignored(Why::NoExtendedReply(_))));
+    let received = exchange.receive(START, true, b"\x7funknown opcode");
+    assert!(matches!(received, Received::Ignored(IgnoredReason::NoExtendedReply(_))));
 }
 
 #[test]
 fn a_classic_peer_gives_itself_away_by_the_probe() {
     let mut exchange = extended_exchange();
     let answer = [0xff, 0, 0, 0, 0];
-    assert_eq!(exchange.receive(START, true, &answer), Heard::Ignored(Why::Short { octets: 5 }), "not asked yet");
+    assert_eq!(
+        exchange.receive(START, true, &answer),
+        Received::Ignored(IgnoredReason::Short { octets: 5 }),
+        "not asked yet"
+    );
     let mut now = START;
     while !exchange.statistics().probed {
         now = exchange.wake_at().unwrap();
         exchange.transmit(now).unwrap();
     }
     assert_eq!((now - START).as_secs(), 15, "when the last repeat has been waited for");
-    assert_eq!(exchange.receive(now, true, &answer), Heard::Accepted);
+    assert_eq!(exchange.receive(now, true, &answer), Received::Accepted);
     assert_eq!(exchange.outcome(), Some(&Outcome::ClassicOnly(ClassicOnly::Probe)));
 }
 
 #[test]
 fn the_probe_is_sent_once_and_only_where_it_can_be_told_apart() {
-    let (sent, outcome, end) = unheard(begin(extended_question(), Socket::Own, Config::default()));
+    let (sent, outcome, end) = unheard(begin(extended_question(), PortSharing::Exclusive, Retransmission::default()));
     assert_eq!((sent.len(), sent[4].1.as_slice()), (5, &PROBE[..]));
     assert_eq!((outcome, end.as_secs()), (Outcome::Silent, 16));
-    for (question, socket) in [(extended_question(), Socket::Shared), (classic_question(), Socket::Own)] {
-        let (sent, outcome, _) = unheard(begin(question, socket, Config::default()));
+    for (question, socket) in [(extended_question(), PortSharing::Shared), (classic_question(), PortSharing::Exclusive)]
+    {
+        let (sent, outcome, _) = unheard(begin(question, socket, Retransmission::default()));
         assert_eq!((sent.len(), outcome), (4, Outcome::Silent));
     }
 }
@@ -329,14 +338,14 @@ fn a_late_extended_reply_beats_the_probe() {
     }
     // A damaged extended reply is no answer to the probe.
     let damaged = [0x7f, 0, 1, 0, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11];
-    assert!(matches!(exchange.receive(START, true, &damaged), Heard::Ignored(Why::NoExtendedReply(_))));
-    assert_eq!(exchange.receive(START, true, &success(exchange.id().unwrap(), "3")), Heard::Accepted);
+    assert!(matches!(exchange.receive(START, true, &damaged), Received::Ignored(IgnoredReason::NoExtendedReply(_))));
+    assert_eq!(exchange.receive(START, true, &success(exchange.id().unwrap(), "3")), Received::Accepted);
     assert!(matches!(exchange.outcome(), Some(Outcome::Answer(_))));
 }
 
 #[test]
 fn refusals_are_retried_for_300_ms() {
-    let mut exchange = begin(classic_question(), Socket::Own, Config::default());
+    let mut exchange = begin(classic_question(), PortSharing::Exclusive, Retransmission::default());
     let (mut now, mut sent) = (START, Vec::new());
     while exchange.outcome().is_none() {
         while exchange.transmit(now).is_some() {
@@ -354,15 +363,15 @@ fn refusals_are_retried_for_300_ms() {
 
 #[test]
 fn a_server_that_starts_meanwhile_is_reached() {
-    let mut exchange = begin(classic_question(), Socket::Own, Config::default());
+    let mut exchange = begin(classic_question(), PortSharing::Exclusive, Retransmission::default());
     exchange.transmit(START);
     exchange.refused(START);
     let again = exchange.wake_at().unwrap();
     assert!(again - START <= 10 * MS);
     assert!(exchange.transmit(again).is_some());
-    assert_eq!(exchange.receive(again + MS, true, &[0xff, 0, 0, 0, 9]), Heard::Accepted);
+    assert_eq!(exchange.receive(again + MS, true, &[0xff, 0, 0, 0, 9]), Received::Accepted);
     // A path that does not report every refusal (RFC 4443, section 2.4 f) costs one ordinary wait.
-    let mut exchange = begin(classic_question(), Socket::Own, Config::default());
+    let mut exchange = begin(classic_question(), PortSharing::Exclusive, Retransmission::default());
     exchange.transmit(START);
     exchange.refused(START);
     exchange.transmit(again);
@@ -375,13 +384,13 @@ fn a_server_that_starts_meanwhile_is_reached() {
 
 #[test]
 fn the_deadline_holds_over_everything() {
-    let config = Config { deadline: Some(Duration::from_millis(1500)), ..Config::default() };
-    let (sent, outcome, end) = unheard(begin(extended_question(), Socket::Own, config));
+    let config = Retransmission { deadline: Some(Duration::from_millis(1500)), ..Retransmission::default() };
+    let (sent, outcome, end) = unheard(begin(extended_question(), PortSharing::Exclusive, config));
     assert_eq!((sent.len(), outcome, end.as_millis()), (2, Outcome::Deadline, 1500));
 }
 
 #[test]
 #[should_panic(expected = "a classic exchange is alone on its socket")]
 fn classic_exchanges_do_not_share() {
-    begin(classic_question(), Socket::Shared, Config::default());
+    begin(classic_question(), PortSharing::Shared, Retransmission::default());
 }

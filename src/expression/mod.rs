@@ -17,10 +17,10 @@
 //!
 //! ```
 //! use calc6::arithmetic::{Number, evaluate};
-//! use calc6::expression::{Expression, Plan};
+//! use calc6::expression::{Expression, Evaluator};
 //!
-//! let mut plan = Plan::new(Expression::parse("(1+3)*5 - 2^10", None)?);
-//! while let Some(question) = plan.next_question() {
+//! let mut plan = Evaluator::new(Expression::parse("(1+3)*5 - 2^10", None)?);
+//! while let Some(question) = plan.next_operation() {
 //!     // A client asks a server here, and may ask all the questions that are ready at the same time.
 //!     let result = evaluate(question.operator, &question.operands, 1 << 20).expect("no division here");
 //!     plan.answer(question.node, result);
@@ -40,7 +40,7 @@ mod simplify;
 mod token;
 
 pub use error::{SyntaxError, SyntaxErrorKind};
-pub use plan::{Plan, Question};
+pub use plan::{Evaluator, Operation};
 
 use crate::arithmetic::Number;
 use crate::wire::Operator;
@@ -110,8 +110,8 @@ mod tests {
     fn value(text: &str) -> String {
         let last = Number::from(42);
         let mut plan =
-            Plan::new(Expression::parse(text, Some(&last)).unwrap_or_else(|error| panic!("{text}: {error}")));
-        while let Some(question) = plan.next_question() {
+            Evaluator::new(Expression::parse(text, Some(&last)).unwrap_or_else(|error| panic!("{text}: {error}")));
+        while let Some(question) = plan.next_operation() {
             match arithmetic::evaluate(question.operator, &question.operands, 10_000) {
                 Ok(result) => plan.answer(question.node, result),
                 Err(error) => return error.to_string(),

@@ -48,14 +48,14 @@ pub(super) fn parse(text: &str, last: Option<&Number>) -> Result<Vec<Draft>, Syn
         Parser { lexer: Lexer::new(text), last, nodes: Vec::new(), operands: Vec::new(), stack: Vec::new() };
     loop {
         parser.operand()?;
-        if parser.operator()? == Next::End {
+        if parser.operator()? == Expected::End {
             return Ok(parser.nodes);
         }
     }
 }
 
 #[derive(PartialEq, Eq)]
-enum Next {
+enum Expected {
     Operand,
     End,
 }
@@ -100,7 +100,7 @@ impl Parser<'_> {
     }
 
     /// Closing parentheses as long as they come, then an operator, a comma or the end.
-    fn operator(&mut self) -> Result<Next, SyntaxError> {
+    fn operator(&mut self) -> Result<Expected, SyntaxError> {
         loop {
             let (token, column, text) = self.lexer.next()?;
             match token {
@@ -109,7 +109,7 @@ impl Parser<'_> {
                     let from_the_right = operator == Operator::Power;
                     self.reduce_while(|before| before > precedence || before == precedence && !from_the_right);
                     self.stack.push(Pending::Infix(operator));
-                    return Ok(Next::Operand);
+                    return Ok(Expected::Operand);
                 }
                 Token::Close => self.close(column)?,
                 Token::Comma => {
@@ -117,7 +117,7 @@ impl Parser<'_> {
                     if !matches!(self.stack.last(), Some(Pending::Call { .. })) {
                         return Err(SyntaxError::new(column, SyntaxErrorKind::Comma));
                     }
-                    return Ok(Next::Operand);
+                    return Ok(Expected::Operand);
                 }
                 Token::End => {
                     self.reduce_while(|_| true);
@@ -125,7 +125,7 @@ impl Parser<'_> {
                         Some(Pending::Group { column } | Pending::Call { column, .. }) => {
                             Err(SyntaxError::new(column, SyntaxErrorKind::Unclosed))
                         }
-                        _ => Ok(Next::End),
+                        _ => Ok(Expected::End),
                     };
                 }
                 Token::Integer(_) | Token::LastResult | Token::Word(_) | Token::Open => {

@@ -9,16 +9,16 @@ use crate::wire::{Operator, extended};
 /// An expression on its way to its value. The caller asks the questions, in any order and as many at a time as it
 /// likes, and hands the answers back.
 #[derive(Debug, Clone)]
-pub struct Plan {
-    parts: Vec<Part>,
+pub struct Evaluator {
+    parts: Vec<NodeProgress>,
     /// Parts whose operands are all known, the next one last.
     ready: Vec<NodeId>,
 }
 
 /// Something to ask a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
-    /// The node whose value this is: for [`Plan::answer`].
+pub struct Operation {
+    /// The node whose value this is: for [`Evaluator::answer`].
     pub node: NodeId,
     /// The operator; never describe.
     pub operator: Operator,
@@ -28,7 +28,7 @@ pub struct Question {
 }
 
 #[derive(Debug, Clone)]
-struct Part {
+struct NodeProgress {
     state: State,
     used_by: Option<NodeId>,
 }
@@ -55,10 +55,10 @@ enum State {
     Used,
 }
 
-impl Plan {
+impl Evaluator {
     /// Begins to evaluate an expression.
-    pub fn new(expression: Expression) -> Plan {
-        let mut parts: Vec<Part> = Vec::with_capacity(expression.nodes.len());
+    pub fn new(expression: Expression) -> Evaluator {
+        let mut parts: Vec<NodeProgress> = Vec::with_capacity(expression.nodes.len());
         let mut ready = Vec::new();
         for (id, node) in expression.nodes.into_iter().enumerate() {
             let state = match node {
@@ -75,15 +75,15 @@ impl Plan {
                     State::Waiting { operator, operands, unknown }
                 }
             };
-            parts.push(Part { state, used_by: None });
+            parts.push(NodeProgress { state, used_by: None });
         }
         ready.reverse();
-        Plan { parts, ready }
+        Evaluator { parts, ready }
     }
 
     /// A question that can be asked now, if there is one. Each is handed out once; as long as there are some, they
     /// are independent of each other.
-    pub fn next_question(&mut self) -> Option<Question> {
+    pub fn next_operation(&mut self) -> Option<Operation> {
         let node = self.ready.pop()?;
         let (operator, mut operands): (Operator, VecDeque<Number>) = match self.replace(node, State::Used) {
             State::Waiting { operator, operands, .. } => {
@@ -95,7 +95,7 @@ impl Plan {
         let count = if operator.is_associative() { operands.len() } else { fitting(&operands) };
         let asked = operands.drain(..count).collect();
         self.replace(node, State::Asked { operator, rest: operands });
-        Some(Question { node, operator, operands: asked })
+        Some(Operation { node, operator, operands: asked })
     }
 
     /// Takes the answer to a question.
@@ -167,25 +167,25 @@ mod tests {
 
     #[test]
     fn independent_parts_are_ready_at_the_same_time() {
-        let mut plan = Plan::new(Expression::parse("(1+2)*(3+4) - gcd(5,6)*7", None).unwrap());
-        let first: Vec<Question> = std::iter::from_fn(|| plan.next_question()).collect();
+        let mut plan = Evaluator::new(Expression::parse("(1+2)*(3+4) - gcd(5,6)*7", None).unwrap());
+        let first: Vec<Operation> = std::iter::from_fn(|| plan.next_operation()).collect();
         let shown: Vec<_> = first.iter().map(|question| (question.operator.symbol(), &question.operands[..])).collect();
         let numbers = |a, b| [Number::from(a), Number::from(b)];
         assert_eq!(shown, [('+', &numbers(1, 2)[..]), ('+', &numbers(3, 4)), ('g', &numbers(5, 6))]);
         // Answered in another order, parts become ready as soon as they can.
         plan.answer(first[2].node, Number::from(1));
-        let product = plan.next_question().unwrap();
+        let product = plan.next_operation().unwrap();
         assert_eq!((product.operator, product.operands), (Operator::Product, numbers(1, 7).to_vec()));
-        assert_eq!(plan.next_question(), None);
+        assert_eq!(plan.next_operation(), None);
         assert_eq!(plan.result(), None);
     }
 
     #[test]
     fn what_is_taken_in_turn_is_asked_in_parts_that_fit() {
         let text = format!("7{}", " - 300".repeat(1_000));
-        let mut plan = Plan::new(Expression::parse(&text, None).unwrap());
+        let mut plan = Evaluator::new(Expression::parse(&text, None).unwrap());
         let mut counts = Vec::new();
-        while let Some(Question { node, operator, operands }) = plan.next_question() {
+        while let Some(Operation { node, operator, operands }) = plan.next_operation() {
             counts.push(operands.len());
             plan.answer(node, evaluate(operator, &operands, 0).unwrap());
         }
@@ -196,8 +196,8 @@ mod tests {
 
     #[test]
     fn an_integer_alone_needs_no_question() {
-        let mut plan = Plan::new(Expression::parse("-7", None).unwrap());
-        assert_eq!(plan.next_question(), None);
+        let mut plan = Evaluator::new(Expression::parse("-7", None).unwrap());
+        assert_eq!(plan.next_operation(), None);
         assert_eq!(plan.result(), Some(&Number::from(-7)));
     }
 }

@@ -1,6 +1,6 @@
 //! What holds for every text: for the property test and the fuzz target alike.
 
-use super::{Expression, Node, Plan};
+use super::{Evaluator, Expression, Node};
 use crate::arithmetic::{self, Number};
 
 /// Results beyond this are not computed.
@@ -45,19 +45,19 @@ fn check_tree(text: &str, nodes: &[Node]) {
 
 /// Asks everything that is ready before it answers anything.
 fn evaluate(expression: Expression, oldest_first: bool) -> Result<Number, arithmetic::Error> {
-    let mut plan = Plan::new(expression);
+    let mut evaluator = Evaluator::new(expression);
     let mut questions = std::collections::VecDeque::new();
     loop {
-        questions.extend(std::iter::from_fn(|| plan.next_question()));
+        questions.extend(std::iter::from_fn(|| evaluator.next_operation()));
         let question = if oldest_first { questions.pop_front() } else { questions.pop_back() };
         let Some(question) = question else { break };
         let result = arithmetic::evaluate(question.operator, &question.operands, MAX_BITS)?;
         if result.bit_len() > MAX_BITS {
             return Err(arithmetic::Error::TooLarge { at_least: result.bit_len(), at_most: result.bit_len() });
         }
-        plan.answer(question.node, result);
+        evaluator.answer(question.node, result);
     }
-    Ok(plan.result().expect("every question was answered").clone())
+    Ok(evaluator.result().expect("every question was answered").clone())
 }
 
 #[cfg(test)]

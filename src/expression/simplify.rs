@@ -8,22 +8,22 @@ use crate::arithmetic::Number;
 use crate::wire::{Operator, extended};
 
 pub(super) fn simplify(drafts: Vec<Draft>) -> Result<Vec<Node>, SyntaxError> {
-    let roles = roles(&drafts);
+    let placements = placements(&drafts);
     let mut output = Output { nodes: Vec::new(), free: Vec::new() };
     // Free nodes below each draft: more than one where a chain is still to be joined by the one above it.
     let mut counts = vec![0; drafts.len()];
     for (place, draft) in drafts.into_iter().enumerate() {
-        let role = roles[place];
+        let placement = placements[place];
         match draft {
             Draft::Number { number, column } => {
                 if number.octet_len() > extended::MAX_WIDTH {
                     return Err(SyntaxError::new(column, SyntaxErrorKind::IntegerTooLarge));
                 }
-                output.push(Node::Number(number), role.negative);
+                output.push(Node::Number(number), placement.negative);
             }
             Draft::Apply { operator, operands } => {
                 let count = operands.iter().map(|&operand| counts[operand]).sum();
-                if role.joins {
+                if placement.joins {
                     counts[place] = count;
                     continue;
                 }
@@ -32,7 +32,7 @@ pub(super) fn simplify(drafts: Vec<Draft>) -> Result<Vec<Node>, SyntaxError> {
                     && operator == Operator::Difference
                 {
                     // Negated twice: the node as it was.
-                    output.free.push(Term { node, negative: role.negative });
+                    output.free.push(Term { node, negative: placement.negative });
                     counts[place] = 1;
                     continue;
                 }
@@ -41,7 +41,7 @@ pub(super) fn simplify(drafts: Vec<Draft>) -> Result<Vec<Node>, SyntaxError> {
                 } else {
                     Node::Apply { operator, operands: terms.into_iter().map(|term| term.node).collect() }
                 };
-                output.push(node, role.negative);
+                output.push(node, placement.negative);
             }
         }
         counts[place] = 1;
@@ -51,7 +51,7 @@ pub(super) fn simplify(drafts: Vec<Draft>) -> Result<Vec<Node>, SyntaxError> {
 
 /// What a draft is to the one that uses it.
 #[derive(Debug, Clone, Copy, Default)]
-struct Role {
+struct Placement {
     /// Its operands become operands of the one above.
     joins: bool,
     /// The chain of sums and differences that it stands in takes it away.
@@ -59,18 +59,18 @@ struct Role {
 }
 
 /// From the whole down to the parts, because a sign reaches as far down as the chain does.
-fn roles(drafts: &[Draft]) -> Vec<Role> {
-    let mut roles = vec![Role::default(); drafts.len()];
+fn placements(drafts: &[Draft]) -> Vec<Placement> {
+    let mut placements = vec![Placement::default(); drafts.len()];
     for (place, draft) in drafts.iter().enumerate().rev() {
         let Draft::Apply { operator, operands } = draft else { continue };
-        let inherited = roles[place].joins && roles[place].negative;
+        let inherited = placements[place].joins && placements[place].negative;
         for (position, &operand) in operands.iter().enumerate() {
             let taken_away = *operator == Operator::Difference && (position > 0 || operands.len() == 1);
             let negative = is_additive(*operator) && (taken_away != inherited);
-            roles[operand] = Role { joins: joins(&drafts[operand], *operator, position), negative };
+            placements[operand] = Placement { joins: joins(&drafts[operand], *operator, position), negative };
         }
     }
-    roles
+    placements
 }
 
 /// Whether operand number `position` of `above` may give its own operands to it.

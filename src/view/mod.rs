@@ -36,25 +36,25 @@ use crate::wire::{self, ERROR, Form, Kind, Operator, SUCCESS, SUCCESS_BIT};
 
 /// Which way a datagram goes. It is not in the octets (docs/protocol.md, clause 4.7): ports tell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Message {
+pub enum Direction {
     /// To the server.
     Request,
     /// From the server.
     Reply,
 }
 
-impl Message {
+impl Direction {
     /// `request` or `reply`.
     pub const fn name(self) -> &'static str {
         match self {
-            Message::Request => "request",
-            Message::Reply => "reply",
+            Direction::Request => "request",
+            Direction::Reply => "reply",
         }
     }
 
     /// What a datagram is if no port tells: a reply where it starts like one of docs/protocol.md, else a request.
-    pub fn guess(octets: &[u8]) -> Message {
-        if Kind::of(octets) == Kind::Reply { Message::Reply } else { Message::Request }
+    pub fn guess(octets: &[u8]) -> Direction {
+        if Kind::of(octets) == Kind::Reply { Direction::Reply } else { Direction::Request }
     }
 }
 
@@ -71,7 +71,7 @@ pub struct Drawing {
 #[derive(Debug, Clone)]
 pub struct View<'a> {
     octets: &'a [u8],
-    message: Message,
+    direction: Direction,
     form: Form,
     operator: Option<Operator>,
     operand_count: usize,
@@ -82,7 +82,7 @@ pub struct View<'a> {
 impl<'a> View<'a> {
     /// Takes apart a datagram that went to a server.
     pub fn request(octets: &'a [u8]) -> View<'a> {
-        let mut view = View::empty(octets, Message::Request);
+        let mut view = View::empty(octets, Direction::Request);
         match Kind::of(octets) {
             Kind::Extended => extended::request(&mut view),
             // Too short for the form, but of no other.
@@ -95,7 +95,7 @@ impl<'a> View<'a> {
     /// Takes apart a datagram that came from a server. `request` is what it answers, if that is known: without, the
     /// form follows from docs/protocol.md, clause 4.7, and a classic result's format is a guess.
     pub fn reply(octets: &'a [u8], request: Option<&[u8]>) -> View<'a> {
-        let mut view = View::empty(octets, Message::Reply);
+        let mut view = View::empty(octets, Direction::Reply);
         let asked = request.map(View::request);
         match reply_form(octets, request) {
             Form::Classic => classic::reply(&mut view, asked.as_ref()),
@@ -113,8 +113,8 @@ impl<'a> View<'a> {
     }
 
     /// Which way it goes.
-    pub fn message(&self) -> Message {
-        self.message
+    pub fn direction(&self) -> Direction {
+        self.direction
     }
 
     /// Its form.
@@ -149,12 +149,12 @@ impl<'a> View<'a> {
 
     /// Form, direction and length: `classic request, 21 octets`.
     pub fn kind(&self) -> String {
-        format!("{} {}, {}", self.form.name(), self.message.name(), octets_counted(self.octets.len()))
+        format!("{} {}, {}", self.form.name(), self.direction.name(), octets_counted(self.octets.len()))
     }
 
-    fn empty(octets: &'a [u8], message: Message) -> View<'a> {
+    fn empty(octets: &'a [u8], direction: Direction) -> View<'a> {
         let form = Form::Classic;
-        View { octets, message, form, operator: None, operand_count: 0, fields: Vec::new(), faults: Vec::new() }
+        View { octets, direction, form, operator: None, operand_count: 0, fields: Vec::new(), faults: Vec::new() }
     }
 
     /// Adds what only others can know: whether a result is right.
@@ -186,9 +186,9 @@ impl<'a> View<'a> {
 /// The first line that one would write about it: `+ 1 3 5`, `= 9`, `error: unknown operator`.
 impl fmt::Display for View<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.message {
-            Message::Request => self.fmt_request(f),
-            Message::Reply => self.fmt_reply(f),
+        match self.direction {
+            Direction::Request => self.fmt_request(f),
+            Direction::Reply => self.fmt_reply(f),
         }
     }
 }

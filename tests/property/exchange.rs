@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use arbitrary::{Result, Unstructured};
-use calc6::exchange::{Config, Exchange, Heard, Outcome, PROBE, Question, Socket};
+use calc6::exchange::{Exchange, Outcome, PROBE, PortSharing, Question, Received, Retransmission};
 use calc6::responder::Limits;
 use calc6::wire::{ERROR, Form, MAX_REQUEST, Operator, SUCCESS, extended};
 use num_bigint::BigInt;
@@ -23,8 +23,8 @@ pub fn exchange(script: &[u8]) {
 
 struct World {
     exchange: Exchange,
-    socket: Socket,
-    config: Config,
+    sharing: PortSharing,
+    config: Retransmission,
     start: Duration,
     now: Duration,
     ended: Option<Duration>,
@@ -41,9 +41,12 @@ impl World {
     fn new(script: &mut Unstructured<'_>) -> Result<World> {
         let length = script.len();
         let question = question(script)?;
-        let socket =
-            if question.form() == Form::Extended && script.arbitrary()? { Socket::Shared } else { Socket::Own };
-        let config = Config {
+        let sharing = if question.form() == Form::Extended && script.arbitrary()? {
+            PortSharing::Shared
+        } else {
+            PortSharing::Exclusive
+        };
+        let config = Retransmission {
             first_wait: Duration::from_millis(script.int_in_range(1..=4000)?),
             retries: script.int_in_range(0..=5)?,
             deadline: script.arbitrary::<Option<u16>>()?.map(|ms| Duration::from_millis(ms.into())),
@@ -54,8 +57,8 @@ impl World {
         let mut draws = draws.into_iter();
         let mut random = || draws.next().expect("an exchange draws three numbers");
         Ok(World {
-            exchange: Exchange::new(question, socket, &config, start, &mut random),
-            socket,
+            exchange: Exchange::new(question, sharing, &config, start, &mut random),
+            sharing,
             config,
             start,
             now: start,
@@ -153,7 +156,7 @@ impl World {
 
     fn may_probe(&self) -> bool {
         self.config.probe
-            && self.socket == Socket::Own
+            && self.sharing == PortSharing::Exclusive
             && self.exchange.question().form() == Form::Extended
             && !self.widened
     }
@@ -163,18 +166,18 @@ impl World {
         let counts = before.is_none() && from_peer && self.counts(datagram);
         let (old_id, old) = (self.exchange.id(), self.exchange.question().clone());
         self.handed += 1;
-        let heard = self.exchange.receive(self.now, from_peer, datagram);
-        assert_eq!(!matches!(heard, Heard::Ignored(_)), counts, "{heard:?} {datagram:02x?}");
-        match heard {
-            Heard::Ignored(why) => {
+        let received = self.exchange.receive(self.now, from_peer, datagram);
+        assert_eq!(!matches!(received, Received::Ignored(_)), counts, "{received:?} {datagram:02x?}");
+        match received {
+            Received::Ignored(why) => {
                 assert!(!why.to_string().is_empty());
                 assert_eq!(self.exchange.outcome(), before.as_ref(), "the outcome changed");
             }
-            Heard::Accepted => {
+            Received::Accepted => {
                 self.accepted += 1;
                 assert!(before.is_none() && self.exchange.outcome().is_some());
             }
-            Heard::Widened => {
+            Received::Widened => {
                 self.accepted += 1;
                 assert!(!self.widened, "widened twice");
                 self.widened = true;
@@ -207,7 +210,7 @@ impl World {
             [ERROR, 0..32, ..] if has_header => return false,
             _ => {}
         }
-        let alone = self.socket == Socket::Own && !self.widened;
+        let alone = self.sharing == PortSharing::Exclusive && !self.widened;
         alone && (is_error || self.probed && classic(false))
     }
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use calc6::exchange::{Answer, ClassicOnly, Config, Exchange, Ignored, Outcome, Question, TooLarge, Why};
+use calc6::exchange::{
+    Answer, ClassicOnly, Exchange, IgnoredCounts, IgnoredReason, Outcome, Question, Retransmission, TooLarge,
+};
 use calc6::responder::Limits;
 use calc6::wire::{Form, Format, Operator, Status};
 use num_bigint::{BigInt, Sign};
@@ -39,15 +41,15 @@ pub struct Tally {
 }
 
 impl Tally {
-    pub fn ignored(&mut self, why: &Why) {
-        *match why {
-            Why::Short { .. } => &mut self.ignored_short,
-            Why::Stranger => &mut self.ignored_strangers,
-            Why::NoExtendedReply(_) | Why::NoClassicReply(_) => &mut self.ignored_malformed,
-            Why::ClassicOnSharedSocket => panic!("dispatched without an identifier"),
-            Why::UnknownIdentifier { .. } => &mut self.ignored_unknown,
-            Why::Superseded => &mut self.ignored_superseded,
-            Why::Duplicate => &mut self.ignored_duplicates,
+    pub fn ignored(&mut self, reason: &IgnoredReason) {
+        *match reason {
+            IgnoredReason::Short { .. } => &mut self.ignored_short,
+            IgnoredReason::Stranger => &mut self.ignored_strangers,
+            IgnoredReason::NoExtendedReply(_) | IgnoredReason::NoClassicReply(_) => &mut self.ignored_malformed,
+            IgnoredReason::ClassicOnSharedSocket => panic!("dispatched without an identifier"),
+            IgnoredReason::UnknownIdentifier { .. } => &mut self.ignored_unknown,
+            IgnoredReason::Superseded => &mut self.ignored_superseded,
+            IgnoredReason::Duplicate => &mut self.ignored_duplicates,
         } += 1;
     }
 
@@ -63,7 +65,7 @@ impl Tally {
 pub struct Ended<'a> {
     pub question: &'a Question,
     pub exchange: &'a Exchange,
-    pub config: &'a Config,
+    pub config: &'a Retransmission,
     pub took: Duration,
     pub peer: Peer,
     pub path: &'a Path,
@@ -200,7 +202,7 @@ impl Ended<'_> {
     /// Where nothing is lost and the answer is faster than the first wait, there is an answer, to the first attempt.
     fn check_liveness(&self, outcome: &Outcome) {
         let statistics = self.exchange.statistics();
-        let Ignored { short, stranger, malformed, unknown_identifier, duplicate } = statistics.ignored;
+        let IgnoredCounts { short, stranger, malformed, unknown_identifier, duplicate } = statistics.ignored;
         assert_eq!(statistics.ignored.total(), short + stranger + malformed + unknown_identifier + duplicate);
         let there_and_back = 2 * self.path.least();
         let in_time = there_and_back < self.config.first_wait

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use calc6::exchange::{Config, Exchange, Heard, Question, Socket};
+use calc6::exchange::{Exchange, PortSharing, Question, Received, Retransmission};
 use calc6::responder::{Limits, Verdict, respond};
 use calc6::wire::{MAX_REPLY_CEILING, extended, opcode};
 use rand::{Rng, RngExt};
@@ -42,7 +42,7 @@ enum Event {
 struct Asking {
     exchange: Exchange,
     original: Question,
-    config: Config,
+    config: Retransmission,
     port: usize,
     started: Duration,
     /// When the exchange has asked to be woken, so that each wish is put down once.
@@ -57,14 +57,14 @@ pub struct World<'r> {
     path: Path,
     /// How often a stranger sends something when a client does.
     strangers: f64,
-    socket: Socket,
+    sharing: PortSharing,
     to_begin: usize,
     now: Duration,
     sequence: u64,
     events: BTreeMap<(Duration, u64), Event>,
     asking: Vec<Asking>,
     /// Replies of the server, for strangers to send again.
-    heard: Vec<Vec<u8>>,
+    received: Vec<Vec<u8>>,
     trace: DefaultHasher,
 }
 
@@ -85,13 +85,13 @@ impl<'r> World<'r> {
             peer,
             path,
             strangers: if random.random() { random.random_range(0.0..0.9) } else { 0.0 },
-            socket: if random.random_bool(0.4) { Socket::Shared } else { Socket::Own },
+            sharing: if random.random_bool(0.4) { PortSharing::Shared } else { PortSharing::Exclusive },
             to_begin: random.random_range(1..60),
             now: Duration::from_secs(random.random_range(0..1000)),
             sequence: 0,
             events: BTreeMap::new(),
             asking: Vec::new(),
-            heard: Vec::new(),
+            received: Vec::new(),
             trace: DefaultHasher::new(),
             random,
         }
@@ -119,22 +119,22 @@ impl<'r> World<'r> {
             return;
         }
         self.to_begin -= 1;
-        let question = match self.socket {
-            Socket::Own => questions::any(self.random),
-            Socket::Shared => questions::extended(self.random),
+        let question = match self.sharing {
+            PortSharing::Exclusive => questions::any(self.random),
+            PortSharing::Shared => questions::extended(self.random),
         };
         let config = self.config();
-        let exchange = Exchange::new(question.clone(), self.socket, &config, self.now, &mut || self.random.next_u64());
+        let exchange = Exchange::new(question.clone(), self.sharing, &config, self.now, &mut || self.random.next_u64());
         let index = self.asking.len();
-        let port = if self.socket == Socket::Shared { 0 } else { index };
+        let port = if self.sharing == PortSharing::Shared { 0 } else { index };
         let started = self.now;
         self.asking.push(Asking { exchange, original: question, config, port, started, wake_at: None, ended: false });
         self.schedule(Duration::ZERO, Event::Wake { exchange: index });
     }
 
-    fn config(&mut self) -> Config {
+    fn config(&mut self) -> Retransmission {
         let deadline = self.random.random_bool(0.2).then(|| self.random.random_range(0..20_000));
-        Config {
+        Retransmission {
             first_wait: Duration::from_millis(self.random.random_range(100..2000)),
             retries: self.random.random_range(0..5),
             deadline: deadline.map(Duration::from_millis),
@@ -211,9 +211,9 @@ impl<'r> World<'r> {
     fn arrive(&mut self, port: usize, from_peer: bool, datagram: &[u8], tally: &mut Tally) {
         let id = extended::id(datagram);
         let in_progress = |index: &usize| id.is_some() && self.asking[*index].exchange.id() == id;
-        let whose = match self.socket {
-            Socket::Own => Some(port),
-            Socket::Shared => self.on_port(port).into_iter().find(in_progress),
+        let whose = match self.sharing {
+            PortSharing::Exclusive => Some(port),
+            PortSharing::Shared => self.on_port(port).into_iter().find(in_progress),
         };
         let Some(index) = whose else {
             tally.undelivered += 1;
@@ -221,9 +221,9 @@ impl<'r> World<'r> {
         };
         let asking = &mut self.asking[index];
         match asking.exchange.receive(self.now, from_peer, datagram) {
-            Heard::Ignored(why) => tally.ignored(&why),
-            Heard::Accepted | Heard::Widened => {
-                assert!(from_peer && !asking.ended, "a stranger or a latecomer is heard")
+            Received::Ignored(why) => tally.ignored(&why),
+            Received::Accepted | Received::Widened => {
+                assert!(from_peer && !asking.ended, "a stranger or a latecomer is received")
             }
         }
         self.pump(index, tally);
@@ -241,7 +241,7 @@ impl<'r> World<'r> {
             Peer::OtherPort | Peer::From(_) => reply(request, &Limits::default()),
         };
         let Some(datagram) = reply else { return };
-        self.heard.push(datagram.clone());
+        self.received.push(datagram.clone());
         for delay in self.path.delays(self.random) {
             let from_peer = self.peer != Peer::OtherPort;
             self.schedule(delay, Event::AtClient { port, from_peer, datagram: datagram.clone() });
@@ -261,11 +261,11 @@ impl<'r> World<'r> {
             3 => (false, forged([0x7f, 4, 1, 0], &[0, 0, 4, 0])),
             4 => (false, b"\x7funknown opcode".to_vec()),
             5 => (false, [0xff, 0, 0, 0, 0].to_vec()),
-            6 => match self.heard.is_empty() || request.len() < extended::HEADER || opcode(request[0]) != 7 {
+            6 => match self.received.is_empty() || request.len() < extended::HEADER || opcode(request[0]) != 7 {
                 true => (false, noise),
                 // A stale reply, from the right address: of an extended exchange, or no reply at all to one.
                 false => {
-                    let stale = self.heard[self.random.random_range(0..self.heard.len())].clone();
+                    let stale = self.received[self.random.random_range(0..self.received.len())].clone();
                     let is_extended = stale.len() >= extended::HEADER && extended::Reply::decode(&stale).is_ok();
                     (is_extended && extended::id(&stale) != extended::id(request), stale)
                 }

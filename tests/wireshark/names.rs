@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use calc6::view::{Message, View};
+use calc6::view::{Direction, View};
 use serde_json::Value;
 
 use crate::capture::Traffic;
@@ -22,7 +22,7 @@ fn of_view(traffic: &Traffic, frame: usize) -> Vec<(String, usize, usize)> {
     } else {
         View::request(&datagram.octets)
     };
-    assert!(matches!(view.message(), Message::Request | Message::Reply));
+    assert!(matches!(view.direction(), Direction::Request | Direction::Reply));
     view.fields().iter().map(|field| (field.label(), field.octets().start, field.octets().len())).collect()
 }
 

@@ -27,7 +27,7 @@ use live::Live;
 use pace::Spacing;
 use result::{Measured, Point};
 use tally::Tally;
-use workload::{Form, Question, Workload};
+use workload::{Form, RequestShape, Workload};
 
 /// The live line, the warm-up and the curve over time look at slices of this length.
 const SLICE: Duration = Duration::from_millis(100);
@@ -168,7 +168,7 @@ impl<'a> Bench<'a> {
             slice: SLICE,
             seed: arguments.seed,
         };
-        let question = Question {
+        let question = RequestShape {
             form: arguments.form,
             operator: arguments.operator,
             text: arguments.string,

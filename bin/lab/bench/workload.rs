@@ -27,7 +27,7 @@ pub enum Form {
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Question {
+pub struct RequestShape {
     /// The form of the requests.
     pub form: Form,
     /// What is asked for.
@@ -77,7 +77,7 @@ enum Identity {
 
 impl Workload {
     /// Different requests, `places` of them, drawn from a seed.
-    pub fn new(question: Question, places: usize, seed: u64) -> Result<Self, Failure> {
+    pub fn new(question: RequestShape, places: usize, seed: u64) -> Result<Self, Failure> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let identity = match (question.form, question.operator) {
             (Form::Extended, _) => Identity::Identifier,
@@ -198,7 +198,7 @@ fn wrong_or_error(reply: &[u8], ledger: &mut Ledger, now: u64) -> Answer {
 }
 
 /// The result names the place: `SMALL * 64 + place`, or 7 times (place + 1).
-fn classic_template(question: Question, place: u32, random: &mut ChaCha8Rng) -> Template {
+fn classic_template(question: RequestShape, place: u32, random: &mut ChaCha8Rng) -> Template {
     let count = question.operands;
     let (operands, value) = match question.operator {
         Operator::Product if count == 1 => (vec![place + 1], place + 1),
@@ -217,8 +217,8 @@ fn classic_template(question: Question, place: u32, random: &mut ChaCha8Rng) -> 
 }
 
 /// Operands that the operator takes, small ones.
-fn extended_template(question: Question, random: &mut ChaCha8Rng) -> Result<Template, Failure> {
-    let Question { operator, operands: count, text, .. } = question;
+fn extended_template(question: RequestShape, random: &mut ChaCha8Rng) -> Result<Template, Failure> {
+    let RequestShape { operator, operands: count, text, .. } = question;
     let unfit = || Failure::Usage(format!("{} does not take {count} operands", operator.word()));
     let operands: Vec<Number> = match operator {
         Operator::Describe => return Err(Failure::Usage("describe has no result to verify".into())),
@@ -255,14 +255,14 @@ mod tests {
     use super::*;
     use calc6::responder::{Limits, Verdict, respond};
 
-    fn questions() -> impl Iterator<Item = Question> {
+    fn questions() -> impl Iterator<Item = RequestShape> {
         let extended = Operator::ALL.into_iter().filter(|operator| *operator != Operator::Describe);
         let forms = extended.map(|operator| (Form::Extended, operator));
         [(Form::Classic, Operator::Sum), (Form::Classic, Operator::Product)].into_iter().chain(forms).flat_map(
             |(form, operator)| {
                 [false, true].into_iter().flat_map(move |text| {
                     let counts: &[usize] = if operator == Operator::Power { &[2] } else { &[2, 5, 64] };
-                    counts.iter().map(move |&operands| Question { form, operator, text, operands })
+                    counts.iter().map(move |&operands| RequestShape { form, operator, text, operands })
                 })
             },
         )
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn wrong_replies_and_errors_are_seen_and_free_a_place() {
-        let question = Question { form: Form::Classic, operator: Operator::Sum, text: false, operands: 5 };
+        let question = RequestShape { form: Form::Classic, operator: Operator::Sum, text: false, operands: 5 };
         let workload = Workload::new(question, 16, 1).unwrap();
         let mut ledger = Ledger::new(16);
         (0..3).for_each(|_| assert!(!ledger.issue(0)));
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn what_has_no_verifiable_answer_is_refused() {
-        let question = |form, operator, operands| Question { form, operator, text: false, operands };
+        let question = |form, operator, operands| RequestShape { form, operator, text: false, operands };
         for (question, words) in [
             (question(Form::Classic, Operator::Gcd, 5), "not in the classic form"),
             (question(Form::Extended, Operator::Power, 3), "power does not take 3 operands"),

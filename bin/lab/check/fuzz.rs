@@ -34,7 +34,7 @@ pub struct Wrong {
 
 /// What a run came to.
 #[derive(Clone, Debug, Default, serde::Serialize)]
-pub struct Outcome {
+pub struct FuzzSummary {
     /// The seed of the run.
     pub seed: u64,
     /// Datagrams sent.
@@ -57,9 +57,9 @@ pub fn run(
     count: u64,
     duration: Duration,
     with_extended: bool,
-) -> Result<Outcome, Failure> {
+) -> Result<FuzzSummary, Failure> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut outcome = Outcome { seed, ..Outcome::default() };
+    let mut outcome = FuzzSummary { seed, ..FuzzSummary::default() };
     let deadline = Instant::now() + duration;
     prober.learn_control()?;
     while outcome.datagrams < count && Instant::now() < deadline && outcome.wrong.len() < ENOUGH {

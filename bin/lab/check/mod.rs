@@ -164,7 +164,7 @@ fn fuzz(arguments: &FuzzArguments) -> Result<ExitCode, Failure> {
         serde_json::to_writer_pretty(&mut out, &outcome).map_err(io::Error::from)?;
         writeln!(out)?;
     } else {
-        let fuzz::Outcome { seed, datagrams, owed, answered, wrong } = &outcome;
+        let fuzz::FuzzSummary { seed, datagrams, owed, answered, wrong } = &outcome;
         writeln!(out, "{subject}, seed {seed}")?;
         for fuzz::Wrong { sent, expected, came, shrunk } in wrong {
             writeln!(out, "wrong\n  sent      {sent}\n  expected  {expected}\n  came      {came}")?;

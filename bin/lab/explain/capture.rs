@@ -12,7 +12,7 @@ use pcap_file::pcapng::{Block, PcapNgReader};
 use pcap_file::{DataLink, PcapError, TsResolution};
 
 use super::{Datagram, Seen};
-use calc6::view::Message;
+use calc6::view::Direction;
 
 /// The type of a Section Header Block, with which every pcapng file starts (draft-ietf-opsawg-pcapng, section 4.1);
 /// the same in both byte orders.
@@ -39,7 +39,7 @@ enum Packets {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Captured {
     octets: Vec<u8>,
-    message: Option<Message>,
+    message: Option<Direction>,
     time: Duration,
     from: SocketAddr,
     to: SocketAddr,
@@ -222,8 +222,8 @@ fn datagram(packet: &Packet, port: u16) -> Result<Captured, Skip> {
         None => return Err(Skip::Other),
     };
     let message = match (udp.source_port() == port, udp.destination_port() == port) {
-        (false, true) => Some(Message::Request),
-        (true, false) => Some(Message::Reply),
+        (false, true) => Some(Direction::Request),
+        (true, false) => Some(Direction::Reply),
         (true, true) => None,
         (false, false) => return Err(Skip::Other),
     };
@@ -338,7 +338,11 @@ mod tests {
         ] {
             let (read, _) = read(pcap(link, &[packet]));
             let [Ok(captured)] = &read[..] else { panic!("link type {link}: {read:?}") };
-            assert_eq!((&captured.octets[..], captured.message), (REQUEST, Some(Message::Request)), "link type {link}");
+            assert_eq!(
+                (&captured.octets[..], captured.message),
+                (REQUEST, Some(Direction::Request)),
+                "link type {link}"
+            );
             assert_eq!(captured.to.to_string(), "[fe80::2]:10000");
         }
         let (read, left_out) = read(pcap(147, &[udp6(REQUEST)]));
@@ -365,7 +369,7 @@ mod tests {
         let packets = [options, udp4(b"\xff\0\0\0\x01"), fragment, tcp, other_port, vec![0x60], vec![]];
         let (read, left_out) = read(pcap(101, &packets));
         let messages: Vec<_> = read.iter().map(|read| read.as_ref().unwrap().message).collect();
-        assert_eq!(messages, [Some(Message::Request), Some(Message::Reply)]);
+        assert_eq!(messages, [Some(Direction::Request), Some(Direction::Reply)]);
         assert_eq!(left_out, LeftOut { other: 2, fragments: 1, unreadable: 2, link_types: 0 });
     }
 

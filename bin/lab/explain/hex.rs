@@ -1,6 +1,6 @@
 //! Octets as people write and paste them.
 
-use calc6::view::Message;
+use calc6::view::Direction;
 
 /// The longest UDP payload, in octets: 65,535 less the UDP header (RFC 768).
 const MAX_DATAGRAM: usize = 65_535 - 8;
@@ -24,7 +24,7 @@ pub fn datagrams(words: &[String]) -> Result<Vec<Vec<u8>>, String> {
 }
 
 /// A datagram that was typed, and what it is if that was said.
-pub type Typed = (Option<Message>, Vec<u8>);
+pub type Typed = (Option<Direction>, Vec<u8>);
 
 /// Datagrams from lines: one a line, or in the form of xxd, where a datagram may take several.
 #[derive(Debug, Default)]
@@ -50,8 +50,8 @@ impl Lines {
         let indent = content.len() - content.trim_start().len();
         let content = content.trim();
         let (message, digits) = match content.as_bytes()[0] {
-            b'>' => (Some(Message::Request), &content[1..]),
-            b'<' => (Some(Message::Reply), &content[1..]),
+            b'>' => (Some(Direction::Request), &content[1..]),
+            b'<' => (Some(Direction::Reply), &content[1..]),
             _ => (None, content),
         };
         let before = indent + content.len() - digits.len();
@@ -175,8 +175,8 @@ mod tests {
     fn datagrams_of_lines() {
         let text = "# an exchange\n> 00 00000001\n\n  < ff 00000001 # the reply\n7f\n";
         let expected = vec![
-            (Some(Message::Request), vec![0, 0, 0, 0, 1]),
-            (Some(Message::Reply), vec![0xff, 0, 0, 0, 1]),
+            (Some(Direction::Request), vec![0, 0, 0, 0, 1]),
+            (Some(Direction::Reply), vec![0xff, 0, 0, 0, 1]),
             (None, vec![0x7f]),
         ];
         assert_eq!(lines(text), Ok(expected));

@@ -17,7 +17,7 @@ use clap::ValueEnum;
 use super::Failure;
 use super::units::Shown;
 use crate::common::usage::whole;
-use calc6::view::{Drawing, Ladder, Message, Role, Severity, Step, Style, View, diagram, dump};
+use calc6::view::{Direction, Drawing, Ladder, Role, Severity, Step, Style, View, diagram, dump};
 use calc6::wire::SUCCESS_BIT;
 use pairs::{Flow, Pairs, Relation};
 
@@ -92,7 +92,7 @@ enum When {
 struct Datagram<'a> {
     octets: &'a [u8],
     /// `None` where only the octets can tell.
-    message: Option<Message>,
+    message: Option<Direction>,
     /// In a capture: when and between whom.
     seen: Option<Seen>,
 }
@@ -131,10 +131,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 }
 
 impl Arguments {
-    fn message(&self) -> Option<Message> {
+    fn message(&self) -> Option<Direction> {
         self.message.map(|what| match what {
-            What::Request => Message::Request,
-            What::Reply => Message::Reply,
+            What::Request => Direction::Request,
+            What::Reply => Direction::Reply,
         })
     }
 
@@ -216,18 +216,18 @@ impl Explainer {
         let answered = datagram.seen.map(|seen| (seen.to, seen.from));
         let message = datagram.message.unwrap_or_else(|| self.guess(answered, octets));
         let (client, server, time) = match datagram.seen {
-            Some(Seen { from, to, time, .. }) if message == Message::Request => (Some(from), Some(to), time),
+            Some(Seen { from, to, time, .. }) if message == Direction::Request => (Some(from), Some(to), time),
             Some(Seen { from, to, time, .. }) => (Some(to), Some(from), time),
             None => (None, None, Duration::ZERO),
         };
         let flow = client.zip(server);
         let (relation, asked) = match message {
-            Message::Request => (self.pairs.request(flow, number, time, octets), None),
-            Message::Reply => self.pairs.reply(flow, time, octets),
+            Direction::Request => (self.pairs.request(flow, number, time, octets), None),
+            Direction::Reply => self.pairs.reply(flow, time, octets),
         };
         let mut view = match message {
-            Message::Request => View::request(octets),
-            Message::Reply => View::reply(octets, asked.as_deref()),
+            Direction::Request => View::request(octets),
+            Direction::Reply => View::reply(octets, asked.as_deref()),
         };
         // What was left out of the capture cannot be judged.
         let whole = datagram.seen.is_none_or(|seen| seen.cut == 0);
@@ -246,11 +246,15 @@ impl Explainer {
 
     /// Which way a datagram went if nothing tells: a reply if it starts like one of ours, or if the request before it is
     /// still open and this could be the reply of another server, rather than a request itself.
-    fn guess(&self, flow: Flow, octets: &[u8]) -> Message {
+    fn guess(&self, flow: Flow, octets: &[u8]) -> Direction {
         let asked = self.pairs.open(flow).filter(|asked| *asked != octets);
         let answers = asked.is_some_and(|asked| !View::reply(octets, Some(asked)).is_wrong());
         let success = octets.first().is_some_and(|first| first & SUCCESS_BIT != 0);
-        if answers && (success || View::request(octets).is_wrong()) { Message::Reply } else { Message::guess(octets) }
+        if answers && (success || View::request(octets).is_wrong()) {
+            Direction::Reply
+        } else {
+            Direction::guess(octets)
+        }
     }
 
     fn draw(

@@ -31,9 +31,9 @@ const LEAST_TIMEOUT: Duration = Duration::from_millis(200);
 /// The wait between two attempts at a server that refused; it doubles.
 const REFUSAL_WAIT: Duration = Duration::from_millis(10);
 
-/// How patiently to ask.
+/// When requests are repeated, and when a server is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub struct Timeouts {
     /// The retransmission timeout before the first measurement.
     pub first_wait: Duration,
     /// A server that has not answered anything for so long is given up.
@@ -45,20 +45,20 @@ pub struct Patience {
 /// Requests in flight.
 #[derive(Debug)]
 pub struct Pipeline {
-    patience: Patience,
-    servers: Vec<Server>,
+    timeouts: Timeouts,
+    servers: Vec<ServerState>,
     slots: Vec<Slot>,
     free: Vec<usize>,
     /// Identifiers in progress, and the slots of their requests.
     in_progress: HashMap<u64, usize>,
     /// Requests to send next: slots with the identifiers that they had then.
     ready: VecDeque<(usize, u64)>,
-    counts: Counts,
+    counts: PipelineCounts,
 }
 
 /// What a pipeline counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct PipelineCounts {
     /// Requests that were answered.
     pub answered: u64,
     /// Datagrams that were sent.
@@ -69,12 +69,12 @@ pub struct Counts {
     pub ignored: u64,
 }
 
-/// Why a server is no longer asked.
+/// IgnoredReason a server is no longer asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GivenUp {
-    /// It has not answered anything for [`Patience::give_up`].
+    /// It has not answered anything for [`Timeouts::give_up`].
     Silent,
-    /// ECONNREFUSED for [`Patience::refusal`].
+    /// ECONNREFUSED for [`Timeouts::refusal`].
     Refused,
     /// None of its addresses can be sent to ([`Pipeline::abandon`]).
     Unreachable,
@@ -82,7 +82,7 @@ pub enum GivenUp {
 
 /// A request to submit; the operands are two's complement of `width` octets each, in network byte order.
 #[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
+pub struct NewRequest<'a> {
     pub operator: Operator,
     pub format: Format,
     pub width: u8,
@@ -119,7 +119,7 @@ struct Flight {
 }
 
 #[derive(Debug)]
-struct Server {
+struct ServerState {
     window: usize,
     /// Below it the window grows by one for every reply.
     threshold: usize,
@@ -154,20 +154,20 @@ struct Rtt {
 
 impl Pipeline {
     /// A pipeline to so many servers, numbered from 0.
-    pub fn new(servers: usize, patience: Patience) -> Pipeline {
+    pub fn new(servers: usize, timeouts: Timeouts) -> Pipeline {
         Pipeline {
-            patience,
-            servers: (0..servers).map(|_| Server::new()).collect(),
+            timeouts,
+            servers: (0..servers).map(|_| ServerState::new()).collect(),
             slots: Vec::new(),
             free: Vec::new(),
             in_progress: HashMap::new(),
             ready: VecDeque::new(),
-            counts: Counts::default(),
+            counts: PipelineCounts::default(),
         }
     }
 
     /// What was counted so far.
-    pub fn counts(&self) -> &Counts {
+    pub fn counts(&self) -> &PipelineCounts {
         &self.counts
     }
 
@@ -178,10 +178,10 @@ impl Pipeline {
 
     /// Whether a further request could be sent at once.
     pub fn has_room(&self) -> bool {
-        self.ready.is_empty() && self.servers.iter().any(Server::has_room)
+        self.ready.is_empty() && self.servers.iter().any(ServerState::has_room)
     }
 
-    /// Why a server is no longer asked, if it is not.
+    /// IgnoredReason a server is no longer asked, if it is not.
     pub fn given_up(&self, server: usize) -> Option<GivenUp> {
         self.servers[server].given_up
     }
@@ -194,7 +194,7 @@ impl Pipeline {
     /// Asks a server again that was given up, at another address.
     pub fn replace(&mut self, server: usize) {
         self.requeue_all(server);
-        self.servers[server] = Server::new();
+        self.servers[server] = ServerState::new();
     }
 
     /// Gives a server up that cannot be sent to.
@@ -209,7 +209,7 @@ impl Pipeline {
     /// # Panics
     /// If the operands do not make a request; see [`extended::Request::new`].
     #[must_use]
-    pub fn submit(&mut self, tag: u64, id: u64, request: &Request<'_>) -> bool {
+    pub fn submit(&mut self, tag: u64, id: u64, request: &NewRequest<'_>) -> bool {
         if self.in_progress.contains_key(&id) {
             return false;
         }
@@ -217,7 +217,7 @@ impl Pipeline {
             self.slots.push(Slot::new());
             self.slots.len() - 1
         });
-        let Request { operator, format, width, operands } = *request;
+        let NewRequest { operator, format, width, operands } = *request;
         let request = extended::Request::new(operator, format, width, id, operands).expect("checked by the caller");
         let entry = &mut self.slots[slot];
         entry.len = request.encode(&mut entry.datagram[..]);
@@ -297,7 +297,7 @@ impl Pipeline {
         asked.window = LEAST_WINDOW;
         let (since, times) = asked.refusing.map_or((now, 0), |(since, times, _)| (since, times + 1));
         asked.refusing = Some((since, times, now.saturating_add(doubled(REFUSAL_WAIT, times))));
-        if now.saturating_sub(since) >= self.patience.refusal {
+        if now.saturating_sub(since) >= self.timeouts.refusal {
             asked.given_up = Some(GivenUp::Refused);
         }
     }
@@ -310,8 +310,8 @@ impl Pipeline {
 
     /// Of the servers that answer, else of those that do not, the one with the largest free share of its window.
     fn with_most_room(&mut self, now: Duration) -> Option<usize> {
-        let free = |server: &Server| (server.window - server.in_flight) as f64 / server.window as f64;
-        let doubt = |server: &Server| server.backoff + u32::from(server.refusing.is_some());
+        let free = |server: &ServerState| (server.window - server.in_flight) as f64 / server.window as f64;
+        let doubt = |server: &ServerState| server.backoff + u32::from(server.refusing.is_some());
         let able = self.servers.iter().enumerate().filter(|(_, server)| server.has_room() && server.may_try(now));
         let best = able.max_by(|(_, a), (_, b)| doubt(b).cmp(&doubt(a)).then(free(a).total_cmp(&free(b))));
         let best = best.map(|(place, _)| place);
@@ -322,15 +322,15 @@ impl Pipeline {
     }
 
     /// When the oldest request of a server counts as lost, or the server is given up.
-    fn timer(&self, server: &Server) -> Option<Duration> {
+    fn timer(&self, server: &ServerState) -> Option<Duration> {
         let &(_, slot) = server.log.iter().find(|entry| self.is_live(server, entry))?;
         let at = self.slots[slot].flight?.at;
-        let lost = at.saturating_add(server.timeout(&self.patience));
-        let given_up = server.silent_since.map_or(Duration::MAX, |since| since.saturating_add(self.patience.give_up));
+        let lost = at.saturating_add(server.timeout(&self.timeouts));
+        let given_up = server.silent_since.map_or(Duration::MAX, |since| since.saturating_add(self.timeouts.give_up));
         Some(lost.min(given_up))
     }
 
-    fn is_live(&self, server: &Server, &(sequence, slot): &(u64, usize)) -> bool {
+    fn is_live(&self, server: &ServerState, &(sequence, slot): &(u64, usize)) -> bool {
         let flight = self.slots[slot].flight;
         flight.is_some_and(|flight| flight.sequence == sequence && std::ptr::eq(&self.servers[flight.server], server))
     }
@@ -346,7 +346,7 @@ impl Pipeline {
                 server.backoff = server.backoff.saturating_add(1);
                 server.recovered = server.next_sequence;
                 let silent =
-                    server.silent_since.is_some_and(|since| now.saturating_sub(since) >= self.patience.give_up);
+                    server.silent_since.is_some_and(|since| now.saturating_sub(since) >= self.timeouts.give_up);
                 server.given_up = silent.then_some(GivenUp::Silent);
             }
         }
@@ -385,9 +385,9 @@ impl Pipeline {
     }
 }
 
-impl Server {
-    fn new() -> Server {
-        Server {
+impl ServerState {
+    fn new() -> ServerState {
+        ServerState {
             window: INITIAL_WINDOW,
             threshold: MAX_WINDOW,
             grown: 0,
@@ -463,9 +463,9 @@ impl Server {
         }
     }
 
-    fn timeout(&self, patience: &Patience) -> Duration {
-        let estimate = self.rtt.map_or(patience.first_wait, |rtt| {
-            (rtt.smoothed + rtt.variation * 4).max(LEAST_TIMEOUT.min(patience.first_wait))
+    fn timeout(&self, timeouts: &Timeouts) -> Duration {
+        let estimate = self.rtt.map_or(timeouts.first_wait, |rtt| {
+            (rtt.smoothed + rtt.variation * 4).max(LEAST_TIMEOUT.min(timeouts.first_wait))
         });
         doubled(estimate, self.backoff)
     }

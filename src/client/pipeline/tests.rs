@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::*;
 use crate::wire::SUCCESS;
 
-const PATIENCE: Patience = Patience {
+const TIMEOUTS: Timeouts = Timeouts {
     first_wait: Duration::from_secs(1),
     give_up: Duration::from_secs(15),
     refusal: Duration::from_millis(300),
@@ -63,7 +63,7 @@ const GOOD: Path = Path {
 };
 
 enum Arrival {
-    Request(Vec<u8>),
+    NewRequest(Vec<u8>),
     Reply(Vec<u8>),
     Refusal,
 }
@@ -84,7 +84,7 @@ struct World {
 impl World {
     fn new(paths: &[Path], seed: u64) -> World {
         World {
-            pipeline: Pipeline::new(paths.len(), PATIENCE),
+            pipeline: Pipeline::new(paths.len(), TIMEOUTS),
             paths: paths.to_vec(),
             busy_until: vec![Duration::ZERO; paths.len()],
             on_the_way: BTreeMap::new(),
@@ -105,7 +105,7 @@ impl World {
             while next < requests && self.pipeline.has_room() {
                 let operands = [next as u8];
                 let request =
-                    Request { operator: Operator::Sum, format: Format::Integer, width: 1, operands: &operands };
+                    NewRequest { operator: Operator::Sum, format: Format::Integer, width: 1, operands: &operands };
                 let id = self.random.next();
                 assert!(self.pipeline.submit(next, id, &request));
                 assert!(!self.pipeline.submit(next, id, &request), "an identifier is in progress once");
@@ -132,7 +132,7 @@ impl World {
     fn transmit(&mut self, now: Duration) {
         while let Some((server, datagram, _)) = self.pipeline.transmit(now) {
             let datagram = datagram.to_vec();
-            self.send(now, server, Arrival::Request(datagram));
+            self.send(now, server, Arrival::NewRequest(datagram));
         }
         let windows = self.pipeline.servers.iter().map(|server| server.window);
         self.largest_window = windows.fold(self.largest_window, usize::max);
@@ -152,9 +152,9 @@ impl World {
     fn arrive(&mut self, now: Duration, server: usize, arrival: Arrival) {
         let path = self.paths[server];
         match arrival {
-            Arrival::Request(_) if path.refuses => self.send(now, server, Arrival::Refusal),
-            Arrival::Request(_) if now >= path.dies => {}
-            Arrival::Request(request) => {
+            Arrival::NewRequest(_) if path.refuses => self.send(now, server, Arrival::Refusal),
+            Arrival::NewRequest(_) if now >= path.dies => {}
+            Arrival::NewRequest(request) => {
                 let start = self.busy_until[server].max(now);
                 if start - now > path.service * path.queue {
                     self.dropped += 1;
@@ -249,7 +249,7 @@ fn the_window_follows_a_short_queue() {
     assert!(answered);
     // The server needs 5 s; some requests find its queue full, few of them again and again.
     assert!(time < Duration::from_secs(8), "{time:?}");
-    let Counts { repeats, transmissions, .. } = *world.pipeline.counts();
+    let PipelineCounts { repeats, transmissions, .. } = *world.pipeline.counts();
     assert!(repeats > 0 && repeats * 10 < transmissions, "{repeats} of {transmissions}");
     assert!(world.largest_window < 100, "{}", world.largest_window);
 }
@@ -279,13 +279,13 @@ fn a_server_that_stops_for_good_is_given_up() {
     assert!(!answered);
     assert_eq!(world.pipeline.given_up(0), Some(GivenUp::Silent));
     let since = time - dying.dies;
-    assert!(since >= PATIENCE.give_up - Duration::from_secs(1) && since < PATIENCE.give_up * 2, "{since:?}");
+    assert!(since >= TIMEOUTS.give_up - Duration::from_secs(1) && since < TIMEOUTS.give_up * 2, "{since:?}");
 }
 
 #[test]
 fn refusals_are_waited_out_then_believed() {
-    let mut pipeline = Pipeline::new(1, PATIENCE);
-    let request = Request { operator: Operator::Sum, format: Format::Integer, width: 1, operands: &[1] };
+    let mut pipeline = Pipeline::new(1, TIMEOUTS);
+    let request = NewRequest { operator: Operator::Sum, format: Format::Integer, width: 1, operands: &[1] };
     assert!(pipeline.submit(0, 1, &request));
     let mut now = Duration::ZERO;
     let mut attempts = 0;
@@ -298,14 +298,14 @@ fn refusals_are_waited_out_then_believed() {
     }
     assert_eq!(pipeline.given_up(0), Some(GivenUp::Refused));
     assert!(pipeline.is_abandoned());
-    assert!((PATIENCE.refusal..PATIENCE.refusal * 3).contains(&now), "{now:?}");
+    assert!((TIMEOUTS.refusal..TIMEOUTS.refusal * 3).contains(&now), "{now:?}");
     assert!((4..10).contains(&attempts), "{attempts}");
 }
 
 #[test]
 fn what_is_no_reply_is_ignored() {
-    let mut pipeline = Pipeline::new(1, PATIENCE);
-    let request = Request { operator: Operator::Sum, format: Format::Integer, width: 1, operands: &[1] };
+    let mut pipeline = Pipeline::new(1, TIMEOUTS);
+    let request = NewRequest { operator: Operator::Sum, format: Format::Integer, width: 1, operands: &[1] };
     assert!(pipeline.submit(9, 1, &request));
     assert!(pipeline.transmit(Duration::ZERO).is_some());
     let now = Duration::from_millis(1);
@@ -316,5 +316,5 @@ fn what_is_no_reply_is_ignored() {
     assert_eq!(pipeline.receive(now, 0, &other), Err(Ignored::UnknownIdentifier(2)));
     assert_eq!(pipeline.receive(now, 0, &reply).map(|(tag, _)| tag), Ok(9));
     assert_eq!(pipeline.receive(now, 0, &reply), Err(Ignored::UnknownIdentifier(1)));
-    assert_eq!(*pipeline.counts(), Counts { answered: 1, transmissions: 1, repeats: 0, ignored: 3 });
+    assert_eq!(*pipeline.counts(), PipelineCounts { answered: 1, transmissions: 1, repeats: 0, ignored: 3 });
 }

@@ -15,19 +15,21 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
-use super::super::error::{Error, NoAnswer, Unanswered};
+use super::super::error::{Error, Unanswered, UnansweredReason};
 use super::super::random::Random;
 use super::super::to_front;
-use super::super::transport::{BUFFER, Link, Open, RECEIVED_AT_ONCE, Race, Reply, connect};
+use super::super::transport::{
+    AddressAttempts, AttemptSocket, BUFFER, OpenAttempt, PeerAnswer, RECEIVED_AT_ONCE, connect,
+};
 use super::bounded;
 use super::queue::Queue;
 use super::window::Window;
-use crate::exchange::{self, Question};
+use crate::exchange::{PortSharing, Question, Retransmission};
 use crate::net::readiness::{Readiness, Ready};
 use crate::wire::{Form, extended};
 
 /// What a client tells its task.
-pub enum Message {
+pub enum Command {
     /// To ask.
     Ask {
         /// Never given before.
@@ -35,25 +37,25 @@ pub enum Message {
         question: Question,
         /// When the caller began.
         start: Instant,
-        answer: Answer,
+        answer: AnswerSender,
     },
     /// Nobody waits for the answer to the question of this number.
     Forget(u64),
 }
 
 /// Where an answer goes.
-pub type Answer = oneshot::Sender<Result<Reply, Error>>;
+pub type AnswerSender = oneshot::Sender<Result<PeerAnswer, Error>>;
 
 /// The task's state.
 pub struct Driver {
-    messages: UnboundedReceiver<Message>,
+    commands: UnboundedReceiver<Command>,
     /// Whom to ask, in turn: first who answered last.
     peers: Arc<[SocketAddrV6]>,
-    patience: exchange::Config,
+    retransmission: Retransmission,
     waiting: Queue<Waiting>,
     asking: Vec<Asking>,
     window: Window,
-    lines: Vec<Line>,
+    shared_sockets: Vec<SharedSocket>,
     readiness: Readiness,
     random: Random,
     /// When an answer came last.
@@ -63,7 +65,7 @@ pub struct Driver {
 struct Waiting {
     question: Question,
     start: Instant,
-    answer: Answer,
+    answer: AnswerSender,
 }
 
 struct Asking {
@@ -71,13 +73,13 @@ struct Asking {
     /// Its number in the window.
     place: u64,
     begun: Instant,
-    race: Race,
-    answer: Answer,
+    attempts: AddressAttempts,
+    answer: AnswerSender,
 }
 
 /// A socket that extended exchanges share, to a peer that has answered one. Others have sockets of their own: only
 /// there a peer that knows only classic can be recognised.
-struct Line {
+struct SharedSocket {
     peer: SocketAddrV6,
     socket: Arc<socket2::Socket>,
     /// Whether the peer has been silent since, and no further exchange is to use it.
@@ -85,7 +87,7 @@ struct Line {
 }
 
 impl Driver {
-    /// A task that takes these messages.
+    /// A task that takes these commands.
     ///
     /// # Errors
     /// Those of epoll_create1(2).
@@ -93,18 +95,18 @@ impl Driver {
     /// # Panics
     /// Outside of a Tokio runtime whose I/O is enabled.
     pub fn new(
-        messages: UnboundedReceiver<Message>,
+        commands: UnboundedReceiver<Command>,
         peers: &[SocketAddrV6],
-        patience: exchange::Config,
+        retransmission: Retransmission,
     ) -> io::Result<Driver> {
         Ok(Driver {
-            messages,
+            commands,
             peers: peers.into(),
-            patience,
+            retransmission,
             waiting: Queue::new(),
             asking: Vec::new(),
             window: Window::new(),
-            lines: Vec::new(),
+            shared_sockets: Vec::new(),
             readiness: Readiness::new()?,
             random: Random::new(),
             answered_at: None,
@@ -124,7 +126,7 @@ impl Driver {
     /// Begins, sends and ends whatever is due.
     fn proceed(&mut self) {
         while let Some(late) = self.waiting.pop_late(Instant::now()) {
-            let _ = late.answer.send(Err(self.unanswered(|| NoAnswer::Unasked)));
+            let _ = late.answer.send(Err(self.unanswered(|| UnansweredReason::Unasked)));
         }
         let mut ended = true;
         while ended {
@@ -138,7 +140,7 @@ impl Driver {
                 }
             }
         }
-        self.lines.retain(|line| !line.retired || Arc::strong_count(&line.socket) > 1);
+        self.shared_sockets.retain(|shared| !shared.retired || Arc::strong_count(&shared.socket) > 1);
     }
 
     /// Gives places to those who wait. Where there are several addresses and none has answered, one goes alone.
@@ -147,47 +149,48 @@ impl Driver {
         let places = if scouting { 1 } else { self.window.size() };
         while self.asking.len() < places {
             let Some((number, Waiting { question, start, answer })) = self.waiting.pop() else { return };
-            let race = Race::new(question, Arc::clone(&self.peers), self.patience, start);
+            let attempts = AddressAttempts::new(question, Arc::clone(&self.peers), self.retransmission, start);
             let place = self.window.begin();
-            self.asking.push(Asking { number, place, begun: Instant::now(), race, answer });
+            self.asking.push(Asking { number, place, begun: Instant::now(), attempts, answer });
         }
     }
 
     /// Sends what is due of one question, and says how it ended if it has.
-    fn advance(&mut self, place: usize) -> Option<Result<Reply, Error>> {
-        let Driver { asking, lines, readiness, random, .. } = self;
-        let open: &mut Open<'_> = &mut |peer, form| {
-            let line = lines.iter().find(|line| line.peer == peer && !line.retired && form == Form::Extended);
-            if let Some(line) = line {
-                return Ok(Link { socket: Arc::clone(&line.socket), sharing: exchange::Socket::Shared });
+    fn advance(&mut self, place: usize) -> Option<Result<PeerAnswer, Error>> {
+        let Driver { asking, shared_sockets, readiness, random, .. } = self;
+        let open: &mut OpenAttempt<'_> = &mut |peer, form| {
+            let shared =
+                shared_sockets.iter().find(|shared| shared.peer == peer && !shared.retired && form == Form::Extended);
+            if let Some(shared) = shared {
+                return Ok(AttemptSocket { udp: Arc::clone(&shared.socket), sharing: PortSharing::Shared });
             }
-            let link = Link::own(peer)?;
-            readiness.add(&link.socket)?;
-            Ok(link)
+            let socket = AttemptSocket::own(peer)?;
+            readiness.add(&socket.udp)?;
+            Ok(socket)
         };
-        let race = &mut asking[place].race;
-        let before = race.shared().map_or(0, |(_, refusals)| refusals);
-        let proceeded = race.proceed(random, open, &mut |_, _| {});
-        if let Some((socket, _)) = race.shared().filter(|(_, refusals)| *refusals > before) {
+        let attempts = &mut asking[place].attempts;
+        let before = attempts.shared().map_or(0, |(_, refusals)| refusals);
+        let proceeded = attempts.proceed(random, open, &mut |_, _| {});
+        if let Some((socket, _)) = attempts.shared().filter(|(_, refusals)| *refusals > before) {
             // The system has told one of them what is true of all.
             let socket = Arc::clone(socket);
             let others = asking.iter_mut().enumerate().filter(|(other, _)| *other != place);
-            others.for_each(|(_, other)| other.race.failed(&socket, Errno::CONNREFUSED));
+            others.for_each(|(_, other)| other.attempts.failed(&socket, Errno::CONNREFUSED));
         }
-        proceeded.err().map(Err).or_else(|| asking[place].race.settle())
+        proceeded.err().map(Err).or_else(|| asking[place].attempts.settle())
     }
 
-    fn end(&mut self, asking: Asking, result: Result<Reply, Error>) {
+    fn end(&mut self, asking: Asking, result: Result<PeerAnswer, Error>) {
         match &result {
             Err(Error::Unanswered(failures)) => {
                 self.window.lost(asking.place);
-                self.lines.iter_mut().for_each(|line| line.retired = true);
+                self.shared_sockets.iter_mut().for_each(|shared| shared.retired = true);
                 if self.answered_at.is_none_or(|at| at < asking.begun) {
                     self.answered_at = None;
                     self.give_up(failures);
                 }
             }
-            Ok(Reply { peer, .. }) | Err(Error::Status { peer, .. }) => {
+            Ok(PeerAnswer { peer, .. }) | Err(Error::Status { peer, .. }) => {
                 self.answered(*peer, &asking);
                 match &result {
                     Ok(reply) if reply.statistics.repeats > 0 => self.window.lost(asking.place),
@@ -205,13 +208,13 @@ impl Driver {
         if self.peers.first() != Some(&peer) {
             to_front(Arc::make_mut(&mut self.peers), peer);
         }
-        let known = self.lines.iter().any(|line| line.peer == peer && !line.retired);
-        if known || asking.race.form() == Form::Classic {
+        let known = self.shared_sockets.iter().any(|shared| shared.peer == peer && !shared.retired);
+        if known || asking.attempts.form() == Form::Classic {
             return;
         }
         // Without it, exchanges go on with sockets of their own.
         if let Ok(socket) = connect(peer).and_then(|socket| self.readiness.add(&socket).map(|()| socket)) {
-            self.lines.push(Line { peer, socket: Arc::new(socket), retired: false });
+            self.shared_sockets.push(SharedSocket { peer, socket: Arc::new(socket), retired: false });
         }
     }
 
@@ -219,32 +222,35 @@ impl Driver {
     /// answer in the meantime.
     fn give_up(&mut self, failures: &[Unanswered]) {
         // With more time somebody might have answered, or with fewer open files been asked.
-        let own = |reason: &NoAnswer| matches!(reason, NoAnswer::Deadline { .. } | NoAnswer::Unasked | NoAnswer::Io(_));
+        let own = |reason: &UnansweredReason| {
+            matches!(reason, UnansweredReason::Deadline { .. } | UnansweredReason::Unasked | UnansweredReason::Io(_))
+        };
         if failures.iter().any(|failure| own(&failure.reason)) {
             return;
         }
-        let refused = !failures.is_empty() && failures.iter().all(|one| matches!(one.reason, NoAnswer::Refused));
+        let refused =
+            !failures.is_empty() && failures.iter().all(|one| matches!(one.reason, UnansweredReason::Refused));
         while let Some((_, Waiting { answer, .. })) = self.waiting.pop() {
-            let reason = || if refused { NoAnswer::Refused } else { NoAnswer::Stopped };
+            let reason = || if refused { UnansweredReason::Refused } else { UnansweredReason::Stopped };
             let _ = answer.send(Err(self.unanswered(reason)));
         }
     }
 
-    fn unanswered(&self, reason: impl Fn() -> NoAnswer) -> Error {
+    fn unanswered(&self, reason: impl Fn() -> UnansweredReason) -> Error {
         Error::Unanswered(self.peers.iter().map(|&peer| Unanswered { peer, reason: reason() }).collect())
     }
 
     /// When something is due.
     fn wake_at(&self) -> Option<Instant> {
-        let races = self.asking.iter().filter_map(|asking| asking.race.wake_at_instant());
-        races.chain(self.waiting.deadline()).min()
+        let attempts = self.asking.iter().filter_map(|asking| asking.attempts.wake_at_instant());
+        attempts.chain(self.waiting.deadline()).min()
     }
 
-    /// Takes in messages and datagrams, as soon as there are any; false once no client is left.
+    /// Takes in commands and datagrams, as soon as there are any; false once no client is left.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let mut taken = false;
         loop {
-            match self.messages.poll_recv(cx) {
+            match self.commands.poll_recv(cx) {
                 Poll::Ready(Some(message)) => self.take(message),
                 Poll::Ready(None) => return Poll::Ready(false),
                 Poll::Pending => break,
@@ -267,13 +273,13 @@ impl Driver {
         Poll::Ready(polled.is_ok())
     }
 
-    fn take(&mut self, message: Message) {
+    fn take(&mut self, message: Command) {
         match message {
-            Message::Ask { number, question, start, answer } => {
-                let deadline = self.patience.deadline.and_then(|deadline| start.checked_add(deadline));
+            Command::Ask { number, question, start, answer } => {
+                let deadline = self.retransmission.deadline.and_then(|deadline| start.checked_add(deadline));
                 self.waiting.push(number, Waiting { question, start, answer }, deadline);
             }
-            Message::Forget(number) => {
+            Command::Forget(number) => {
                 self.waiting.remove(number);
                 self.asking.retain(|asking| asking.number != number);
             }
@@ -281,15 +287,15 @@ impl Driver {
     }
 
     fn receive(&mut self, ready: &Ready) {
-        self.asking.iter_mut().for_each(|asking| asking.race.receive(|socket| ready.contains(socket)));
-        let Driver { asking, lines, .. } = self;
-        for line in lines.iter().filter(|line| ready.contains(&line.socket)) {
-            line.receive(asking);
+        self.asking.iter_mut().for_each(|asking| asking.attempts.receive(|socket| ready.contains(socket)));
+        let Driver { asking, shared_sockets, .. } = self;
+        for shared in shared_sockets.iter().filter(|shared| ready.contains(&shared.socket)) {
+            shared.receive(asking);
         }
     }
 }
 
-impl Line {
+impl SharedSocket {
     /// Hands what has arrived to whom it is for; what is for nobody, to all, who count it as ignored.
     fn receive(&self, asking: &mut [Asking]) {
         let mut buffer = [0; BUFFER];
@@ -297,16 +303,17 @@ impl Line {
             match rustix::io::read(&*self.socket, &mut buffer) {
                 Ok(len) => {
                     let datagram = &buffer[..len];
-                    let mut hear = |id| asking.iter_mut().any(|asking| asking.race.hear(&self.socket, id, datagram));
-                    if !extended::id(datagram).is_some_and(|id| hear(Some(id))) {
+                    let mut deliver =
+                        |id| asking.iter_mut().any(|asking| asking.attempts.deliver(&self.socket, id, datagram));
+                    if !extended::id(datagram).is_some_and(|id| deliver(Some(id))) {
                         for asking in asking.iter_mut() {
-                            asking.race.hear(&self.socket, None, datagram);
+                            asking.attempts.deliver(&self.socket, None, datagram);
                         }
                     }
                 }
                 Err(Errno::AGAIN) => return,
                 // An ICMP error says of none of the exchanges that it is meant.
-                Err(error) => asking.iter_mut().for_each(|asking| asking.race.failed(&self.socket, error)),
+                Err(error) => asking.iter_mut().for_each(|asking| asking.attempts.failed(&self.socket, error)),
             }
         }
     }
@@ -329,14 +336,14 @@ mod tests {
     /// A driver that asks a socket which answers nothing.
     fn driver(socket: &UdpSocket, deadline: Option<Duration>) -> Driver {
         let peer = socket.local_addr().unwrap().to_string().parse().unwrap();
-        let patience = exchange::Config { deadline, ..exchange::Config::default() };
-        Driver::new(unbounded_channel().1, &[peer], patience).unwrap()
+        let retransmission = Retransmission { deadline, ..Retransmission::default() };
+        Driver::new(unbounded_channel().1, &[peer], retransmission).unwrap()
     }
 
-    fn ask(driver: &mut Driver, number: u64) -> oneshot::Receiver<Result<Reply, Error>> {
+    fn ask(driver: &mut Driver, number: u64) -> oneshot::Receiver<Result<PeerAnswer, Error>> {
         let question = Question::extended(Operator::Sum, Format::Integer, 1, vec![1, 2]).unwrap();
         let (answer, awaited) = oneshot::channel();
-        driver.take(Message::Ask { number, question, start: Instant::now(), answer });
+        driver.take(Command::Ask { number, question, start: Instant::now(), answer });
         awaited
     }
 
@@ -358,8 +365,8 @@ mod tests {
             assert_eq!(driver.asking.len(), driver.window.size());
             assert_eq!(sockets_to(port), driver.asking.len());
             drop(awaited);
-            (0..100).for_each(|number| driver.take(Message::Forget(100 * round + number)));
-            assert!(driver.asking.is_empty() && driver.waiting.is_empty() && driver.lines.is_empty());
+            (0..100).for_each(|number| driver.take(Command::Forget(100 * round + number)));
+            assert!(driver.asking.is_empty() && driver.waiting.is_empty() && driver.shared_sockets.is_empty());
             assert_eq!((sockets_to(port), driver.wake_at()), (0, None));
         }
     }
@@ -379,12 +386,12 @@ mod tests {
         poll_fn(|cx| driver.poll_readiness(cx)).await;
         driver.proceed();
         assert!(first.try_recv().unwrap().is_ok());
-        assert_eq!(driver.lines.len(), 1, "the peer knows the extended form");
+        assert_eq!(driver.shared_sockets.len(), 1, "the peer knows the extended form");
 
         let mut second = ask(&mut driver, 1);
         driver.proceed();
-        assert_eq!(Arc::strong_count(&driver.lines[0].socket), 2);
-        driver.lines[0].retired = true;
+        assert_eq!(Arc::strong_count(&driver.shared_sockets[0].socket), 2);
+        driver.shared_sockets[0].retired = true;
         driver.proceed();
         let (_, from) = socket.recv_from(&mut buffer).unwrap();
         reply[4..12].copy_from_slice(&buffer[4..12]);
@@ -392,7 +399,7 @@ mod tests {
         poll_fn(|cx| driver.poll_readiness(cx)).await;
         driver.proceed();
         assert!(second.try_recv().unwrap().is_ok(), "it is still read");
-        assert_eq!(driver.lines.len(), 1, "and replaced, as the peer has answered again");
-        assert!(!driver.lines[0].retired);
+        assert_eq!(driver.shared_sockets.len(), 1, "and replaced, as the peer has answered again");
+        assert!(!driver.shared_sockets[0].retired);
     }
 }

@@ -64,24 +64,24 @@ use tokio::sync::oneshot;
 
 use super::many::Many;
 use super::plan::{Forms, plan};
-use super::transport::Reply;
+use super::transport::PeerAnswer;
 use super::{Config, Description, Error, Plans, combine, describing, description, mapped, number_of, to_front};
 use crate::arithmetic::Number;
 use crate::exchange::Question;
 use crate::wire::Operator;
-use driver::{Driver, Message};
+use driver::{Command, Driver};
 
 /// A client of one server, which may have several addresses. Clones share sockets and places.
 ///
 /// Every future can be dropped at any time: its question is forgotten, with its identifier and its socket.
 #[derive(Debug, Clone)]
 pub struct Client {
-    shared: Arc<Shared>,
+    shared: Arc<ClientInner>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    messages: UnboundedSender<Message>,
+struct ClientInner {
+    commands: UnboundedSender<Command>,
     peers: Vec<SocketAddrV6>,
     config: Config,
     /// The number of the next question.
@@ -108,9 +108,9 @@ impl Client {
     /// # Panics
     /// Outside of a Tokio runtime whose I/O is enabled. It needs time, too.
     pub fn new(peers: Vec<SocketAddrV6>, config: Config) -> io::Result<Client> {
-        let (messages, inbox) = unbounded_channel();
-        tokio::spawn(Driver::new(inbox, &peers, config.patience)?.run());
-        Ok(Client { shared: Arc::new(Shared { messages, peers, config, next: AtomicU64::new(0) }) })
+        let (commands, inbox) = unbounded_channel();
+        tokio::spawn(Driver::new(inbox, &peers, config.retransmission)?.run());
+        Ok(Client { shared: Arc::new(ClientInner { commands, peers, config, next: AtomicU64::new(0) }) })
     }
 
     /// How it asks.
@@ -165,7 +165,7 @@ impl Client {
         questions: impl IntoIterator<Item = (Operator, Vec<Number>)>,
     ) -> Result<Vec<Result<Number, Error>>, Error> {
         let start = Instant::now();
-        let Config { patience, forms, format } = self.shared.config;
+        let Config { retransmission, forms, format } = self.shared.config;
         if forms == Forms::Classic {
             let questions: Vec<_> = questions.into_iter().collect();
             let plans = Plans::new(&questions, &self.shared.config);
@@ -182,7 +182,7 @@ impl Client {
             }
             work.answered_first(reply.and_then(|reply| number_of(reply.peer, &reply.answer)))?;
         }
-        pipeline::run(peers, patience, start, &mut work).await?;
+        pipeline::run(peers, retransmission, start, &mut work).await?;
         Ok(work.finish())
     }
 
@@ -203,12 +203,12 @@ impl Client {
         combine(operator, &operands, &parts, replies).map(|evaluation| evaluation.result)
     }
 
-    async fn ask(&self, question: Question, start: Instant) -> Result<Reply, Error> {
+    async fn ask(&self, question: Question, start: Instant) -> Result<PeerAnswer, Error> {
         self.submit(question, start).answer().await
     }
 
     /// Asks as many at the same time as there may be places.
-    async fn ask_all(&self, questions: Vec<Question>, start: Instant) -> Result<Vec<Result<Reply, Error>>, Error> {
+    async fn ask_all(&self, questions: Vec<Question>, start: Instant) -> Result<Vec<Result<PeerAnswer, Error>>, Error> {
         let several = questions.len() > 1;
         let mut replies = Vec::with_capacity(questions.len());
         let mut questions = questions.into_iter();
@@ -228,23 +228,23 @@ impl Client {
     fn submit(&self, question: Question, start: Instant) -> Ticket<'_> {
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let (answer, awaited) = oneshot::channel();
-        let messages = &self.shared.messages;
+        let commands = &self.shared.commands;
         // Where the task has ended, so has the channel of the answer.
-        let _ = messages.send(Message::Ask { number, question, start, answer });
-        Ticket { number, awaited, messages, answered: false }
+        let _ = commands.send(Command::Ask { number, question, start, answer });
+        Ticket { number, awaited, commands, answered: false }
     }
 }
 
 /// A question that is asked, until it is dropped.
 struct Ticket<'a> {
     number: u64,
-    awaited: oneshot::Receiver<Result<Reply, Error>>,
-    messages: &'a UnboundedSender<Message>,
+    awaited: oneshot::Receiver<Result<PeerAnswer, Error>>,
+    commands: &'a UnboundedSender<Command>,
     answered: bool,
 }
 
 impl Ticket<'_> {
-    async fn answer(mut self) -> Result<Reply, Error> {
+    async fn answer(mut self) -> Result<PeerAnswer, Error> {
         let answer = (&mut self.awaited).await;
         self.answered = true;
         let ended = |_| Error::System { what: "the client's task", error: io::Error::other("its runtime has ended") };
@@ -255,7 +255,7 @@ impl Ticket<'_> {
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         if !self.answered {
-            let _ = self.messages.send(Message::Forget(self.number));
+            let _ = self.commands.send(Command::Forget(self.number));
         }
     }
 }

@@ -9,12 +9,12 @@ use std::time::Instant;
 
 use tokio::time::timeout_at;
 
-use super::super::batch::{Crew, Turn, Work};
+use super::super::batch::{BatchDriver, RequestSource, Turn};
 use super::super::error::Error;
 use super::super::random::Random;
 use super::super::transport::connect;
 use super::bounded;
-use crate::exchange;
+use crate::exchange::Retransmission;
 use crate::net::readiness::Readiness;
 
 /// Asks all that `work` has of a server whose addresses are tried in turn. The deadline counts from `start`.
@@ -23,22 +23,22 @@ use crate::net::readiness::Readiness;
 /// What the work ends with, or that no address is left that answers.
 pub async fn run(
     peers: Vec<SocketAddrV6>,
-    patience: exchange::Config,
+    retransmission: Retransmission,
     start: Instant,
-    work: &mut (impl Work + Send),
+    work: &mut (impl RequestSource + Send),
 ) -> Result<(), Error> {
     let readiness = Arc::new(Readiness::new().map_err(refused)?);
     let watched = Arc::clone(&readiness);
     let open = move |peer| connect(peer).and_then(|socket| watched.add(&socket).map(|()| socket));
-    let mut crew = Crew::new(&[peers], &patience, start, Box::new(open))?;
+    let mut driver = BatchDriver::new(&[peers], &retransmission, start, Box::new(open))?;
     let mut random = Random::new();
     loop {
         // A future is interrupted by dropping it.
-        match crew.turn(&mut random, &AtomicBool::new(false), work, &mut |_, _| {})? {
+        match driver.turn(&mut random, &AtomicBool::new(false), work, &mut |_, _| {})? {
             Turn::Done => return Ok(()),
             Turn::Again => tokio::task::yield_now().await,
             Turn::Wait { .. } => {
-                let until = bounded(crew.wake_at().and_then(|wake_at| start.checked_add(wake_at)));
+                let until = bounded(driver.wake_at().and_then(|wake_at| start.checked_add(wake_at)));
                 if let Ok(ready) = timeout_at(until, poll_fn(|cx| readiness.poll(cx))).await {
                     ready.map_err(refused)?;
                 }
