@@ -1,7 +1,7 @@
 # The few commands that this project needs. `make test` is what CI runs.
 CARGO ?= cargo
 
-.PHONY: build capi test docs install deb package soak fuzz bench
+.PHONY: build capi deps test docs install deb package soak fuzz bench audit
 
 build: ## the three programs, in target/release
 	$(CARGO) build --release
@@ -13,6 +13,9 @@ capi: ## the course's two C functions: libcalc6.a, libcalc6.so and calc6.h, in t
 	$(CAPI) staticlib
 	$(CAPI) cdylib -- -C link-arg=-Wl,-soname,libcalc6.so
 	cp src/capi/calc6.h $(TARGET)/release/
+
+deps: ## as root: the Debian packages that the tests need
+	tests/need --install
 
 # Network namespaces need root, or a user namespace in which one is root; what is to be downloaded comes before that.
 test: ## every check and test, in a few minutes
@@ -28,7 +31,20 @@ checks:
 	$(CARGO) clippy --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --all-features
 	$(CARGO) check --lib --no-default-features
+	@$(MAKE) --no-print-directory msrv
 	PROPTEST_RNG_SEED=6 $(CARGO) test --features tokio --no-fail-fast
+
+MSRV = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+
+.PHONY: msrv
+msrv: ## the oldest Rust that Cargo.toml names builds it, where that is installed
+	@if rustup toolchain list 2>/dev/null | grep -q '^$(MSRV)'; then \
+	  CARGO_TARGET_DIR=$(TARGET)/msrv cargo +$(MSRV) check --all-features; \
+	else echo "Rust $(MSRV) is not installed, so not checked here: rustup toolchain install $(MSRV) --profile minimal"; fi
+
+audit: ## licences, sources and advisories of every dependency
+	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }
+	$(CARGO) deny check
 
 MANUAL = $(TARGET)/manual
 

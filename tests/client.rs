@@ -190,7 +190,7 @@ fn wrong_usage_says_what_where_and_what_would_be_right() {
         ("-op + --local --file x 7", "argument 6: \"7\": with --file there are no operands on the command line"),
         ("-op + ::1 9 1 -", "argument 6: \"-\" is no integer: no digits"),
         ("-op + --file /nowhere/x ::1 9", "--file: \"/nowhere/x\": No such file or directory (os error 2)"),
-        ("-op + --repeat 0 ::1 9 1", "--repeat: \"0\": a whole number from 1 on wanted"),
+        ("-op + --repeat 0 ::1 9 1", "--repeat: \"0\": expected a whole number from 1"),
         ("-e 1+2 --repeat 3 ::1 9", "--repeat asks -op over operands of the command line, nothing else"),
         ("-op + --base 7 ::1 9 1", "--base: \"7\": 2, 8, 10 or 16 wanted"),
         ("-op + --max-result 1T ::1 9 1", "--max-result: \"1T\": octets wanted, such as 4096, 64K or 1M"),
@@ -233,7 +233,7 @@ fn wrong_usage_says_what_where_and_what_would_be_right() {
         ("-op + --timeout -5 ::1 9 1", "--timeout: \"-5\": seconds above 0 and up to 86400 wanted"),
         ("-op + --timeout nan ::1 9 1", "--timeout: \"nan\": seconds above 0 and up to 86400 wanted"),
         ("-op + --deadline 1d ::1 9 1", "--deadline: \"1d\": seconds above 0 and up to 86400 wanted"),
-        ("-op + --retries 31 ::1 9 1", "--retries: \"31\": a whole number from 0 to 30 wanted"),
+        ("-op + --retries 31 ::1 9 1", "--retries: \"31\": expected a whole number from 0 to 30"),
         ("-op + --classic --extended ::1 9 1", "--classic and --extended exclude each other"),
         (
             "-op gcd --classic ::1 9 1",

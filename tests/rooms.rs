@@ -1,7 +1,7 @@
 //! Holds the house in order: who may call whom (docs/architecture.md), what pure rooms may touch, and where `unsafe`
 //! stands. It reads the tokens of every source file, so comments and strings do not count, and macros do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -70,6 +70,45 @@ fn rooms_call_downwards_only() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Modules beside each other, at every depth, of the library and of each program.
+#[test]
+#[ignore = "bin/lab/check is being taken apart"]
+fn modules_call_in_one_direction() {
+    let mut wrong = Vec::new();
+    for krate in ["src", "bin/server", "bin/client", "bin/lab"] {
+        let modules = modules(krate);
+        let mut calls: BTreeMap<Vec<String>, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+        for (from, path) in &modules {
+            for to in named_modules(&without_tests(tokens(path)), from, &modules) {
+                let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+                if let (Some(a), Some(b)) = (from.get(common), to.get(common)) {
+                    let siblings = calls.entry(from[..common].to_vec()).or_default();
+                    siblings.entry(a.clone()).or_default().insert(b.clone());
+                }
+            }
+        }
+        for (parent, siblings) in calls {
+            if let Some(circle) = circle(&siblings) {
+                wrong.push(format!("{krate} {}: {}", parent.join("::"), circle.join(" -> ")));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "modules that call each other in a circle:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn circles_are_found() {
+    let graph = |edges: &[(&str, &str)]| {
+        let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (a, b) in edges {
+            graph.entry((*a).to_owned()).or_default().insert((*b).to_owned());
+        }
+        graph
+    };
+    assert_eq!(circle(&graph(&[("a", "b"), ("b", "c"), ("a", "c")])), None);
+    assert_eq!(circle(&graph(&[("a", "b"), ("b", "c"), ("c", "b")])).unwrap(), ["b", "c", "b"]);
 }
 
 #[test]
@@ -152,6 +191,102 @@ fn room_files() -> Vec<(String, PathBuf)> {
         }
     };
     source_files().into_iter().filter_map(|path| Some((room(&path)?, path))).collect()
+}
+
+/// The modules of a crate, by their paths, with their files; those of tests left out.
+fn modules(krate: &str) -> BTreeMap<Vec<String>, PathBuf> {
+    let files = source_files().into_iter().filter(|path| path.starts_with(krate));
+    let modules = files.map(|path| {
+        let below = path.strip_prefix(krate).unwrap().with_extension("");
+        let mut module: Vec<String> = below.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+        if matches!(module.last().map(String::as_str), Some("mod" | "main" | "lib")) {
+            module.pop();
+        }
+        (module, path)
+    });
+    modules.filter(|(module, _)| module.last().is_none_or(|name| name != "tests")).collect()
+}
+
+/// The modules that a module's tokens name by `crate::`, `self::` or `super::`.
+fn named_modules(
+    tokens: &TokenStream,
+    from: &[String],
+    modules: &BTreeMap<Vec<String>, PathBuf>,
+) -> BTreeSet<Vec<String>> {
+    let trees: Vec<TokenTree> = tokens.clone().into_iter().collect();
+    let mut found = BTreeSet::new();
+    for at in 0..trees.len() {
+        if let TokenTree::Group(group) = &trees[at] {
+            found.extend(named_modules(&group.stream(), from, modules));
+        }
+        let mut base = match word(&trees, at).as_deref() {
+            Some("crate") => Vec::new(),
+            Some("self") => from.to_vec(),
+            Some("super") => from[..from.len().saturating_sub(1)].to_vec(),
+            _ => continue,
+        };
+        let follows_path = at >= 2 && is_path_separator(&trees, at - 2);
+        if follows_path || !is_path_separator(&trees, at + 1) {
+            continue;
+        }
+        let mut next = at + 3;
+        while word(&trees, next).as_deref() == Some("super") && is_path_separator(&trees, next + 1) {
+            base.pop();
+            next += 3;
+        }
+        for path in paths(&trees, next) {
+            let full: Vec<String> = base.iter().cloned().chain(path).collect();
+            let module = (0..=full.len()).rev().map(|length| &full[..length]).find(|part| modules.contains_key(*part));
+            found.extend(module.map(<[String]>::to_vec));
+        }
+    }
+    found
+}
+
+/// The paths of a use tree or an expression that begin here.
+fn paths(trees: &[TokenTree], at: usize) -> Vec<Vec<String>> {
+    match trees.get(at) {
+        Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace => {
+            let inner: Vec<TokenTree> = group.stream().into_iter().collect();
+            inner.split(|tree| is_punctuation(tree, ',')).flat_map(|branch| paths(branch, 0)).collect()
+        }
+        Some(TokenTree::Ident(name)) => {
+            let rest = if is_path_separator(trees, at + 1) { paths(trees, at + 3) } else { Vec::new() };
+            let name = name.to_string();
+            if rest.is_empty() {
+                return vec![vec![name]];
+            }
+            rest.into_iter().map(|path| [vec![name.clone()], path].concat()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A way from a node back to itself.
+fn circle(graph: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
+    fn visit(
+        node: &str,
+        graph: &BTreeMap<String, BTreeSet<String>>,
+        way: &mut Vec<String>,
+        done: &mut BTreeSet<String>,
+    ) -> Option<Vec<String>> {
+        if let Some(start) = way.iter().position(|passed| passed == node) {
+            return Some([&way[start..], &[node.to_owned()]].concat());
+        }
+        if !done.contains(node) {
+            way.push(node.to_owned());
+            for next in graph.get(node).into_iter().flatten() {
+                if let Some(circle) = visit(next, graph, way, done) {
+                    return Some(circle);
+                }
+            }
+            way.pop();
+            done.insert(node.to_owned());
+        }
+        None
+    }
+    let mut done = BTreeSet::new();
+    graph.keys().find_map(|node| visit(node, graph, &mut Vec::new(), &mut done))
 }
 
 /// Everything below a room.

@@ -15,6 +15,7 @@ mod program;
 mod progress;
 mod repeat;
 mod report;
+mod terminal;
 mod trace;
 
 fn main() -> std::process::ExitCode {

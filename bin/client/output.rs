@@ -86,14 +86,6 @@ pub fn say(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-/// How wide standard error is.
-pub fn columns() -> usize {
-    /// For those who do not say.
-    const USUAL: usize = 80;
-    let columns = rustix::termios::tcgetwinsize(io::stderr()).map(|size| usize::from(size.ws_col));
-    columns.ok().filter(|&columns| columns > 0).unwrap_or(USUAL)
-}
-
 /// Where Ctrl-C was typed the terminal shows ^C (ECHOCTL, termios(3)): what comes goes below that.
 pub fn leave_interrupted_line() {
     if io::stderr().is_terminal() {

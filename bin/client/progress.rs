@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use super::output;
+use super::terminal;
 use calc6::client::Progress;
 
 /// How far it is, drawn where standard error is a terminal.
@@ -37,8 +37,8 @@ impl Bar {
         let target = if quiet || typed { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(length, target);
         let template = match length {
-            Some(_) if output::columns() < ROOM => "{percent:>3}%  {operands} operands",
-            None if output::columns() < ROOM => "{operands} operands",
+            Some(_) if terminal::columns() < ROOM => "{percent:>3}%  {operands} operands",
+            None if terminal::columns() < ROOM => "{operands} operands",
             Some(_) => "{wide_bar} {percent:>3}%  {bytes}, {operands} operands  {elapsed}, {eta} to go",
             None => "{spinner} {bytes}, {operands} operands  {elapsed}",
         };

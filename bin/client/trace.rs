@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddrV6;
 use std::time::Duration;
 
-use super::output;
+use super::terminal;
 use calc6::client::{Event, Peer};
 use calc6::exchange::Received;
 use calc6::view::{Drawing, Ladder, Step, Style, View, dump};
@@ -30,7 +30,7 @@ impl Trace {
         let stderr = io::stderr();
         let variable = std::env::var_os;
         let style = Style::choose(stderr.is_terminal(), variable("NO_COLOR").as_deref(), variable("TERM").as_deref());
-        Trace::new(style, output::columns())
+        Trace::new(style, terminal::columns())
     }
 
     fn new(style: Style, width: usize) -> Trace {

@@ -1,50 +1,124 @@
-//! What people type: whole numbers, ports, and what is wrong with a command line, in one line.
+//! How the programs read numbers, durations and ports, and what they answer to a command line that cannot be read.
 
+use std::error::Error as _;
 use std::fmt;
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::time::Duration;
 
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue, ErrorFormatter, ErrorKind};
 use dns_lookup::{AddrInfoHints, SockType};
 
 /// Answers a command line that asks for help or the version, on standard output, or that cannot be read, in one line on
-/// standard error; gives the exit status, 0 or 2, or 1 if standard output cannot be written. Whoever has closed it has read
-/// enough.
-pub fn answer(command: &clap::Command, error: &clap::Error) -> ExitCode {
+/// standard error; gives the exit status: 0, 2, or 1 if standard output cannot be written. A closed standard output is no
+/// failure.
+pub fn answer(command: &clap::Command, mut error: clap::Error) -> ExitCode {
+    // clap offers hidden subcommands too.
+    if let Some(ContextValue::Strings(names)) = error.get(ContextKind::ValidSubcommand) {
+        let hidden = |name: &String| command.find_subcommand(name).is_some_and(clap::Command::is_hide_set);
+        let shown = names.iter().filter(|name| !hidden(name) && *name != "help").cloned().collect();
+        error.insert(ContextKind::ValidSubcommand, ContextValue::Strings(shown));
+    }
     let (line, status) = match error.use_stderr() {
-        true => (complaint(command, error), 2),
+        true => (error.apply::<OneLine>().to_string(), 2),
         false => match error.print() {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => (format!("standard output: {error}"), 1),
             _ => return ExitCode::SUCCESS,
         },
     };
-    // With standard error closed nobody is left to be told.
+    // With standard error closed too there is nowhere to report to.
     let _ = writeln!(io::stderr(), "{}: {line}", command.get_name());
     ExitCode::from(status)
 }
 
-/// The first paragraph of clap's text, and the option or subcommand that may have been meant.
-fn complaint(command: &clap::Command, error: &clap::Error) -> String {
-    let text = error.render().to_string();
-    let (what, more) = text.split_once("\n\n").unwrap_or((&text, ""));
-    let mut what = what.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ");
-    // clap lists these all the same.
-    for hidden in command.get_subcommands().filter(|subcommand| subcommand.is_hide_set()) {
-        what = what.replace(&format!(" {},", hidden.get_name()), "");
+/// How clap's errors read: what was wrong, where, and what would be right.
+struct OneLine;
+
+impl ErrorFormatter for OneLine {
+    fn format_error(error: &clap::error::Error<Self>) -> StyledStr {
+        let text = |kind| match error.get(kind) {
+            Some(ContextValue::String(text)) => text.clone(),
+            Some(ContextValue::Strings(all)) => all.join(", "),
+            Some(ContextValue::Number(number)) => number.to_string(),
+            _ => String::new(),
+        };
+        let known = |kind, before: &str| match text(kind) {
+            known if known.is_empty() => known,
+            known => format!("{before}{known}"),
+        };
+        let argument = text(ContextKind::InvalidArg);
+        let value = text(ContextKind::InvalidValue);
+        let line = match error.kind() {
+            ErrorKind::UnknownArgument => {
+                let what = if argument.starts_with('-') { "unknown option" } else { "unexpected argument" };
+                format!("{what} {argument}{}", known(ContextKind::SuggestedArg, "; similar: "))
+            }
+            ErrorKind::InvalidSubcommand => {
+                let name = text(ContextKind::InvalidSubcommand);
+                format!("unknown subcommand {name:?}{}", known(ContextKind::SuggestedSubcommand, "; similar: "))
+            }
+            ErrorKind::MissingSubcommand => {
+                format!("missing subcommand{}", known(ContextKind::ValidSubcommand, "; expected one of "))
+            }
+            ErrorKind::MissingRequiredArgument => format!("missing {argument}"),
+            ErrorKind::InvalidValue if value.is_empty() => format!("missing value after {argument}"),
+            ErrorKind::InvalidValue => {
+                format!("{argument}: {value:?}: expected {}", text(ContextKind::ValidValue))
+            }
+            ErrorKind::ValueValidation => {
+                let reason = error.source().map(ToString::to_string).unwrap_or_default();
+                format!("{argument}: {value:?}: {reason}")
+            }
+            ErrorKind::ArgumentConflict => match text(ContextKind::PriorArg) {
+                prior if prior == argument => format!("{argument} may be given only once"),
+                prior => format!("{argument} cannot be combined with {prior}"),
+            },
+            ErrorKind::TooManyValues => format!("{argument}: unexpected value {value:?}"),
+            ErrorKind::TooFewValues => format!(
+                "{argument}: expected {} values, found {}",
+                text(ContextKind::MinValues),
+                text(ContextKind::ActualNumValues)
+            ),
+            ErrorKind::WrongNumberOfValues => format!(
+                "{argument}: expected {} values, found {}",
+                text(ContextKind::ExpectedNumValues),
+                text(ContextKind::ActualNumValues)
+            ),
+            ErrorKind::InvalidUtf8 => "an argument is not UTF-8".to_owned(),
+            kind => kind.as_str().unwrap_or("the command line cannot be read").to_owned(),
+        };
+        StyledStr::from(format!("{line} (see --help)"))
     }
-    let tips = more.lines().filter_map(|line| line.trim().strip_prefix("tip: ")).filter(|tip| tip.contains("similar"));
-    let tips: String = tips.map(|tip| format!("; {tip}")).collect();
-    format!("{what}{tips} (see --help)")
 }
+
+/// Reads a duration, for clap: seconds without a unit (`0.1`), or with units (`100ms`, `1.5s`, `2m 30s`). At most a day.
+///
+/// # Errors
+/// What would be right.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds: &f64| seconds.is_sign_positive());
+    let duration = match seconds {
+        Some(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        None => humantime::parse_duration(text).ok(),
+    };
+    duration
+        .filter(|duration| *duration <= LONGEST)
+        .ok_or_else(|| "expected a duration up to a day, such as 0.1 (seconds) or 100ms".to_owned())
+}
+
+/// The longest duration that is accepted.
+const LONGEST: Duration = Duration::from_secs(86_400);
 
 /// Reads a whole number of a range, for clap; one that ends with `u64::MAX` has no end.
 pub fn whole<T: FromStr>(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<T, String> + Clone {
     move |text| {
         let number = text.parse().ok().filter(|number| range.contains(number));
         number.and_then(|_| text.parse().ok()).ok_or_else(|| match (range.start(), range.end()) {
-            (least, &u64::MAX) => format!("a whole number from {least} on wanted"),
-            (least, most) => format!("a whole number from {least} to {most} wanted"),
+            (least, &u64::MAX) => format!("expected a whole number from {least}"),
+            (least, most) => format!("expected a whole number from {least} to {most}"),
         })
     }
 }
@@ -84,7 +158,7 @@ impl Port {
             Err(_) if some(u8::is_ascii_alphabetic) && !some(|octet| !octet.is_ascii_graphic()) => {
                 Ok(Port::Service(text.to_owned()))
             }
-            _ => Err(format!("a port from {least} to 65535 or the name of a service wanted")),
+            _ => Err(format!("expected a port from {least} to 65535 or the name of a service")),
         }
     }
 
@@ -125,11 +199,11 @@ mod tests {
         let window = whole::<u16>(1..=4096);
         assert_eq!((window("1"), window("4096")), (Ok(1), Ok(4096)));
         for wrong in ["", "0", "4097", "-1", "x", "1.5", "99999999999999999999"] {
-            assert_eq!(window(wrong), Err("a whole number from 1 to 4096 wanted".to_owned()), "{wrong}");
+            assert_eq!(window(wrong), Err("expected a whole number from 1 to 4096".to_owned()), "{wrong}");
         }
         let workers = whole::<NonZeroUsize>(1..=u64::MAX);
         assert_eq!(workers("7"), Ok(NonZeroUsize::new(7).unwrap()));
-        assert_eq!(workers("0"), Err("a whole number from 1 on wanted".to_owned()));
+        assert_eq!(workers("0"), Err("expected a whole number from 1".to_owned()));
     }
 
     #[test]
@@ -137,15 +211,27 @@ mod tests {
         assert_eq!(Port::to_serve("0"), Ok(Port::Number(0)));
         assert_eq!(Port::to_ask("65535").unwrap().number(), Ok(65535));
         for wrong in ["", "65536", "-1", "+1", "1 2", "a b", "99999999999999999999"] {
-            let error = "a port from 0 to 65535 or the name of a service wanted";
+            let error = "expected a port from 0 to 65535 or the name of a service";
             assert_eq!(Port::to_serve(wrong), Err(error.to_owned()), "{wrong}");
         }
-        assert_eq!(Port::to_ask("0"), Err("a port from 1 to 65535 or the name of a service wanted".to_owned()));
+        assert_eq!(Port::to_ask("0"), Err("expected a port from 1 to 65535 or the name of a service".to_owned()));
         assert_eq!(Port::to_ask("domain").unwrap().number(), Ok(53));
         let unknown = Port::to_ask("no-such-service").unwrap();
         assert!(
             unknown.number().unwrap_err().starts_with("port \"no-such-service\": no UDP service of that name is known")
         );
+    }
+
+    #[test]
+    fn durations_are_seconds_or_have_units() {
+        for (text, milliseconds) in [("0.1", 100), ("2", 2000), ("10ms", 10), ("1.5s", 1500), ("2m", 120_000), ("0", 0)]
+        {
+            assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+        assert_eq!(duration("250us"), Ok(Duration::from_micros(250)));
+        for wrong in ["", "-1", "-0", "ms", "1.2.3s", "2x", "100000", "25h", "inf", "NaN", "1e30"] {
+            assert!(duration(wrong).unwrap_err().contains("such as 0.1 (seconds) or 100ms"), "{wrong}");
+        }
     }
 
     #[test]
@@ -155,21 +241,16 @@ mod tests {
             clap::Command::new("x").arg(color).arg(clap::Arg::new("PORT").required(true).value_parser(Port::to_ask))
         };
         for (words, line) in [
-            (&["x"][..], "the following required arguments were not provided: <PORT> (see --help)"),
-            (
-                &["x", "--color", "no", "1"],
-                "invalid value 'no' for '--color <color>' [possible values: auto, never] (see --help)",
-            ),
-            (
-                &["x", "--colour", "no", "1"],
-                "unexpected argument '--colour' found; a similar argument exists: '--color' (see --help)",
-            ),
-            (
-                &["x", "0"],
-                "invalid value '0' for '<PORT>': a port from 1 to 65535 or the name of a service wanted (see --help)",
-            ),
+            (&["x"][..], "missing <PORT> (see --help)"),
+            (&["x", "--color", "no", "1"], "--color <color>: \"no\": expected auto, never (see --help)"),
+            (&["x", "--color"], "missing value after --color <color> (see --help)"),
+            (&["x", "--colour", "no", "1"], "unknown option --colour; similar: --color (see --help)"),
+            (&["x", "1", "2"], "unexpected argument 2 (see --help)"),
+            (&["x", "0"], "<PORT>: \"0\": expected a port from 1 to 65535 or the name of a service (see --help)"),
+            (&["x", "--color", "auto", "--color", "auto", "1"], "--color <color> may be given only once (see --help)"),
         ] {
-            assert_eq!(complaint(&command(), &command().try_get_matches_from(words).unwrap_err()), line);
+            let error = command().try_get_matches_from(words).unwrap_err();
+            assert_eq!(error.apply::<OneLine>().to_string(), line);
         }
     }
 }

@@ -96,7 +96,7 @@ fn main() -> ExitCode {
     }
     let command = match Arguments::try_parse() {
         Ok(arguments) => arguments.command,
-        Err(error) => return usage::answer(&Arguments::command(), &error),
+        Err(error) => return usage::answer(&Arguments::command(), error),
     };
     let result = match command {
         Command::Bench(arguments) => bench::run(&arguments),

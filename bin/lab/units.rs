@@ -1,4 +1,4 @@
-//! Chances, durations and rates as they are typed, and durations as they are shown.
+//! Probabilities and bandwidths as they are typed, and durations as they are shown.
 
 use std::fmt;
 use std::str::FromStr;
@@ -27,25 +27,6 @@ impl FromStr for Chance {
             Ok(value) if (0.0..=1.0).contains(&value) => Ok(Self(value)),
             _ => Err("a chance is a number from 0 to 1, or a percentage such as 2.5%".into()),
         }
-    }
-}
-
-/// A duration: a number with its unit, `10ms`, `1.5s`, `250us`, `2m`. At most a day.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let (number, unit) = split_unit(text);
-    let seconds = match unit {
-        "ns" => 1e-9,
-        "us" | "µs" => 1e-6,
-        "ms" => 1e-3,
-        "s" => 1.0,
-        "m" | "min" => 60.0,
-        _ => {
-            return Err("a duration is a number with a unit: ns, us, ms, s or m, such as 10ms".into());
-        }
-    };
-    match number.parse::<f64>().map(|value| value * seconds) {
-        Ok(value) if (0.0..=86_400.0).contains(&value) => Ok(Duration::from_secs_f64(value)),
-        _ => Err("a duration is a number from 0 to a day with a unit, such as 10ms".into()),
     }
 }
 
@@ -100,17 +81,6 @@ mod tests {
         assert_eq!("2.5%".parse(), Ok(Chance(0.025)));
         for wrong in ["", "%", "1.5", "101%", "-1%", "x", "NaN"] {
             assert!(wrong.parse::<Chance>().is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn durations_need_a_unit() {
-        assert_eq!(duration("10ms"), Ok(Duration::from_millis(10)));
-        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
-        assert_eq!(duration("250 us"), Ok(Duration::from_micros(250)));
-        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        for wrong in ["", "10", "ms", "-1s", "1.2.3s", "2h", "100000s", "inf s"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
         }
     }
 

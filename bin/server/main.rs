@@ -80,7 +80,7 @@ fn main() -> ExitCode {
     }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return usage::answer(&Arguments::command(), &error),
+        Err(error) => return usage::answer(&Arguments::command(), error),
     };
     match serve(arguments) {
         Ok(()) => ExitCode::SUCCESS,

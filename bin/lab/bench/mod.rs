@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use super::Failure;
 use super::target::resolve;
-use super::units::duration;
+use crate::common::usage::duration;
 use crate::common::usage::{Port, whole};
 use calc6::wire::Operator;
 use generator::{Load, Run};

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use super::Failure;
 use super::target::resolve;
-use super::units::duration;
+use crate::common::usage::duration;
 use crate::common::usage::{Port, whole};
 pub use extended::request as extended_request;
 use probe::Prober;

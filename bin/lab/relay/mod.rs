@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::Failure;
-use super::units::{Chance, bandwidth, duration};
+use super::units::{Chance, bandwidth};
+use crate::common::usage::duration;
 use crate::common::usage::{Port, whole};
 use network::{Distribution, Impairments};
 
