@@ -1,6 +1,8 @@
 //! calc6: a calculator served over UDP/IPv6.
 #![warn(missing_docs)]
 
+extern crate alloc;
+
 #[cfg(not(target_os = "linux"))]
 compile_error!("calc6 uses Linux's socket interface (recvmmsg, SO_RXQ_OVFL, SO_REUSEPORT); build it on Linux");
 

@@ -19,7 +19,7 @@ use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
-use calc6::responder::Limits;
+use calc6::responder::{Limits, ReplyLimit};
 
 use calc6::server::{BindError, Config, Server};
 use calc6::wire;
@@ -134,9 +134,10 @@ impl TryFrom<Arguments> for Config {
     type Error = String;
 
     fn try_from(arguments: Arguments) -> Result<Config, String> {
+        let max_reply = ReplyLimit::try_from(usize::from(arguments.max_reply)).map_err(|error| error.to_string())?;
         let mut config = Config {
             workers: arguments.workers,
-            limits: Limits { max_reply: arguments.max_reply.into(), wrap: arguments.wrap },
+            limits: Limits { max_reply, wrap: arguments.wrap },
             ipv6_only: arguments.ipv6_only,
             share_port: arguments.share_port,
             verbose: arguments.service.verbose,

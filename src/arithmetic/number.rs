@@ -4,8 +4,8 @@ use std::fmt::{self, Write as _};
 use std::ops::Neg;
 use std::str::FromStr;
 
-use dashu_int::IBig;
-use dashu_int::ops::BitTest;
+use dashu_int::ops::{BitTest, UnsignedAbs};
+use dashu_int::{IBig, UBig};
 use thiserror::Error;
 
 /// An integer of any size. Up to 128 bits it takes no memory of its own.
@@ -34,7 +34,7 @@ impl Number {
 
     /// Reads an unsigned integer in network byte order; no octets at all are 0.
     pub fn from_unsigned_octets(octets: &[u8]) -> Number {
-        Number(dashu_int::UBig::from_be_bytes(octets).into())
+        Number(UBig::from_be_bytes(octets).into())
     }
 
     /// The least number of octets, 1 or more, that hold it in two's complement.
@@ -61,7 +61,7 @@ impl Number {
         Some(())
     }
 
-    /// Writes decimal digits, behind a `-` where negative, and returns how many octets they take.
+    /// Writes decimal digits, after a `-` where negative, and returns how many octets they take.
     ///
     /// # Errors
     /// [`TextTooLong`] if `out` is too short; its contents are unspecified then.
@@ -72,23 +72,44 @@ impl Number {
             out.get_mut(..text.len()).ok_or(TextTooLong { octets: text.len() })?.copy_from_slice(text);
             return Ok(text.len());
         }
-        let (least, most) = self.decimal_len_bounds();
-        if least > out.len() {
-            return Err(TextTooLong { octets: most });
+        // Counting is cheaper than writing in vain.
+        let (_, most) = self.decimal_len_bounds();
+        if most > out.len() {
+            let octets = self.decimal_len();
+            if octets > out.len() {
+                return Err(TextTooLong { octets });
+            }
         }
         let mut writer = SliceWriter { out, len: 0 };
         match write!(writer, "{}", self.0) {
             Ok(()) => Ok(writer.len),
-            Err(fmt::Error) => Err(TextTooLong { octets: most }),
+            Err(fmt::Error) => Err(TextTooLong { octets: self.decimal_len() }),
         }
     }
 
-    /// The least and the most characters, a `-` included, that a number of this size and sign takes in decimal.
-    pub fn decimal_len_bounds(&self) -> (usize, usize) {
-        let (bits, sign) = (self.bit_len() as usize, usize::from(self.is_negative()));
-        // log10(2) lies between 0.30102 and 0.30103.
-        let least = bits.saturating_sub(1) as u64 * 30_102 / 100_000;
-        let most = bits as u64 * 30_103 / 100_000;
+    /// The characters, a `-` included, that it takes in decimal.
+    pub fn decimal_len(&self) -> usize {
+        let (mut len, most) = self.decimal_len_bounds();
+        if len < most {
+            let sign = usize::from(self.is_negative());
+            let magnitude = (&self.0).unsigned_abs();
+            let ten = UBig::from(10u8);
+            let mut above = ten.pow(len - sign);
+            while len < most && magnitude >= above {
+                len += 1;
+                above *= &ten;
+            }
+        }
+        len
+    }
+
+    /// The least and the most characters, a `-` included, that a number of this size and sign takes in decimal. They
+    /// differ by 1 at most up to 10^9 bits.
+    fn decimal_len_bounds(&self) -> (usize, usize) {
+        let (bits, sign) = (self.bit_len(), usize::from(self.is_negative()));
+        // log10(2) lies between these, in units of 10^-9.
+        let least = u128::from(bits.saturating_sub(1)) * 301_029_995 / 1_000_000_000;
+        let most = u128::from(bits) * 301_029_996 / 1_000_000_000;
         (least as usize + 1 + sign, most as usize + 1 + sign)
     }
 
@@ -162,9 +183,9 @@ pub struct OutOfRange;
 
 /// The decimal text does not fit the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the text takes up to {octets} octets")]
+#[error("the text takes {octets} octets")]
 pub struct TextTooLong {
-    /// The octets that it takes: exact where the text was made, else an upper bound.
+    /// The octets that it takes.
     pub octets: usize,
 }
 
@@ -368,6 +389,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn lengths_about_powers_of_ten() {
+        for digits in (1..60).chain([300, 1219, 1220, 1221, 3684, 10_000]) {
+            let nines: Number = "9".repeat(digits).parse().unwrap();
+            let more = Number(&nines.0 + 1);
+            assert_eq!((nines.decimal_len(), more.decimal_len()), (digits, digits + 1));
+            assert_eq!(((-nines).decimal_len(), (-more).decimal_len()), (digits + 1, digits + 2));
+        }
+    }
+
     proptest! {
         #[test]
         fn octets_and_text_there_and_back(octets in prop::collection::vec(any::<u8>(), 1..300)) {
@@ -385,9 +416,11 @@ mod tests {
             prop_assert_eq!(text, &number.to_string());
             prop_assert_eq!(text.parse::<Number>(), Ok(number.clone()));
             let (least, most) = number.decimal_len_bounds();
-            prop_assert!(least <= len && len <= most);
-            let error = number.write_decimal(&mut vec![0; len - 1]).unwrap_err();
-            prop_assert!(error.octets >= len);
+            prop_assert!(least <= len && len <= most && most <= least + 1);
+            prop_assert_eq!(number.decimal_len(), len);
+            for room in 0..len {
+                prop_assert_eq!(number.write_decimal(&mut vec![0; room]), Err(TextTooLong { octets: len }));
+            }
         }
     }
 }

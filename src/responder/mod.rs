@@ -1,25 +1,81 @@
-//! A server's whole judgement, as a pure function: a datagram goes in, a reply or the reason for silence comes out.
+//! A server's whole decision, as a pure function: a datagram goes in, a reply or the reason for silence comes out.
 //!
 //! No socket, no clock, no state: the same request has the same answer from the same [`Limits`]. What depends on
-//! addresses (source ports, multicast, rates) is for the `limit` room. Nothing here panics or loops over more than the
-//! datagram holds, and numbers up to 128 bits are answered without allocating.
+//! addresses (source ports, multicast, rates) is for the [`limit`](crate::limit) room. Nothing here panics, whatever the
+//! arguments, or loops over more than the datagram holds, and numbers up to 128 bits are answered without allocating.
 
-use crate::arithmetic::{self, Number, Operands, decimal_bits, evaluate_octets};
+use alloc::format;
+use alloc::string::String;
+use core::fmt;
+
+use thiserror::Error;
+
+use crate::arithmetic::{self, Number, Operands, TextTooLong, decimal_bits, evaluate_octets};
 use crate::wire::{self, Form, Format, Kind, MAX_REPLY, MAX_REPLY_CEILING, Operator, Status, classic, extended};
 
 /// What a server is configured to send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Limits {
-    /// The longest reply, in octets: 1232, which no IPv6 path fragments, to 3696, three times the longest request.
-    pub max_reply: usize,
+    /// The longest reply.
+    pub max_reply: ReplyLimit,
     /// Whether a classic integer result over 2^32 - 1 is sent modulo 2^32, as the usual C servers do, in place of an
     /// error.
     pub wrap: bool,
 }
 
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits { max_reply: MAX_REPLY, wrap: false }
+/// The longest reply that a server sends, in octets: [`MIN`](Self::MIN) to [`MAX`](Self::MAX).
+///
+/// ```
+/// use calc6::responder::ReplyLimit;
+/// assert_eq!(ReplyLimit::default().octets(), 1232);
+/// assert_eq!(ReplyLimit::new(3696), Some(ReplyLimit::MAX));
+/// assert_eq!(ReplyLimit::new(3697), None);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplyLimit(u16);
+
+/// The longest reply is out of range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the longest reply must be {least} to {most} octets, not {0}", least = ReplyLimit::MIN, most = ReplyLimit::MAX)]
+pub struct ReplyLimitError(pub usize);
+
+impl ReplyLimit {
+    /// 36 octets: three times the shortest extended request, which every error reply fits.
+    pub const MIN: ReplyLimit = ReplyLimit((wire::AMPLIFICATION * extended::HEADER) as u16);
+
+    /// 3696 octets: three times the longest request ([`MAX_REPLY_CEILING`]), the most that any request allows.
+    pub const MAX: ReplyLimit = ReplyLimit(MAX_REPLY_CEILING as u16);
+
+    /// The limit of so many octets, if it is in range.
+    pub const fn new(octets: usize) -> Option<ReplyLimit> {
+        let in_range = octets >= ReplyLimit::MIN.octets() && octets <= ReplyLimit::MAX.octets();
+        if in_range { Some(ReplyLimit(octets as u16)) } else { None }
+    }
+
+    /// The limit in octets.
+    pub const fn octets(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl Default for ReplyLimit {
+    /// 1232 octets ([`MAX_REPLY`]): no IPv6 path fragments such a reply.
+    fn default() -> ReplyLimit {
+        const { ReplyLimit::new(MAX_REPLY).unwrap() }
+    }
+}
+
+impl TryFrom<usize> for ReplyLimit {
+    type Error = ReplyLimitError;
+
+    fn try_from(octets: usize) -> Result<ReplyLimit, ReplyLimitError> {
+        ReplyLimit::new(octets).ok_or(ReplyLimitError(octets))
+    }
+}
+
+impl fmt::Display for ReplyLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
     }
 }
 
@@ -47,10 +103,11 @@ pub struct Reply {
 
 /// Why a datagram is not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Reason {
     /// No octets at all.
     Empty,
-    /// Starts with 0xff or 0x7f: answering replies is how two servers loop.
+    /// Starts with 0xff or 0x7f: to answer replies is how two servers loop.
     IsReply,
     /// A classic header without operands.
     NoOperands,
@@ -62,11 +119,13 @@ pub enum Reason {
     Oversize,
     /// Opcode 7 of a length that owes no answer.
     Escape,
+    /// The reply does not fit the reply buffer, which is shorter than the protocol allows a reply to be.
+    NoRoom,
 }
 
 impl Reason {
     /// Every reason, in the order of [`index`](Self::index).
-    pub const ALL: [Reason; 7] = [
+    pub const ALL: [Reason; 8] = [
         Reason::Empty,
         Reason::IsReply,
         Reason::NoOperands,
@@ -74,6 +133,7 @@ impl Reason {
         Reason::TooManyOperands,
         Reason::Oversize,
         Reason::Escape,
+        Reason::NoRoom,
     ];
 
     /// Its place in [`ALL`](Self::ALL), for tables of counters.
@@ -91,35 +151,39 @@ impl Reason {
             Reason::TooManyOperands => "too-many-operands",
             Reason::Oversize => "oversize",
             Reason::Escape => "escape",
+            Reason::NoRoom => "no-room",
         }
     }
 }
 
-/// Judges a datagram and writes the reply, if any, to the front of `reply`.
+/// Decides on a datagram and writes the reply, if any, to the front of `reply`.
 ///
 /// A datagram longer than [`wire::MAX_REQUEST`] is judged by its first [`wire::MAX_REQUEST`] + 1 octets alone, so a
-/// receive buffer of that length is enough. A reply is never longer than three times the request, than
-/// `limits.max_reply`, or than `reply`.
+/// receive buffer of that length is enough. A reply is never longer than three times the request or than
+/// `limits.max_reply`: what does not fit these is an error reply, which says so.
+///
+/// Nor is it ever longer than `reply`, but that is the server's own affair, of which the client is not told: error texts
+/// are shortened to fit, and where that is not enough the answer is silence ([`Reason::NoRoom`]). So a server that must
+/// not send more octets than it got passes a buffer of the request's length.
 ///
 /// ```
-/// use calc6::responder::{Limits, Verdict, respond};
+/// use calc6::responder::{Limits, Reason, Verdict, respond};
+/// let request = [0, 0, 0, 0, 1, 0, 0, 0, 3];
 /// let mut reply = [0; 1232];
-/// let Verdict::Reply(verdict) = respond(&[0, 0, 0, 0, 1, 0, 0, 0, 3], &mut reply, &Limits::default()) else {
+/// let Verdict::Reply(verdict) = respond(&request, &mut reply, &Limits::default()) else {
 ///     unreachable!("two operands and a known opcode are answered");
 /// };
 /// assert_eq!(reply[..verdict.len], [0xff, 0, 0, 0, 4]);
+/// assert_eq!(respond(&request, &mut reply[..4], &Limits::default()), Verdict::Silence(Reason::NoRoom));
 /// ```
-///
-/// # Panics
-/// If `reply` is shorter than 36 octets, three times the shortest extended request.
 pub fn respond(request: &[u8], reply: &mut [u8], limits: &Limits) -> Verdict {
-    let max_reply = limits.max_reply.min(MAX_REPLY_CEILING);
-    let room = wire::reply_limit(request.len(), max_reply).min(reply.len());
-    let reply = &mut reply[..room];
+    let allowed = wire::reply_limit(request.len(), limits.max_reply.octets());
+    let len = reply.len().min(allowed);
+    let reply = Room { reply: &mut reply[..len], allowed };
     match Kind::of(request) {
         Kind::Empty => Verdict::Silence(Reason::Empty),
         Kind::Reply => Verdict::Silence(Reason::IsReply),
-        Kind::Extended => respond_extended(request, reply, max_reply),
+        Kind::Extended => respond_extended(request, reply, limits.max_reply),
         _ if request.len() > wire::MAX_REQUEST => Verdict::Silence(Reason::Oversize),
         Kind::Classic => respond_classic(request, reply, limits.wrap),
         Kind::Escape { answered: true } => unknown_opcode(reply),
@@ -127,25 +191,36 @@ pub fn respond(request: &[u8], reply: &mut [u8], limits: &Limits) -> Verdict {
     }
 }
 
-fn respond_classic(request: &[u8], reply: &mut [u8], wrap: bool) -> Verdict {
+/// Where a reply goes.
+struct Room<'a> {
+    /// What the caller has for it, at most `allowed` octets.
+    reply: &'a mut [u8],
+    /// The longest reply that protocol and limits allow.
+    allowed: usize,
+}
+
+const NO_ROOM: Verdict = Verdict::Silence(Reason::NoRoom);
+
+fn respond_classic(request: &[u8], room: Room<'_>, wrap: bool) -> Verdict {
     let request = match classic::Request::decode(request) {
         Ok(request) => request,
         Err(error) => return Verdict::Silence(classic_reason(&error)),
     };
-    let Some(operator) = request.operator() else { return unknown_opcode(reply) };
+    let Some(operator) = request.operator() else { return unknown_opcode(room) };
     let operands = Operands::unsigned32(request.operands());
     let written = match request.format() {
-        Format::Integer if wrap => {
-            operands.evaluate_wrapping(operator).map(|value| write_classic_integer(value, reply))
+        Format::Integer => {
+            let value = if wrap { operands.evaluate_wrapping(operator) } else { operands.evaluate_u32(operator) };
+            value.ok_or(Excess::UNCOUNTED).and_then(|value| write_classic_integer(value, room.reply))
         }
-        Format::Integer => operands.evaluate_u32(operator).map(|value| write_classic_integer(value, reply)),
         Format::Text => evaluate_octets(operator, operands, decimal_bits(classic::MAX_PAYLOAD))
-            .ok()
-            .and_then(|result| write_classic_text(&result, reply)),
+            .map_err(|_| Excess::UNCOUNTED)
+            .and_then(|result| write_classic_text(&result, room.reply)),
     };
     match written {
-        Some(len) => replied(len, Form::Classic, Some(operator), Status::Ok),
-        None => classic_error(reply, Some(operator), Status::TooLarge, classic::OVERFLOW),
+        Ok(len) => replied(len, Form::Classic, Some(operator), Status::Ok),
+        Err(excess) if excess.at_most <= room.allowed.min(classic::MAX_REPLY) as u64 => NO_ROOM,
+        Err(_) => classic_error(room, Some(operator), Status::TooLarge, classic::OVERFLOW),
     }
 }
 
@@ -158,51 +233,63 @@ fn classic_reason(error: &classic::RequestError) -> Reason {
     }
 }
 
-/// Five octets: the shortest request allows 15.
-fn write_classic_integer(value: u32, reply: &mut [u8]) -> usize {
-    classic::Reply::Integer(value).encode(reply)
+/// The shortest request allows 15 octets.
+fn write_classic_integer(value: u32, reply: &mut [u8]) -> Result<usize, Excess> {
+    let len = classic::HEADER + classic::OPERAND;
+    let reply = reply.get_mut(..len).ok_or(Excess::exactly(len))?;
+    Ok(classic::Reply::Integer(value).encode(reply))
 }
 
-fn write_classic_text(result: &Number, reply: &mut [u8]) -> Option<usize> {
+fn write_classic_text(result: &Number, reply: &mut [u8]) -> Result<usize, Excess> {
+    let too_long = |error: TextTooLong| Excess::exactly(classic::HEADER + error.octets);
+    if reply.len() < classic::HEADER {
+        return Err(Excess::exactly(classic::HEADER + result.decimal_len()));
+    }
     let payload = classic::reply_payload(reply, true);
-    let room = payload.len().min(classic::MAX_PAYLOAD);
-    result.write_decimal(&mut payload[..room]).ok().map(|len| classic::HEADER + len)
+    let most = payload.len().min(classic::MAX_PAYLOAD);
+    result.write_decimal(&mut payload[..most]).map(|len| classic::HEADER + len).map_err(too_long)
 }
 
-fn unknown_opcode(reply: &mut [u8]) -> Verdict {
-    classic_error(reply, None, Status::UnknownOperator, classic::UNKNOWN_OPCODE)
+fn unknown_opcode(room: Room<'_>) -> Verdict {
+    classic_error(room, None, Status::UnknownOperator, classic::UNKNOWN_OPCODE)
 }
 
-fn classic_error(reply: &mut [u8], operator: Option<Operator>, status: Status, text: &str) -> Verdict {
-    let len = copy_cut(text.as_bytes(), classic::reply_payload(reply, false));
+fn classic_error(room: Room<'_>, operator: Option<Operator>, status: Status, text: &str) -> Verdict {
+    if room.reply.len() < classic::HEADER {
+        return NO_ROOM;
+    }
+    let len = copy_shortened(text.as_bytes(), classic::reply_payload(room.reply, false));
     replied(classic::HEADER + len, Form::Classic, operator, status)
 }
 
-fn respond_extended(datagram: &[u8], reply: &mut [u8], max_reply: usize) -> Verdict {
+fn respond_extended(datagram: &[u8], room: Room<'_>, max_reply: ReplyLimit) -> Verdict {
+    if room.reply.len() < extended::HEADER {
+        return NO_ROOM;
+    }
     let request = match extended::Request::decode(datagram) {
         Ok(request) => request,
-        Err(error) => return extended_error(reply, datagram, error.status()),
+        Err(error) => return extended_error(room, datagram, error.status()),
     };
     let operator = request.operator();
     if operator == Operator::Describe {
-        return describe(&request, reply, max_reply);
+        return describe(&request, room, max_reply);
     }
-    let room = reply.len() - extended::HEADER;
+    let allowed = room.allowed - extended::HEADER;
     let max_bits = match request.format() {
-        Format::Integer => room as u64 * 8,
-        Format::Text => decimal_bits(room),
+        Format::Integer => allowed as u64 * 8,
+        Format::Text => decimal_bits(allowed),
     };
     let operands = Operands::signed(request.operands(), usize::from(request.width()));
-    let outcome = match evaluate_octets(operator, operands, max_bits) {
-        Ok(result) => write_result(&result, &request, reply),
+    let written = match evaluate_octets(operator, operands, max_bits) {
+        Ok(result) => write_result(&result, &request, room.reply),
         Err(arithmetic::Error::TooLarge { at_least, at_most }) => {
             Err(Excess::of_bits(at_least, at_most, request.format(), request.operands()[0] & 0x80 != 0))
         }
-        Err(error) => return extended_error(reply, datagram, status_of(&error)),
+        Err(error) => return extended_error(room, datagram, status_of(&error)),
     };
-    match outcome {
+    match written {
         Ok(len) => replied(len, Form::Extended, Some(operator), Status::Ok),
-        Err(excess) => too_large(reply, &request, excess, max_reply),
+        Err(excess) => too_large(room, &request, excess, max_reply),
     }
 }
 
@@ -222,6 +309,9 @@ struct Excess {
 }
 
 impl Excess {
+    /// Of a classic result, which no reply counts.
+    const UNCOUNTED: Excess = Excess { at_least: u64::MAX, at_most: u64::MAX };
+
     fn exactly(octets: usize) -> Excess {
         Excess { at_least: octets as u64, at_most: octets as u64 }
     }
@@ -240,9 +330,9 @@ impl Excess {
 
     /// The count that status 4 carries, where a reply of `room` octets was too short. What may or may not fit the
     /// server's limit is to be asked for with room for just that limit, and is over it once that has been tried.
-    fn needed(&self, room: usize, max_reply: usize) -> u32 {
-        let limit = max_reply as u64;
-        if self.at_least > limit || room >= max_reply {
+    fn needed(&self, room: usize, max_reply: ReplyLimit) -> u32 {
+        let limit = max_reply.octets() as u64;
+        if self.at_least > limit || room as u64 >= limit {
             extended::NEEDED_OVER_LIMIT
         } else {
             self.at_most.min(limit) as u32
@@ -255,16 +345,11 @@ fn write_result(result: &Number, request: &extended::Request<'_>, reply: &mut [u
     let len = match request.format() {
         Format::Integer => {
             let len = result.octet_len();
-            let out = payload.get_mut(..len).ok_or(Excess::exactly(extended::HEADER + len))?;
-            result.write_octets(out).expect("room for its own length");
-            len
+            let written = payload.get_mut(..len).and_then(|out| result.write_octets(out));
+            written.map(|()| len).ok_or(Excess::exactly(extended::HEADER + len))
         }
-        Format::Text => result.write_decimal(payload).map_err(|error| {
-            let (least, _) = result.decimal_len_bounds();
-            let at_least = (extended::HEADER + least) as u64;
-            Excess { at_least, at_most: (extended::HEADER + error.octets) as u64 }
-        })?,
-    };
+        Format::Text => result.write_decimal(payload).map_err(|error| Excess::exactly(extended::HEADER + error.octets)),
+    }?;
     Ok(extended::HEADER + len)
 }
 
@@ -279,30 +364,35 @@ const OPERATORS: [u8; Operator::ALL.len()] = {
     symbols
 };
 
-fn describe(request: &extended::Request<'_>, reply: &mut [u8], max_reply: usize) -> Verdict {
+fn describe(request: &extended::Request<'_>, room: Room<'_>, max_reply: ReplyLimit) -> Verdict {
     let operators = String::from_utf8_lossy(&OPERATORS);
     let text = format!("calc6 {}\noperators={operators}\nlargest-reply={max_reply}\n", env!("CARGO_PKG_VERSION"));
-    let payload = extended::reply_payload(reply, Status::Ok.octet(), Format::Text, request.id());
+    let payload = extended::reply_payload(room.reply, Status::Ok.octet(), Format::Text, request.id());
     let Some(out) = payload.get_mut(..text.len()) else {
-        return too_large(reply, request, Excess::exactly(extended::HEADER + text.len()), max_reply);
+        return too_large(room, request, Excess::exactly(extended::HEADER + text.len()), max_reply);
     };
     out.copy_from_slice(text.as_bytes());
     replied(extended::HEADER + text.len(), Form::Extended, Some(Operator::Describe), Status::Ok)
 }
 
-fn too_large(reply: &mut [u8], request: &extended::Request<'_>, excess: Excess, max_reply: usize) -> Verdict {
-    let needed = excess.needed(reply.len(), max_reply);
+/// Of a result that does not fit the caller's room: silence if it is allowed to be that long, else status 4.
+fn too_large(room: Room<'_>, request: &extended::Request<'_>, excess: Excess, max_reply: ReplyLimit) -> Verdict {
+    let Room { reply, allowed } = room;
+    if excess.at_most <= allowed as u64 || reply.len() < extended::HEADER + extended::NEEDED {
+        return NO_ROOM;
+    }
+    let needed = excess.needed(allowed, max_reply);
     let payload = extended::reply_payload(reply, Status::TooLarge.octet(), Format::Text, request.id());
     let (count, text) = payload.split_at_mut(extended::NEEDED);
     extended::write_needed(count, needed);
-    let len = extended::HEADER + extended::NEEDED + copy_cut(Status::TooLarge.text().as_bytes(), text);
+    let len = extended::HEADER + extended::NEEDED + copy_shortened(Status::TooLarge.text().as_bytes(), text);
     replied(len, Form::Extended, Some(request.operator()), Status::TooLarge)
 }
 
-fn extended_error(reply: &mut [u8], datagram: &[u8], status: Status) -> Verdict {
+fn extended_error(room: Room<'_>, datagram: &[u8], status: Status) -> Verdict {
     let id = extended::id(datagram).unwrap_or_default();
-    let payload = extended::reply_payload(reply, status.octet(), Format::Text, id);
-    let len = extended::HEADER + copy_cut(status.text().as_bytes(), payload);
+    let payload = extended::reply_payload(room.reply, status.octet(), Format::Text, id);
+    let len = extended::HEADER + copy_shortened(status.text().as_bytes(), payload);
     let operator = Operator::from_octet(datagram[extended::OPERATOR]);
     replied(len, Form::Extended, operator, status)
 }
@@ -312,7 +402,7 @@ fn replied(len: usize, form: Form, operator: Option<Operator>, status: Status) -
 }
 
 /// Copies as much of a text as there is room for.
-fn copy_cut(text: &[u8], out: &mut [u8]) -> usize {
+fn copy_shortened(text: &[u8], out: &mut [u8]) -> usize {
     let len = text.len().min(out.len());
     out[..len].copy_from_slice(&text[..len]);
     len
@@ -320,6 +410,9 @@ fn copy_cut(text: &[u8], out: &mut [u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
     use super::*;
 
     const ID: u64 = 0x0102_0304_0506_0708;
@@ -330,7 +423,7 @@ mod tests {
     }
 
     fn answer_within(request: &[u8], limits: &Limits) -> Result<(Reply, Vec<u8>), Reason> {
-        let mut reply = vec![0xa5; limits.max_reply];
+        let mut reply = vec![0xa5; limits.max_reply.octets()];
         match respond(request, &mut reply, limits) {
             Verdict::Reply(verdict) => Ok((verdict, reply[..verdict.len].to_vec())),
             Verdict::Silence(reason) => Err(reason),
@@ -480,16 +573,95 @@ mod tests {
 
     #[test]
     fn no_reply_is_longer_than_three_times_its_request_or_the_limit() {
-        for max_reply in [MAX_REPLY, MAX_REPLY_CEILING] {
+        for max_reply in [ReplyLimit::MIN, ReplyLimit::default(), ReplyLimit::MAX] {
             let limits = Limits { max_reply, wrap: false };
             for width in [1, 100, 255] {
                 let numbers = operands(width, &[120, 120]);
                 for format in [Format::Integer, Format::Text] {
                     let request = extended(Operator::Power, format, width, &numbers);
                     let (verdict, _) = answer_within(&request, &limits).unwrap();
-                    assert!(verdict.len <= wire::reply_limit(request.len(), max_reply));
+                    assert!(verdict.len <= wire::reply_limit(request.len(), max_reply.octets()));
                 }
             }
         }
+    }
+
+    #[test]
+    fn reply_limits_are_in_range() {
+        let limits =
+            [0, 35, 36, 1232, 3696, 3697, usize::MAX].map(|octets| ReplyLimit::new(octets).map(ReplyLimit::octets));
+        assert_eq!(limits, [None, None, Some(36), Some(1232), Some(3696), None, None]);
+        let error = ReplyLimit::try_from(16).unwrap_err().to_string();
+        assert_eq!(error, "the longest reply must be 36 to 3696 octets, not 16");
+    }
+
+    #[test]
+    fn every_error_fits_the_least_limit() {
+        let limits = Limits { max_reply: ReplyLimit::MIN, wrap: false };
+        for status in Status::ALL {
+            assert!(extended::HEADER + extended::NEEDED + status.text().len() <= ReplyLimit::MIN.octets() + 4);
+        }
+        let large = extended(Operator::Power, Format::Text, 255, &operands(255, &[2, 4000]));
+        let (verdict, octets) = answer_within(&large, &limits).unwrap();
+        assert_eq!((verdict.status, &octets[16..]), (Status::TooLarge, &b"result too large"[..]));
+        let unknown = answer_within(&classic(0x45, &[1]), &limits).unwrap();
+        assert_eq!(unknown.1, b"\x7funknown opcode");
+    }
+
+    /// What a server sends that must not send more than it got: the same reply or none; error texts are shortened.
+    #[test]
+    fn a_short_buffer_changes_no_answer() {
+        let sum = |width| extended(Operator::Sum, Format::Text, width, &operands(width, &[100, 27]));
+        let requests = [
+            classic(0x00, &[1, 2]),
+            classic(0x01, &[u32::MAX; 3]),
+            classic(0x02, &[u32::MAX; 3]),
+            classic(0x03, &[u32::MAX; 30]),
+            classic(0x45, &[1]),
+            classic(0x0e, &[1]),
+            vec![0xff; 5],
+            vec![],
+            sum(1),
+            sum(8),
+            sum(8)[..extended::HEADER].to_vec(),
+            extended(Operator::Power, Format::Text, 1, &operands(1, &[2, 100])),
+            extended(Operator::Power, Format::Integer, 1, &operands(1, &[2, 127])),
+            extended(Operator::Quotient, Format::Integer, 1, &operands(1, &[1, 0])),
+            extended(Operator::Describe, Format::Text, 1, &[0; 60]),
+        ];
+        for request in &requests {
+            let whole = answer(request);
+            for len in 0..100 {
+                let mut reply = vec![0xa5; len];
+                match (respond(request, &mut reply, &Limits::default()), &whole) {
+                    (Verdict::Reply(found), Ok((expected, octets))) => {
+                        assert!(found.len <= len && found.len <= expected.len);
+                        assert_eq!(Reply { len: 0, ..found }, Reply { len: 0, ..*expected });
+                        assert_eq!(reply[..found.len], octets[..found.len]);
+                        assert!(found.len == expected.len || found.status != Status::Ok, "{request:02x?} in {len}");
+                    }
+                    (Verdict::Silence(reason), Ok((expected, _))) => {
+                        let least = match (expected.form, expected.status) {
+                            (_, Status::Ok) => expected.len,
+                            (Form::Classic, _) => 1,
+                            (Form::Extended, Status::TooLarge) => 16,
+                            (Form::Extended, _) => 12,
+                        };
+                        assert!(reason == Reason::NoRoom && len < least, "{request:02x?} in {len}");
+                    }
+                    (Verdict::Silence(reason), Err(expected)) => assert_eq!(reason, *expected),
+                    (Verdict::Reply(_), Err(_)) => panic!("an answer to {request:02x?}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_count_of_a_computed_result_is_exact() {
+        let octets = [[&[0; 23][..], &[7]].concat(), [&[0; 23][..], &[201]].concat()].concat();
+        let request = extended(Operator::Power, Format::Text, 24, &octets);
+        let (status, payload) = status(&request);
+        assert_eq!((status, request.len()), (Status::TooLarge, 60));
+        assert_eq!(payload[..4], 182u32.to_be_bytes(), "12 octets and the 170 digits of 7^201");
     }
 }

@@ -53,7 +53,7 @@ impl<'a> Worker<'a> {
     ) -> Self {
         // One octet more than the longest request, so that a longer one is seen to be.
         let request_len = wire::MAX_REQUEST + 1;
-        let batch = Batch::new(config.batch, request_len, config.limits.max_reply, socket.is_wildcard());
+        let batch = Batch::new(config.batch, request_len, config.limits.max_reply.octets(), socket.is_wildcard());
         let rate_limit = RateLimit::new(config.rate_limit, config.rate_limit_dry_run, admission.key);
         let Admission { access, journal, .. } = admission;
         let answerer = Answerer { limits: config.limits, access, rate_limit, journal };

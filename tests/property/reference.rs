@@ -26,8 +26,9 @@ pub struct TooLarge {
     pub id: [u8; 8],
     /// The octets of the whole reply; `None` if they are more than any server sends.
     pub octets: Option<usize>,
-    /// Whether the operation is one that a server may refuse uncomputed.
-    pub is_power: bool,
+    /// Of a power, which a server may refuse uncomputed: the bits that it has at least, by those of its base and its
+    /// exponent.
+    pub at_least: Option<u64>,
 }
 
 /// A result.
@@ -117,7 +118,8 @@ fn extended(datagram: &[u8], room: usize) -> Expected {
         }
         result => {
             let octets = result.map(|result| 12 + result.len());
-            Expected::TooLarge(TooLarge { id, octets, is_power: operator == b'^' })
+            let at_least = (operator == b'^').then(|| least_bits(&operands[0], &operands[1]));
+            Expected::TooLarge(TooLarge { id, octets, at_least })
         }
     }
 }
@@ -160,9 +162,16 @@ fn power(base: &BigInt, exponent: &BigInt) -> Result<Value, u8> {
     if *base == -&one {
         return Ok(Value::Exact(if exponent.bit(0) { -one } else { one }));
     }
-    // A base of n bits is at least 2^(n - 1).
     let times = u32::try_from(exponent).unwrap_or(u32::MAX);
-    if (base.bits() - 1) * u64::from(times) > HUGE { Ok(Value::Huge) } else { Ok(Value::Exact(base.pow(times))) }
+    if least_bits(base, exponent) > HUGE { Ok(Value::Huge) } else { Ok(Value::Exact(base.pow(times))) }
+}
+
+/// A base of n bits is at least 2^(n - 1), so its power has at least these.
+fn least_bits(base: &BigInt, exponent: &BigInt) -> u64 {
+    if base.bits() < 2 {
+        return 0;
+    }
+    (base.bits() - 1).saturating_mul(u64::try_from(exponent).unwrap_or(u64::MAX)).saturating_add(1)
 }
 
 fn absolute(number: &BigInt) -> BigInt {

@@ -1,8 +1,9 @@
 //! The responder against the second server of [`reference`](super::reference).
 
 use calc6::exchange::Question;
-use calc6::responder::{Limits, Reason, Verdict, respond};
+use calc6::responder::{Limits, Reason, ReplyLimit, Verdict, respond};
 use calc6::wire::{self, Form, Format, Status, classic, extended};
+use num_bigint::BigInt;
 
 use super::reference::{Expected, TooLarge, expected};
 use super::{DIRT, neighbours};
@@ -13,7 +14,7 @@ const NEAR: usize = 20;
 /// Every verdict is the specification's and its octets are exact; no reply exceeds its bound, leaves an octet unset, or
 /// is answered; and a request widened by the count of status 4 learns its answer.
 pub fn responder(datagram: &[u8]) {
-    for max_reply in [wire::MAX_REPLY, wire::MAX_REPLY_CEILING] {
+    for max_reply in [ReplyLimit::default(), ReplyLimit::MAX] {
         for wrap in [false, true] {
             check(datagram, &Limits { max_reply, wrap });
         }
@@ -27,7 +28,7 @@ pub fn responder(datagram: &[u8]) {
 /// The reply to a request, or `None` for silence, after every check that needs no second opinion.
 pub fn answer(datagram: &[u8], limits: &Limits) -> Option<Vec<u8>> {
     let [first, second] = DIRT.map(|dirt| {
-        let mut out = vec![dirt; limits.max_reply];
+        let mut out = vec![dirt; limits.max_reply.octets()];
         let verdict = respond(datagram, &mut out, limits);
         if let Verdict::Reply(reply) = verdict {
             out.truncate(reply.len);
@@ -38,7 +39,7 @@ pub fn answer(datagram: &[u8], limits: &Limits) -> Option<Vec<u8>> {
     let Verdict::Reply(reply) = first.0 else { return None };
     assert_eq!(first.1, second.1, "the buffer shines through");
     let octets = first.1;
-    assert!(octets.len() <= wire::reply_limit(datagram.len(), limits.max_reply), "longer than its bound");
+    assert!(octets.len() <= wire::reply_limit(datagram.len(), limits.max_reply.octets()), "longer than its bound");
     assert_eq!(reply.form == Form::Extended, wire::Kind::of(datagram) == wire::Kind::Extended);
     assert_eq!(reply.status == Status::Ok, octets[0] == wire::SUCCESS);
     let mut out = [0; 64];
@@ -48,7 +49,7 @@ pub fn answer(datagram: &[u8], limits: &Limits) -> Option<Vec<u8>> {
 
 fn check(datagram: &[u8], limits: &Limits) {
     let answer = answer(datagram, limits);
-    let expected = expected(datagram, limits.max_reply, limits.wrap);
+    let expected = expected(datagram, limits.max_reply.octets(), limits.wrap);
     let octets = match (&expected, answer) {
         (Expected::Silence, None) => return,
         (Expected::Silence, Some(octets)) => panic!("answered {octets:02x?}"),
@@ -83,24 +84,27 @@ fn check_error(octets: &[u8], status: u8, id: [u8; 8]) {
 fn check_too_large(datagram: &[u8], octets: &[u8], too_large: &TooLarge, limits: &Limits) {
     check_error(octets, 4, too_large.id);
     let needed = extended::Reply::decode(octets).unwrap().needed().unwrap();
-    let room = wire::reply_limit(datagram.len(), limits.max_reply);
-    match too_large.octets.filter(|&octets| octets <= limits.max_reply) {
+    let room = wire::reply_limit(datagram.len(), limits.max_reply.octets());
+    let limit = limits.max_reply.octets();
+    match too_large.octets {
+        Some(octets) => assert!(octets > room, "it would have fitted"),
+        None => assert!(too_large.at_least.is_some(), "only powers are that large"),
+    }
+    // A power is refused uncomputed if it surely has more bits than the longest result.
+    let most_bits = match datagram[0] & 1 {
+        0 => (room - 12) as u64 * 8,
+        _ => BigInt::from(10).pow((room - 12) as u32).bits(),
+    };
+    let computed = too_large.at_least.is_none_or(|bits| bits <= most_bits);
+    match too_large.octets.filter(|&octets| octets <= limit) {
+        Some(octets) if computed => assert_eq!(needed as usize, octets, "computed, so exact"),
         Some(octets) => {
-            assert!(octets > room, "it would have fitted");
-            assert!((octets..=limits.max_reply).contains(&(needed as usize)), "{octets} octets, said {needed}");
-            let exact = !too_large.is_power && datagram[0] & 1 == 0;
-            // Text is measured by its bits, so within two digits; a power may be refused uncomputed.
-            let most = if exact {
-                octets
-            } else if too_large.is_power {
-                2 * octets
-            } else {
-                octets + 2
-            };
-            assert!(needed as usize <= most, "{octets} octets, said {needed}");
+            assert!((octets..=limit).contains(&(needed as usize)), "{octets} octets, said {needed}");
+            assert!(needed as usize <= 2 * octets, "{octets} octets, said {needed}");
         }
+        None if computed => assert_eq!(needed, u32::MAX, "over the limit"),
         // Where only computing could tell, the count is the server's limit.
-        None => assert!(needed == u32::MAX || needed as usize == limits.max_reply, "over the limit, said {needed}"),
+        None => assert!(needed == u32::MAX || needed as usize == limit, "over the limit, said {needed}"),
     }
     check_widened(datagram, needed, limits);
 }
@@ -124,7 +128,7 @@ fn check_description(datagram: &[u8], octets: &[u8], id: [u8; 8], limits: &Limit
     if !reply.is_success() {
         check_error(octets, 4, id);
         let needed = reply.needed().unwrap();
-        assert!(needed as usize > wire::reply_limit(datagram.len(), limits.max_reply));
+        assert!(needed as usize > wire::reply_limit(datagram.len(), limits.max_reply.octets()));
         return check_widened(datagram, needed, limits);
     }
     assert_eq!(octets[..12], [&[wire::SUCCESS, 0, 1, 0], &id[..]].concat());

@@ -129,7 +129,9 @@ impl Ended<'_> {
         match self.question.format() {
             Format::Integer if self.limits().wrap => Some(value % modulus),
             Format::Integer => Some(value).filter(|value| *value < modulus),
-            Format::Text => Some(value).filter(|value| value.to_string().len() < self.limits().max_reply.min(257)),
+            Format::Text => {
+                Some(value).filter(|value| value.to_string().len() < self.limits().max_reply.octets().min(257))
+            }
         }
     }
 
@@ -168,7 +170,7 @@ impl Ended<'_> {
             assert_eq!((self.value(), too_large), (Err(status), None));
             return;
         }
-        let limit = self.limits().max_reply;
+        let limit = self.limits().max_reply.octets();
         let needed = match self.value() {
             _ if self.question.operator() == Operator::Describe => 12,
             Ok(Value::Exact(value)) if self.question.format() == Format::Text => 12 + value.to_string().len(),

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use calc6::exchange::{Exchange, PortSharing, Question, Received, Retransmission};
-use calc6::responder::{Limits, Verdict, respond};
+use calc6::responder::{Limits, ReplyLimit, Verdict, respond};
 use calc6::wire::{MAX_REPLY_CEILING, extended, opcode};
 use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
@@ -72,6 +72,7 @@ impl<'r> World<'r> {
     pub fn new(random: &'r mut ChaCha8Rng) -> World<'r> {
         let path = Path::new(random);
         let max_reply = [1232, 1232, 200, MAX_REPLY_CEILING][random.random_range(0..4)];
+        let max_reply = ReplyLimit::new(max_reply).expect("in range");
         let limits = Limits { max_reply, wrap: random.random() };
         let peer = match random.random_range(0..20) {
             0 => Peer::Classic,
@@ -304,7 +305,7 @@ fn classic_reply(request: &[u8], random: &mut ChaCha8Rng) -> Option<Vec<u8>> {
     if opcode(request[0]) > 1 {
         return Some(vec![garbage]);
     }
-    let mut out = reply(request, &Limits { max_reply: 1232, wrap: true })?;
+    let mut out = reply(request, &Limits { wrap: true, ..Limits::default() })?;
     let is_success = out[0] == 0xff;
     out[0] = out[0] & 0x80 | garbage;
     if is_success && request[0] & 1 == 1 && out.len() < 257 {

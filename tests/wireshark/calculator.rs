@@ -1,6 +1,6 @@
 //! The dissector recomputes results: its verdict on the answers of our own responder, and on answers that are wrong.
 
-use calc6::responder::{Limits, Verdict, respond};
+use calc6::responder::{Limits, ReplyLimit, Verdict, respond};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -17,7 +17,8 @@ const UP_TO_64_BITS: &[u8] = b"/%^gl";
 
 fn answer(request: &[u8]) -> Vec<u8> {
     let mut reply = vec![0; 3696];
-    let Verdict::Reply(verdict) = respond(request, &mut reply, &Limits { max_reply: 3696, wrap: false }) else {
+    let Verdict::Reply(verdict) = respond(request, &mut reply, &Limits { max_reply: ReplyLimit::MAX, wrap: false })
+    else {
         panic!("{} is answered", hex(request));
     };
     reply.truncate(verdict.len);

@@ -1,7 +1,7 @@
 //! Whether a reply says what its request asked for: the request is evaluated again.
 
 use calc6::arithmetic::Number;
-use calc6::responder::{Limits, Reply, Verdict, respond};
+use calc6::responder::{Limits, Reply, ReplyLimit, Verdict, respond};
 use calc6::view::{Fault, Field, Name, Severity, View};
 use calc6::wire::{Form, Kind, MAX_REPLY, MAX_REPLY_CEILING, Operator, Status};
 
@@ -12,7 +12,7 @@ pub fn verdict(request: &[u8], reply: &View<'_>) -> Option<Fault> {
         return None;
     }
     let mut buffer = [0; MAX_REPLY_CEILING];
-    let limits = Limits { max_reply: MAX_REPLY_CEILING, wrap: false };
+    let limits = Limits { max_reply: ReplyLimit::MAX, wrap: false };
     let expected = match respond(request, &mut buffer, &limits) {
         Verdict::Reply(expected) => expected,
         Verdict::Silence(_) => return Some(unasked_for(request)),
