@@ -315,7 +315,7 @@ fn what_cannot_be_is_said_in_one_line() {
         (&["::1", "0", "--metrics", "here"], 2, "--metrics"),
         (&["::1", "0", "--deny", "::1/64"], 2, "the prefix is ::/64, the address alone ::1"),
         (&["::1", "0", "--deny", "::/0", "--allow", "::/0"], 2, "::/0 is both allowed and denied"),
-        (&["::1", "0", "--rate-limit", "fast"], 2, "such as 5000/s"),
+        (&["::1", "0", "--rate-limit", "fast"], 2, "a rate such as 1000/s"),
         (&["::1", "0", "--log-format", "xml"], 2, "xml"),
         (&["::1", "0", "--no-sandbox", "--require-sandbox"], 2, "--require-sandbox"),
         (&["::1"], 2, "PORT is missing"),

@@ -186,7 +186,7 @@ fn what_is_refused_is_said_in_one_line() {
         (&["::1", "0", "--max-reply", "1231"], 2, "expected a whole number from 1232 to 3696"),
         (&["::1", "0", "--workers", "0"], 2, "'--workers <N>': expected a whole number from 1"),
         (&["::1", "0", "--no-such"], 2, "--no-such"),
-        (&["::1", "0", "--rate-limit", "many"], 2, "a number per second such as 5000/s"),
+        (&["::1", "0", "--rate-limit", "many"], 2, "a rate such as 1000/s"),
         (&["::1", "0", "--deny", "2001:db8::1/32"], 2, "the prefix is 2001:db8::/32"),
         (&["::1", "0", "--deny", "::/0", "--allow", "::/0"], 2, "::/0 is both allowed and denied"),
         (&["2001:db8::1", "0"], 1, "2001:db8::1 is none of this machine's addresses"),

@@ -26,9 +26,9 @@ pub struct AccessOptions {
     /// Answer source ports below 1024 too, where services live that might answer in their turn, without end
     #[arg(long, env = "CALC6_ANSWER_LOW_PORTS", value_parser = BoolishValueParser::new())]
     answer_low_ports: bool,
-    /// Datagrams a second from each IPv6 /64 or IPv4 address and worker: N/s[,burst=N][,leak=N] or `off`. The burst
-    /// (twice the rate) may come at once; what is over is dropped, but for one in `leak` (4; 0: none), so that forged
-    /// sources silence nobody. Loopback has no limit
+    /// Datagrams per second from each IPv6 /64 or IPv4 /24, per worker: N/s[,burst=N][,site=N][,leak=N] or `off`. The
+    /// burst (twice the rate) may come at once; all of an IPv6 /48 may send `site` (8) times as much; what is over is
+    /// dropped, except for one in `leak` (4; 0: none), so that forged sources silence nobody. Loopback has no limit
     #[arg(long, value_name = "RATE", env = "CALC6_RATE_LIMIT", default_value_t = Setting::On(Policy::default()))]
     rate_limit: Setting,
     /// Count what the rate limit would drop, and answer it
@@ -79,7 +79,7 @@ impl Options {
         let dry = if config.rate_limit_dry_run { " (dry run)" } else { "" };
         let Limits { max_reply, wrap } = config.limits;
         let workers = config.workers.map_or("one for each processor".to_owned(), |workers| workers.to_string());
-        let Rules { allow, deny, answer_low_ports } = &config.access;
+        let Rules { allow, deny, answer_low_ports, .. } = &config.access;
         Ok(vec![
             format!("workers: {workers}"),
             format!("longest reply: {max_reply} octets"),
@@ -118,7 +118,7 @@ impl AccessOptions {
     /// A sentence, if the rules contradict each other.
     pub fn apply(self, config: &mut Config) -> Result<(), String> {
         let Self { allow, deny, answer_low_ports, .. } = self;
-        config.access = Rules { allow, deny, answer_low_ports };
+        config.access = Rules { allow, deny, answer_low_ports, ..Rules::default() };
         Access::new(&config.access, 0).map_err(|error| error.to_string())?;
         config.rate_limit = self.rate_limit;
         config.rate_limit_dry_run = self.rate_limit_dry_run;

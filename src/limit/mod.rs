@@ -1,47 +1,88 @@
-//! Whom the server answers, and how often: access rules and a rate limit per source prefix.
+//! Whom the server answers, and how often: access rules, a rate limit per source prefix, and an end to loops.
 //!
-//! Both are pure: addresses, time and keys are arguments. What a worker calls for each datagram ([`Access::check`] and
-//! [`RateLimit::admit`]) allocates nothing, takes no lock, makes no system call and cannot panic.
+//! A worker asks for each datagram, in this order: [`Access::check`] before it reads the datagram,
+//! [`RateLimit::admit`] unless the access rules exempt the source, and [`LoopGuard::check`] when a reply stands ready
+//! that could be part of a loop. All three are pure: addresses, time and keys are arguments. None of them allocates,
+//! takes a lock, makes a system call or panics.
+//!
+//! ```
+//! use calc6::limit::{Access, Arrival, Decision, Destination, LoopGuard, RateClass, RateLimit, Rules};
+//!
+//! let rules: Rules = "allow 2001:db8::/32 # our own network\nexempt 2001:db8:0:1::/64".parse()?;
+//! let access = Access::new(&rules, 10_000)?;
+//! let key = [1, 2]; // random numbers in a server
+//! let mut rate_limit = RateLimit::new(Default::default(), false, key);
+//! let mut loops = LoopGuard::new(key);
+//!
+//! let source = "2001:db8::7".parse()?;
+//! let arrival = Arrival { source, port: 50_000, destination: Destination::Bound, over_ipv4: false };
+//! let now = 0; // nanoseconds
+//! assert_eq!(access.check(&arrival), Ok(RateClass::Limited));
+//! assert_eq!(rate_limit.admit(source, now), Decision::Answer);
+//! assert_eq!(loops.check(source, 50_000, now), Ok(()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod access;
+pub mod file;
+pub mod loops;
 pub mod rate;
+pub mod steering;
 
-pub use access::{Access, Rules};
+pub use access::{Access, Arrival, Destination, Prefix, RateClass, Rules};
+pub use loops::LoopGuard;
 pub use rate::{Decision, RateLimit};
+pub use steering::Steering;
 
-/// Why a datagram is dropped before it is read.
+/// Why a datagram is dropped whatever it asks.
 ///
-/// The reasons are tried in this order, so each datagram has exactly one.
+/// Each datagram has exactly one reason: the first that applies, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum Refusal {
     /// The source port is 0: there is nobody to answer (RFC 768: a source port of zero means that none is used).
     PortZero,
     /// The source port is the server's own: another server of this kind, or a datagram forged to look like one.
     OwnPort,
-    /// The source port is below 1024, where the services live that answer whatever they get (echo, chargen, DNS, NTP).
+    /// The source port is below 1024, where the services are that answer whatever they get (echo, chargen, DNS, NTP).
     LowPort,
-    /// The datagram was sent to a multicast or broadcast address: one datagram would get an answer from every server.
+    /// The datagram was sent to a multicast address, or its source is one: one datagram would get an answer from every
+    /// server, or one answer would reach every host.
     Multicast,
+    /// The datagram was sent to a broadcast address, or its source is one.
+    Broadcast,
+    /// The socket is bound to a wildcard address and the system did not say to which address the datagram was sent:
+    /// the reply could leave from another address than was asked.
+    UnknownDestination,
     /// The source is the unspecified address, which Linux takes for loopback when one sends to it (RFC 4291
     /// section 2.5.2: it "must never be used as a destination").
     Unspecified,
+    /// The source is an IPv4-mapped IPv6 address (`::ffff:0:0/96`) and the datagram came over IPv6: it is forged, to
+    /// pass for an IPv4 source (draft-itojun-v6ops-v4mapped-harmful describes the attack).
+    MappedSource,
     /// The access rules deny the source.
     Denied,
     /// The source's prefix is over its rate.
     RateLimited,
+    /// One of very many requests from one source and port, dropped to end a loop of two servers that answer each other.
+    Loop,
 }
 
 impl Refusal {
     /// Every reason, in the order of their numbers (`reason as usize` is its place here).
-    pub const ALL: [Refusal; 7] = [
+    pub const ALL: [Refusal; 11] = [
         Refusal::PortZero,
         Refusal::OwnPort,
         Refusal::LowPort,
         Refusal::Multicast,
+        Refusal::Broadcast,
+        Refusal::UnknownDestination,
         Refusal::Unspecified,
+        Refusal::MappedSource,
         Refusal::Denied,
         Refusal::RateLimited,
+        Refusal::Loop,
     ];
 
     /// The reason's name in counters and logs.
@@ -51,9 +92,13 @@ impl Refusal {
             Refusal::OwnPort => "own-port",
             Refusal::LowPort => "low-port",
             Refusal::Multicast => "multicast",
+            Refusal::Broadcast => "broadcast",
+            Refusal::UnknownDestination => "unknown-destination",
             Refusal::Unspecified => "unspecified",
+            Refusal::MappedSource => "mapped-source",
             Refusal::Denied => "denied",
             Refusal::RateLimited => "rate-limited",
+            Refusal::Loop => "loop",
         }
     }
 }

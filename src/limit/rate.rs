@@ -1,51 +1,62 @@
 //! A rate limit per source prefix, in memory that never grows.
 //!
-//! A prefix is the first 64 bits of an IPv6 source, which is what one site or one host has (RFC 4291 section 2.5.4,
-//! RFC 6177), or the whole of an IPv4 one; the loopback addresses have no limit. Each prefix has a bucket: `burst`
-//! datagrams may come at once, and `per_second` in the long run (the generic cell rate algorithm, ITU-T I.371: all
-//! that is kept is the time at which the bucket will have emptied). What is over is dropped, never delayed, except
-//! for one in `leak`, chosen by chance: whoever forges a victim's address can then use up the victim's rate, but not
-//! silence it.
+//! What is limited is a *network*: the first 64 bits of an IPv6 source, which is one link (RFC 4291 section 2.5.4), or
+//! the first 24 of an IPv4 one. Whoever has an IPv6 *site*, a /48 (RFC 6177), has 65536 networks; all of them together
+//! may therefore send no more than `site` times as much as one. Loopback addresses have no limit.
+//!
+//! Each network and each site has a bucket: `burst` datagrams may come at once, and `per_second` in the long run (the
+//! generic cell rate algorithm, ITU-T I.371: all that is kept is the time at which the bucket will be empty). What is
+//! over is dropped, never delayed, except for exactly one of each `leak` of them, chosen at random: whoever forges a
+//! victim's address can then use up the victim's rate, but not silence it. A leaked reply must not be longer than its
+//! request ([`Decision::Leak`]), so that of what was sent over the rate at most one part in `leak` comes back.
 //!
 //! The table is set-associative: a keyed hash, which a sender cannot predict, chooses a set of four buckets, one cache
-//! line. A prefix that is new there takes the place of the one whose bucket empties first, *and inherits that level*
-//! (the rule of the Space-Saving algorithm, Metwally et al. 2005). The levels of a set therefore only rise but for the
-//! passing of time, and so:
+//! line. A prefix that is new there takes the place of the one whose bucket is empty first, *and inherits that level*
+//! (the rule of the Space-Saving algorithm, Metwally et al. 2005). The levels of a set therefore fall only with time,
+//! and so:
 //!
 //! - whatever else arrives, and from however many prefixes, no prefix is admitted more than `burst + per_second * t`
-//!   times in `t` seconds: being pushed out of the table and coming back gains nothing;
+//!   times in `t` seconds: to be evicted from the table and to come back gains nothing;
 //! - a new prefix suffers from others only where all four buckets of its set are in use. To fill every set a flood of
 //!   forged sources needs [`ENTRIES`] times `per_second` datagrams a second, more than a worker can read.
 //!
-//! The converse error, a prefix limited for the sake of another in its set, is what the leaked share softens.
+//! The converse error, a prefix limited for the sake of another in its set, is what the leak softens.
 //!
-//! Each worker has a table of its own, so that no cache line is shared. SO_REUSEPORT spreads datagrams by address *and
-//! port*: one socket of a client always meets the same worker and is limited to the rate; a prefix that uses many
-//! ports can reach that many times the rate as there are workers.
+//! Each worker has a table of its own, so that no cache line is shared. The rate holds for the whole process if all
+//! datagrams of one bucket reach the same worker: that is what [`Steering`](super::Steering) is for. Without it
+//! SO_REUSEPORT spreads datagrams by address *and port*, and a prefix that uses many ports can reach the rate times the
+//! number of workers.
 
-use std::fmt;
-use std::net::Ipv6Addr;
-use std::num::{NonZeroU32, ParseIntError};
-use std::str::FromStr;
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::fmt;
+use core::net::Ipv6Addr;
+use core::num::{NonZeroU32, ParseIntError};
+use core::str::FromStr;
 
 use siphasher::sip::SipHasher13;
 use thiserror::Error;
 
-/// The number of prefixes that one table tells apart.
+use super::steering::Origin;
+
+/// The number of networks, and again of sites, that one table tells apart.
 pub const ENTRIES: usize = 8192;
 
-/// How many datagrams a prefix may send.
+/// How many datagrams a network may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Datagrams per second in the long run, 1 to 10^9.
     pub per_second: NonZeroU32,
     /// Datagrams at once, 1 to 10^9.
     pub burst: NonZeroU32,
+    /// How many times as much, in the long run and at once, the networks of an IPv6 /48 may send together, 1 to 65536.
+    pub site: NonZeroU32,
     /// Of the datagrams over the rate, one in `leak` is answered all the same; 0: none is.
     pub leak: u32,
 }
 
-/// What the operator asks for: `off`, or `N/s` with `,burst=B` and `,leak=L` behind it if wanted.
+/// What the operator asks for: `off`, or `N/s`, optionally followed by `,burst=B`, `,site=S` and `,leak=L`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Setting {
     /// Every datagram is answered.
@@ -57,54 +68,62 @@ pub enum Setting {
 /// What to do with a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Its prefix is within its rate, or has none: answer.
+    /// Its prefixes are within their rates, or it has none: answer.
     Answer,
-    /// Over the rate; answer all the same, by chance or because this is a dry run.
+    /// Over the rate, and chosen to be answered all the same: with no more octets than the request has. Give
+    /// [`respond`](crate::responder::respond) a reply buffer of the request's length.
     Leak,
+    /// Over the rate in a dry run: answer as if it were not.
+    DryRun,
     /// Over the rate: drop.
     Drop,
 }
 
-/// The table of one worker: 16 octets for each of its [`ENTRIES`], written once at the start, so that they are resident
-/// from then on and no flood can make them grow.
+/// The tables of one worker: 16 octets for each of twice [`ENTRIES`], written once at the start, so that they are
+/// resident from then on and no flood can make them grow.
 #[derive(Clone)]
 pub struct RateLimit {
-    /// None if there is no limit.
-    sets: Box<[Set]>,
+    networks: Table,
+    sites: Table,
     hasher: SipHasher13,
-    /// Nanoseconds between two datagrams at the rate.
-    interval: u64,
-    /// How far ahead of the present, in nanoseconds, a bucket's time may lie for one more datagram to be admitted.
-    tolerance: u64,
     leak: u32,
     dry_run: bool,
-    /// Counts the draws for a leak.
+    /// Of the present block of `leak` datagrams over the rate: how many there have been, and which of them leaks.
+    over: u32,
+    chosen: u32,
+    /// Counts the blocks.
     draws: u64,
 }
 
 /// A text is not a setting.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum SettingError {
     /// The first part is not `N/s`.
-    #[error("the rate must be `off` or a number per second such as 5000/s, optionally with ,burst=N and ,leak=N")]
+    #[error("expected `off` or a rate such as 1000/s, optionally with ,burst=N ,site=N ,leak=N")]
     Rate,
-    /// Something else than `burst=` or `leak=` follows.
-    #[error("`{0}` is neither burst=N nor leak=N")]
+    /// Something else than `burst=`, `site=` or `leak=` follows.
+    #[error("unknown field `{0}`: expected burst=N, site=N or leak=N")]
     Field(String),
     /// A number cannot be read.
     #[error("`{0}`: {1}")]
     Number(String, ParseIntError),
-    /// A number is zero that must not be, or over 10^9.
-    #[error("{0} must be 1 to 1000000000")]
-    Range(&'static str),
+    /// A number is zero that must not be, or too large.
+    #[error("{name} must be 1 to {most}")]
+    Range {
+        /// What the number is.
+        name: &'static str,
+        /// The largest that it may be.
+        most: u32,
+    },
     /// One in one would be no limit.
-    #[error("leak must be 0 (answer nothing that is over the rate) or from 2 (answer one in two) to 1000000000")]
+    #[error("leak must be 0 (answer nothing that is over the rate) or 2 (answer one in two) to 1000000000")]
     Leak,
 }
 
 impl RateLimit {
-    /// A table for `setting`, with a `key` that no sender can know. In a dry run nothing is dropped: what would be is
-    /// a [`Decision::Leak`].
+    /// Tables for `setting`, with a `key` that no sender can know. In a dry run nothing is dropped: what would be is
+    /// a [`Decision::DryRun`].
     pub fn new(setting: Setting, dry_run: bool, key: [u64; 2]) -> RateLimit {
         RateLimit::with_sets(setting, dry_run, key, ENTRIES / WAYS)
     }
@@ -113,49 +132,62 @@ impl RateLimit {
     /// reading for a batch is enough.
     #[inline]
     pub fn admit(&mut self, source: Ipv6Addr, now: u64) -> Decision {
-        match prefix(source) {
-            Some(prefix) if !self.sets.is_empty() => self.charge(prefix, now),
-            _ => Decision::Answer,
+        if self.networks.sets.is_empty() {
+            return Decision::Answer;
+        }
+        match Origin::of(source) {
+            Origin::Loopback => Decision::Answer,
+            Origin::Ipv4(network) => {
+                // No IPv6 source starts like this: ff00::/8 is multicast (RFC 4291 section 2.4).
+                let network = 0xffff_ffff << 32 | u64::from(network);
+                let bucket = self.networks.bucket(&self.hasher, network);
+                if self.networks.admits(bucket, now) { self.networks.charge(bucket, now) } else { self.excess() }
+            }
+            Origin::Ipv6 { site, network } => {
+                let site = self.sites.bucket(&self.hasher, site);
+                if !self.sites.admits(site, now) {
+                    return self.excess();
+                }
+                let network = self.networks.bucket(&self.hasher, network);
+                if !self.networks.admits(network, now) {
+                    return self.excess();
+                }
+                self.sites.charge(site, now);
+                self.networks.charge(network, now)
+            }
         }
     }
 
     fn with_sets(setting: Setting, dry_run: bool, key: [u64; 2], sets: usize) -> RateLimit {
-        let (sets, interval, tolerance, leak) = match setting {
-            Setting::Off => (0, 0, 0, 0),
-            Setting::On(policy) => {
-                // Rounded up, so that the rate is never exceeded.
-                let interval = SECOND.div_ceil(policy.per_second.get().into());
-                (sets, interval, interval * u64::from(policy.burst.get() - 1), policy.leak)
+        let (networks, sites, leak) = match setting {
+            Setting::Off => (Table::new(0, 1, 1), Table::new(0, 1, 1), 0),
+            Setting::On(Policy { per_second, burst, site, leak }) => {
+                let [per_second, burst, site] = [per_second, burst, site].map(|number| u64::from(number.get()));
+                (Table::new(sets, per_second, burst), Table::new(sets, per_second * site, burst * site), leak)
             }
         };
-        debug_assert!(sets == 0 || sets.is_power_of_two());
-        let sets = vec![Set([Bucket { prefix: UNUSED, empty_at: 0 }; WAYS]); sets].into_boxed_slice();
         let hasher = SipHasher13::new_with_keys(key[0], key[1]);
-        RateLimit { sets, hasher, interval, tolerance, leak, dry_run, draws: 0 }
+        RateLimit { networks, sites, hasher, leak, dry_run, over: 0, chosen: 0, draws: 0 }
     }
 
-    fn charge(&mut self, prefix: u64, now: u64) -> Decision {
-        // A mask within the length, which is a power of two: the index is always in range.
-        let index = self.hasher.hash(&prefix.to_le_bytes()) as usize & (self.sets.len() - 1);
-        let bucket = self.sets[index].bucket(prefix);
-        let empty_at = bucket.empty_at.max(now);
-        if empty_at - now <= self.tolerance {
-            bucket.empty_at = empty_at.saturating_add(self.interval);
-            return Decision::Answer;
-        }
-        self.over()
-    }
-
+    /// Decides on a datagram over the rate.
     #[cold]
-    fn over(&mut self) -> Decision {
-        self.draws = self.draws.wrapping_add(1);
-        let drawn = self.leak > 0 && {
-            // A prefix has 8 octets and a draw 9, so that the hash of a draw says nothing about where a prefix lies.
+    fn excess(&mut self) -> Decision {
+        if self.over == 0 && self.leak > 0 {
+            // A prefix has 8 octets and a draw 9, so that the hash of a draw says nothing about the place of a prefix.
             let mut draw = [0; 9];
             draw[..8].copy_from_slice(&self.draws.to_le_bytes());
-            self.hasher.hash(&draw) <= u64::MAX / u64::from(self.leak)
-        };
-        if drawn || self.dry_run { Decision::Leak } else { Decision::Drop }
+            self.draws = self.draws.wrapping_add(1);
+            // A random number below `leak`, from the upper half of a product.
+            self.chosen = ((u128::from(self.hasher.hash(&draw)) * u128::from(self.leak)) >> 64) as u32;
+        }
+        let leaks = self.leak > 0 && self.over == self.chosen;
+        self.over = if self.over + 1 < self.leak { self.over + 1 } else { 0 };
+        match (self.dry_run, leaks) {
+            (true, _) => Decision::DryRun,
+            (false, true) => Decision::Leak,
+            (false, false) => Decision::Drop,
+        }
     }
 }
 
@@ -163,7 +195,13 @@ impl Default for Policy {
     /// Far above what a person, a class or a batch over the Internet asks for, and far below what hurts a network.
     fn default() -> Policy {
         let number = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
-        Policy { per_second: number(5000), burst: number(10_000), leak: DEFAULT_LEAK }
+        Policy { per_second: number(1000), burst: number(2000), site: DEFAULT_SITE, leak: DEFAULT_LEAK }
+    }
+}
+
+impl Default for Setting {
+    fn default() -> Setting {
+        Setting::On(Policy::default())
     }
 }
 
@@ -176,11 +214,13 @@ impl FromStr for Setting {
         }
         let mut fields = text.split(',');
         let rate = fields.next().and_then(|field| field.strip_suffix("/s")).ok_or(SettingError::Rate)?;
-        let per_second = positive("the rate", rate, rate)?;
-        let mut policy = Policy { per_second, burst: default_burst(per_second), leak: DEFAULT_LEAK };
+        let per_second = positive("the rate", rate, rate, MAX)?;
+        let burst = default_burst(per_second);
+        let mut policy = Policy { per_second, burst, site: DEFAULT_SITE, leak: DEFAULT_LEAK };
         for field in fields {
             match field.split_once('=') {
-                Some(("burst", value)) => policy.burst = positive("burst", field, value)?,
+                Some(("burst", value)) => policy.burst = positive("burst", field, value, MAX)?,
+                Some(("site", value)) => policy.site = positive("site", field, value, MAX_SITE)?,
                 Some(("leak", value)) => policy.leak = leak(field, value)?,
                 _ => return Err(SettingError::Field(field.to_owned())),
             }
@@ -193,15 +233,17 @@ impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Setting::Off => f.write_str("off"),
-            Setting::On(Policy { per_second, burst, leak }) => write!(f, "{per_second}/s,burst={burst},leak={leak}"),
+            Setting::On(Policy { per_second, burst, site, leak }) => {
+                write!(f, "{per_second}/s,burst={burst},site={site},leak={leak}")
+            }
         }
     }
 }
 
 impl fmt::Debug for RateLimit {
-    /// Neither the key nor the table.
+    /// Neither the key nor the tables.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RateLimit").field("entries", &(self.sets.len() * WAYS)).finish_non_exhaustive()
+        f.debug_struct("RateLimit").field("entries", &(self.networks.sets.len() * WAYS)).finish_non_exhaustive()
     }
 }
 
@@ -209,12 +251,30 @@ const WAYS: usize = 4;
 const SECOND: u64 = 1_000_000_000;
 const MAX: u32 = 1_000_000_000;
 
-/// With replies of at most three times their request (and usually less), what leaks of a flood with forged sources is
-/// then less than what the forger sent.
+/// The networks of a site.
+const MAX_SITE: u32 = 65_536;
+
+/// A class whose members sit in a few networks of one site is not limited as if it were one network, and a forger with
+/// a whole site gains little.
+const DEFAULT_SITE: NonZeroU32 = NonZeroU32::new(8).unwrap();
+
+/// With replies of at most the length of their request, what leaks of a flood with forged sources is at most a quarter
+/// of what the forger sent.
 const DEFAULT_LEAK: u32 = 4;
 
-/// Not a source: it would be the broadcast address 255.255.255.255.
+/// No key of a prefix: of an IPv4 one the last octet is 0, and ff00::/8 is multicast.
 const UNUSED: u64 = u64::MAX;
+
+/// The buckets of one kind of prefix.
+#[derive(Clone)]
+struct Table {
+    /// None if there is no limit.
+    sets: Box<[Set]>,
+    /// Nanoseconds between two datagrams at the rate.
+    interval: u64,
+    /// How far ahead of the present, in nanoseconds, a bucket's time may lie for one more datagram to be admitted.
+    tolerance: u64,
+}
 
 #[derive(Clone, Copy)]
 struct Bucket {
@@ -228,34 +288,42 @@ struct Set([Bucket; WAYS]);
 
 const _: () = assert!(size_of::<Set>() == 64 && (ENTRIES / WAYS).is_power_of_two());
 
-impl Set {
-    /// The bucket of `prefix`: its own, or else the one that empties first, with its level.
-    fn bucket(&mut self, prefix: u64) -> &mut Bucket {
-        let way = self.0.iter().position(|bucket| bucket.prefix == prefix).unwrap_or_else(|| self.lowest());
-        let bucket = &mut self.0[way];
-        bucket.prefix = prefix;
-        bucket
-    }
-
-    fn lowest(&self) -> usize {
-        (1..WAYS).fold(0, |lowest, way| if self.0[way].empty_at < self.0[lowest].empty_at { way } else { lowest })
-    }
+/// The place of a bucket in its table.
+#[derive(Clone, Copy)]
+struct Place {
+    set: usize,
+    way: usize,
 }
 
-/// What identifies the source's bucket; `None` for loopback.
-#[inline]
-fn prefix(source: Ipv6Addr) -> Option<u64> {
-    let bits = source.to_bits();
-    let (upper, lower) = ((bits >> 64) as u64, bits as u64);
-    if upper != 0 {
-        return Some(upper);
+impl Table {
+    fn new(sets: usize, per_second: u64, burst: u64) -> Table {
+        debug_assert!(sets == 0 || sets.is_power_of_two());
+        // Rounded up, so that the rate is never exceeded.
+        let interval = SECOND.div_ceil(per_second);
+        let sets = alloc::vec![Set([Bucket { prefix: UNUSED, empty_at: 0 }; WAYS]); sets].into_boxed_slice();
+        Table { sets, interval, tolerance: interval.saturating_mul(burst - 1) }
     }
-    match lower >> 32 {
-        0xffff if lower as u32 >> 24 == 127 => None,
-        // No IPv6 source starts like this: ff00::/8 is multicast (RFC 4291 section 2.4).
-        0xffff => Some(0xffff_ffff << 32 | lower & 0xffff_ffff),
-        _ if lower == 1 => None,
-        _ => Some(0),
+
+    /// The bucket of `prefix`: its own, or else the one that is empty first, with its level.
+    fn bucket(&mut self, hasher: &SipHasher13, prefix: u64) -> Place {
+        // A mask within the length, which is a power of two: the index is always in range.
+        let set = hasher.hash(&prefix.to_le_bytes()) as usize & (self.sets.len() - 1);
+        let buckets = &mut self.sets[set].0;
+        let lowest =
+            || (1..WAYS).fold(0, |low, way| if buckets[way].empty_at < buckets[low].empty_at { way } else { low });
+        let way = buckets.iter().position(|bucket| bucket.prefix == prefix).unwrap_or_else(lowest);
+        buckets[way].prefix = prefix;
+        Place { set, way }
+    }
+
+    fn admits(&self, Place { set, way }: Place, now: u64) -> bool {
+        self.sets[set].0[way].empty_at.saturating_sub(now) <= self.tolerance
+    }
+
+    fn charge(&mut self, Place { set, way }: Place, now: u64) -> Decision {
+        let empty_at = &mut self.sets[set].0[way].empty_at;
+        *empty_at = now.max(*empty_at).saturating_add(self.interval);
+        Decision::Answer
     }
 }
 
@@ -263,9 +331,9 @@ fn default_burst(per_second: NonZeroU32) -> NonZeroU32 {
     NonZeroU32::new(per_second.get().saturating_mul(2).min(MAX)).unwrap_or(per_second)
 }
 
-fn positive(name: &'static str, field: &str, value: &str) -> Result<NonZeroU32, SettingError> {
+fn positive(name: &'static str, field: &str, value: &str, most: u32) -> Result<NonZeroU32, SettingError> {
     let number = number(field, value)?;
-    NonZeroU32::new(number).filter(|number| number.get() <= MAX).ok_or(SettingError::Range(name))
+    NonZeroU32::new(number).filter(|number| number.get() <= most).ok_or(SettingError::Range { name, most })
 }
 
 fn leak(field: &str, value: &str) -> Result<u32, SettingError> {
@@ -279,21 +347,32 @@ fn number(field: &str, value: &str) -> Result<u32, SettingError> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
     use std::collections::HashMap;
 
+    use alloc::string::ToString;
     use proptest::prelude::*;
 
     use super::*;
 
     const KEY: [u64; 2] = [1, 2];
 
-    fn policy(per_second: u32, burst: u32, leak: u32) -> Setting {
+    fn policy(per_second: u32, burst: u32, site: u32, leak: u32) -> Setting {
         let number = |number| NonZeroU32::new(number).unwrap();
-        Setting::On(Policy { per_second: number(per_second), burst: number(burst), leak })
+        Setting::On(Policy { per_second: number(per_second), burst: number(burst), site: number(site), leak })
     }
 
-    fn host(prefix: u64) -> Ipv6Addr {
-        Ipv6Addr::from_bits(u128::from(0x2001_0db8_0000_0000 | prefix) << 64 | 1)
+    /// A host in a site of its own.
+    fn host(site: u64) -> Ipv6Addr {
+        host_in(site, 0)
+    }
+
+    fn host_in(site: u64, network: u16) -> Ipv6Addr {
+        Ipv6Addr::from_bits(u128::from(0x2000_0000_0000_0000 | site << 16 | u64::from(network)) << 64 | 1)
+    }
+
+    fn mapped(text: &str) -> Ipv6Addr {
+        text.parse::<core::net::Ipv4Addr>().unwrap().to_ipv6_mapped()
     }
 
     fn admitted(limit: &mut RateLimit, source: Ipv6Addr, now: u64, datagrams: u32) -> u32 {
@@ -301,35 +380,43 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_gets_its_burst_then_its_rate() {
-        let mut limit = RateLimit::new(policy(1000, 50, 0), false, KEY);
+    fn a_network_gets_its_burst_then_its_rate() {
+        let mut limit = RateLimit::new(policy(1000, 50, 8, 0), false, KEY);
         assert_eq!(admitted(&mut limit, host(1), 0, 200), 50);
         assert_eq!(admitted(&mut limit, host(1), SECOND / 100, 200), 10);
-        assert_eq!(admitted(&mut limit, host(2), SECOND / 100, 200), 50, "another prefix has its own bucket");
+        assert_eq!(admitted(&mut limit, host(2), SECOND / 100, 200), 50, "another site has its own bucket");
         assert_eq!(admitted(&mut limit, host(1), 100 * SECOND, 200), 50, "a bucket holds no more than the burst");
     }
 
     #[test]
-    fn hosts_of_a_64_share_and_ipv4_addresses_do_not() {
-        let mut limit = RateLimit::new(policy(1, 3, 0), false, KEY);
+    fn hosts_of_a_64_or_an_ipv4_24_share() {
+        let mut limit = RateLimit::new(policy(1, 3, 8, 0), false, KEY);
         let neighbour = Ipv6Addr::from_bits(host(1).to_bits() + 77);
         assert_eq!(admitted(&mut limit, host(1), 0, 2) + admitted(&mut limit, neighbour, 0, 5), 3);
-        let mapped = |text: &str| text.parse::<std::net::Ipv4Addr>().unwrap().to_ipv6_mapped();
-        for text in [
-            "192.0.2.1",
-            "192.0.2.2",
-            "0.0.0.1",
-            "255.255.255.255",
-            "::2".parse().map_or("1.1.1.1", |_: Ipv6Addr| "1.1.1.2"),
-        ] {
-            assert_eq!(admitted(&mut limit, mapped(text), 0, 5), 3, "{text}");
+        for [one, other] in
+            [["192.0.2.1", "192.0.2.255"], ["192.0.3.0", "192.0.3.1"], ["255.255.255.0", "255.255.255.9"]]
+        {
+            let both = admitted(&mut limit, mapped(one), 0, 2) + admitted(&mut limit, mapped(other), 0, 5);
+            assert_eq!(both, 3, "{one} and {other}");
         }
         assert_eq!(admitted(&mut limit, "::2".parse().unwrap(), 0, 5), 3);
     }
 
     #[test]
+    fn networks_of_a_48_share_a_larger_allowance() {
+        let mut limit = RateLimit::new(policy(10, 5, 4, 0), false, KEY);
+        let sum = |limit: &mut RateLimit, now| -> u32 {
+            (0..100).map(|network| admitted(limit, host_in(1, network), now, 5)).sum()
+        };
+        assert_eq!(sum(&mut limit, 0), 20);
+        assert_eq!(sum(&mut limit, SECOND / 10), 4);
+        assert_eq!(admitted(&mut limit, host_in(2, 0), 0, 9), 5, "another site has its own");
+        assert_eq!(admitted(&mut limit, host_in(2, 1), 0, 9), 5, "and its networks theirs");
+    }
+
+    #[test]
     fn loopback_and_off_have_no_limit() {
-        let mut limit = RateLimit::new(policy(1, 1, 0), false, KEY);
+        let mut limit = RateLimit::new(policy(1, 1, 1, 0), false, KEY);
         for text in ["::1", "::ffff:127.0.0.1", "::ffff:127.255.255.255"] {
             assert_eq!(admitted(&mut limit, text.parse().unwrap(), 0, 1000), 1000, "{text}");
         }
@@ -338,36 +425,58 @@ mod tests {
     }
 
     #[test]
-    fn a_share_of_the_excess_leaks() {
+    fn exactly_one_of_each_leak_of_the_excess_is_answered() {
         for leak in [2, 4, 100] {
-            let mut limit = RateLimit::new(policy(1, 1, leak), false, KEY);
-            let excess = 100_000;
+            let mut limit = RateLimit::new(policy(1, 1, 8, leak), false, KEY);
             limit.admit(host(1), 0);
-            let leaked = (0..excess).filter(|_| limit.admit(host(1), 0) == Decision::Leak).count();
-            let expected = excess / leak as usize;
-            assert!(leaked.abs_diff(expected) < expected / 5, "leak={leak}: {leaked} of {excess}");
+            let blocks: Vec<Vec<Decision>> =
+                (0..200).map(|_| (0..leak).map(|_| limit.admit(host(1), 0)).collect()).collect();
+            let places = blocks.iter().map(|block| {
+                assert_eq!(block.iter().filter(|decision| **decision == Decision::Leak).count(), 1);
+                block.iter().position(|decision| *decision == Decision::Leak).unwrap() as f64
+            });
+            let mean = places.sum::<f64>() / 200.0;
+            let expected = f64::from(leak - 1) / 2.0;
+            assert!((mean - expected).abs() < 0.15 * f64::from(leak), "leak={leak}: at {mean} of the block");
         }
-        let mut none = RateLimit::new(policy(1, 1, 0), false, KEY);
+        let mut none = RateLimit::new(policy(1, 1, 8, 0), false, KEY);
         assert!((0..10_000).all(|i| (none.admit(host(1), 0) == Decision::Drop) == (i > 0)));
+    }
+
+    /// A victim's address is forged 30,000 times a second in requests that ask for the longest reply.
+    #[test]
+    fn a_forged_victim_gets_a_quarter_of_what_is_sent_in_its_name() {
+        let mut limit = RateLimit::new(Setting::default(), false, KEY);
+        let (mut answered, mut leaked) = (0, 0);
+        let sent = 30_000 * 10;
+        for datagram in 0..sent {
+            match limit.admit(host(1), datagram * SECOND / 30_000) {
+                Decision::Answer => answered += 1,
+                Decision::Leak => leaked += 1,
+                _ => {}
+            }
+        }
+        assert!((11_990..=12_000).contains(&answered), "a burst of 2000 and 1000 a second: {answered}");
+        assert!(4 * leaked <= sent - answered + 4, "{leaked} of {}", sent - answered);
     }
 
     #[test]
     fn a_dry_run_drops_nothing() {
-        let mut limit = RateLimit::new(policy(1, 1, 0), true, KEY);
+        let mut limit = RateLimit::new(policy(1, 1, 8, 0), true, KEY);
         assert_eq!(limit.admit(host(1), 0), Decision::Answer);
-        assert!((0..1000).all(|_| limit.admit(host(1), 0) == Decision::Leak));
+        assert!((0..1000).all(|_| limit.admit(host(1), 0) == Decision::DryRun));
     }
 
     #[test]
     fn a_million_prefixes_reset_no_bucket() {
-        let mut limit = RateLimit::new(policy(10, 100, 0), false, KEY);
+        let mut limit = RateLimit::new(policy(10, 100, 1, 0), false, KEY);
         let offender = host(0);
         let mut total = admitted(&mut limit, offender, 0, 1000);
-        for prefix in 1..1_000_000 {
+        for site in 1..1_000_000 {
             // A million datagrams a second, with the offender's own mixed in.
-            let now = prefix * 1000;
-            limit.admit(host(prefix), now);
-            if prefix % 100 == 0 {
+            let now = site * 1000;
+            limit.admit(host(site), now);
+            if site % 100 == 0 {
                 total += admitted(&mut limit, offender, now, 1);
             }
         }
@@ -376,64 +485,85 @@ mod tests {
 
     #[test]
     fn a_flood_of_forged_prefixes_refuses_no_newcomer() {
-        // A million a second, each prefix new, is below what the table as a whole lets through at the default rate.
-        let mut limit = RateLimit::new(Setting::On(Policy::default()), false, KEY);
-        assert!((1..2_000_000).all(|prefix| limit.admit(host(prefix), prefix * 1000) == Decision::Answer));
+        // A million a second, each site new, is below what the table as a whole lets through at the default rate.
+        let mut limit = RateLimit::new(Setting::default(), false, KEY);
+        assert!((1..2_000_000).all(|site| limit.admit(host(site), site * 1000) == Decision::Answer));
+    }
+
+    #[test]
+    fn a_flood_from_one_site_refuses_no_other() {
+        let mut limit = RateLimit::new(Setting::default(), false, KEY);
+        for i in 0..500_000_u64 {
+            limit.admit(host_in(7, i as u16), i * 2000);
+            if i % 1000 == 0 {
+                assert_eq!(limit.admit(host(8 + i), i * 2000), Decision::Answer);
+            }
+        }
     }
 
     #[test]
     fn settings_are_read_and_written() {
         for (text, expected) in [
             ("off", "off"),
-            ("5000/s", "5000/s,burst=10000,leak=4"),
-            ("1/s,leak=0", "1/s,burst=2,leak=0"),
-            ("1000000000/s,burst=1,leak=1000000000", "1000000000/s,burst=1,leak=1000000000"),
+            ("1000/s", "1000/s,burst=2000,site=8,leak=4"),
+            ("1/s,leak=0", "1/s,burst=2,site=8,leak=0"),
+            ("5/s,site=65536,burst=1", "5/s,burst=1,site=65536,leak=4"),
+            ("1000000000/s,burst=1,leak=1000000000", "1000000000/s,burst=1,site=8,leak=1000000000"),
         ] {
             assert_eq!(text.parse::<Setting>().unwrap().to_string(), expected);
             assert_eq!(expected.parse::<Setting>().unwrap(), text.parse().unwrap());
         }
-        assert_eq!("5000/s".parse(), Ok(Setting::On(Policy::default())));
-        for text in [
-            "",
-            "5",
-            "/s",
-            "0/s",
-            "1000000001/s",
-            "-1/s",
-            "1/m",
-            "1/s,",
-            "1/s,burst",
-            "1/s,burst=0",
-            "1/s,leak=1",
-            "1/s,leak=x",
-            "1/s,slip=2",
-            "ON",
-            "99999999999/s",
+        assert_eq!("1000/s".parse(), Ok(Setting::default()));
+        for (text, error) in [
+            ("", "expected `off` or a rate such as 1000/s, optionally with ,burst=N ,site=N ,leak=N"),
+            ("1/m", "expected `off` or a rate such as 1000/s, optionally with ,burst=N ,site=N ,leak=N"),
+            ("0/s", "the rate must be 1 to 1000000000"),
+            ("1/s,slip=2", "unknown field `slip=2`: expected burst=N, site=N or leak=N"),
+            ("1/s,site=65537", "site must be 1 to 65536"),
+            ("1/s,burst=0", "burst must be 1 to 1000000000"),
         ] {
+            assert_eq!(text.parse::<Setting>().unwrap_err().to_string(), error, "{text}");
+        }
+        for text in
+            ["5", "/s", "1000000001/s", "-1/s", "1/s,", "1/s,burst", "1/s,leak=1", "1/s,leak=x", "ON", "99999999999/s"]
+        {
             assert!(text.parse::<Setting>().is_err(), "{text}");
         }
     }
 
+    #[test]
+    fn the_largest_settings_do_not_overflow() {
+        for (per_second, burst) in [(1, MAX), (MAX, MAX), (MAX, 1), (7, MAX)] {
+            let mut limit = RateLimit::new(policy(per_second, burst, MAX_SITE, 2), false, KEY);
+            for now in [0, 1, SECOND, u64::MAX - 1, u64::MAX] {
+                assert_eq!(limit.admit(host(1), now), Decision::Answer);
+            }
+        }
+    }
+
     proptest! {
-        /// The bound of the module's documentation, with far more prefixes than buckets.
+        /// The bound of the module's documentation, for networks and sites, with far more prefixes than buckets.
         #[test]
         fn no_prefix_exceeds_its_rate_whatever_else_arrives(
-            (per_second, burst) in (1..2000_u32, 1..20_u32),
-            arrivals in prop::collection::vec((0..24_u64, 0..3_000_000_u64), 1..600),
+            (per_second, burst, site) in (1..2000_u32, 1..20_u32, 1..4_u32),
+            arrivals in prop::collection::vec((0..12_u64, 0..3_u16, 0..3_000_000_u64), 1..600),
         ) {
-            let mut limit = RateLimit::with_sets(policy(per_second, burst, 0), false, KEY, 2);
+            let mut limit = RateLimit::with_sets(policy(per_second, burst, site, 0), false, KEY, 2);
             let mut now = 0;
-            let mut times: HashMap<u64, Vec<u64>> = HashMap::new();
-            for (prefix, pause) in arrivals {
+            let mut times: HashMap<(u64, Option<u16>), Vec<u64>> = HashMap::new();
+            for (place, network, pause) in arrivals {
                 now += pause;
-                if limit.admit(host(prefix), now) == Decision::Answer {
-                    times.entry(prefix).or_default().push(now);
+                if limit.admit(host_in(place, network), now) == Decision::Answer {
+                    times.entry((place, None)).or_default().push(now);
+                    times.entry((place, Some(network))).or_default().push(now);
                 }
             }
-            for times in times.values() {
+            for ((_, network), times) in times {
+                let times_as_much = if network.is_some() { 1 } else { u64::from(site) };
                 for (i, start) in times.iter().enumerate() {
                     for (j, end) in times.iter().enumerate().skip(i) {
-                        let allowed = u64::from(burst) + (end - start) * u64::from(per_second) / SECOND;
+                        let in_time = (end - start) * u64::from(per_second) * times_as_much / SECOND;
+                        let allowed = u64::from(burst) * times_as_much + in_time;
                         prop_assert!((j - i) as u64 <= allowed, "{} in {} ns", j - i + 1, end - start);
                     }
                 }
@@ -446,13 +576,13 @@ mod tests {
             per_second in 1..1_000_000_u32,
             pauses in prop::collection::vec((0..4_u64, 0..1_000_000_u64), 1..300),
         ) {
-            let mut limit = RateLimit::with_sets(policy(per_second, 1, 0), false, KEY, 1);
+            let mut limit = RateLimit::with_sets(policy(per_second, 1, 1, 0), false, KEY, 1);
             let interval = SECOND.div_ceil(per_second.into());
             let mut next = [0_u64; 4];
-            for (prefix, extra) in pauses {
+            for (site, extra) in pauses {
                 let now = next.iter().copied().max().unwrap() + extra;
-                next[prefix as usize] = now + interval;
-                prop_assert_eq!(limit.admit(host(prefix), now), Decision::Answer);
+                next[site as usize] = now + interval;
+                prop_assert_eq!(limit.admit(host(site), now), Decision::Answer);
             }
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::config::Config;
 use super::counters::{Counter, Counters};
 use super::journal::{Cause, Journal};
-use crate::limit::{Access, Decision, RateLimit, Refusal};
+use crate::limit::{Access, Arrival, Decision, Destination, RateClass, RateLimit, Refusal};
 use crate::net::{Batch, Datagram, Received, Socket, Wait, clock, cpu};
 use crate::responder::{self, Limits, Verdict};
 use crate::wire;
@@ -34,6 +34,9 @@ pub(super) struct Admission {
 /// The part that turns one datagram into its reply.
 struct Answerer {
     limits: Limits,
+    /// Whether packet information says where a datagram was sent to.
+    wildcard: bool,
+    bound_ipv4: bool,
     access: Access,
     rate_limit: RateLimit,
     /// None if nobody wants to hear of single datagrams.
@@ -56,7 +59,9 @@ impl<'a> Worker<'a> {
         let batch = Batch::new(config.batch, request_len, config.limits.max_reply.octets(), socket.is_wildcard());
         let rate_limit = RateLimit::new(config.rate_limit, config.rate_limit_dry_run, admission.key);
         let Admission { access, journal, .. } = admission;
-        let answerer = Answerer { limits: config.limits, access, rate_limit, journal };
+        let wildcard = socket.is_wildcard();
+        let bound_ipv4 = !wildcard && socket.local_addr().ip().to_ipv4_mapped().is_some();
+        let answerer = Answerer { limits: config.limits, wildcard, bound_ipv4, access, rate_limit, journal };
         Self { socket, counters, stop, drain, processor, batch, answerer }
     }
 
@@ -154,15 +159,28 @@ impl Answerer {
     /// Writes the reply and returns its length, 0 for none. Counts the datagram exactly once.
     #[inline]
     fn answer(&mut self, datagram: Datagram<'_>, now: u64, reply: &mut [u8], counters: &Counters) -> usize {
-        let source = *datagram.source.ip();
-        if let Err(refusal) = self.access.check(source, datagram.source.port(), datagram.destination) {
-            return self.drop(&datagram, Cause::Refused(refusal), now, counters);
-        }
-        match self.rate_limit.admit(source, now) {
-            Decision::Answer => {}
-            Decision::Leak => counters.add(Counter::Leaked, 1),
+        let arrival = self.arrival(&datagram);
+        let class = match self.access.check(&arrival) {
+            Ok(class) => class,
+            Err(refusal) => return self.drop(&datagram, Cause::Refused(refusal), now, counters),
+        };
+        let decision = match class {
+            RateClass::Limited => self.rate_limit.admit(arrival.source, now),
+            RateClass::Exempt => Decision::Answer,
+        };
+        let room = match decision {
+            Decision::Answer => reply.len(),
+            Decision::DryRun => {
+                counters.add(Counter::Leaked, 1);
+                reply.len()
+            }
+            Decision::Leak => {
+                counters.add(Counter::Leaked, 1);
+                reply.len().min(datagram.octets.len())
+            }
             Decision::Drop => return self.drop(&datagram, Cause::Refused(Refusal::RateLimited), now, counters),
-        }
+        };
+        let reply = &mut reply[..room];
         match responder::respond(datagram.octets, reply, &self.limits) {
             Verdict::Reply(made) => {
                 counters.add(Counter::Request(made.form, made.operator), 1);
@@ -171,6 +189,17 @@ impl Answerer {
             }
             Verdict::Silence(reason) => self.drop(&datagram, Cause::Silent(reason), now, counters),
         }
+    }
+
+    #[inline]
+    fn arrival(&self, datagram: &Datagram<'_>) -> Arrival {
+        let destination = match datagram.destination {
+            Some(address) => Destination::Address(address),
+            None if self.wildcard => Destination::Unknown,
+            None => Destination::Bound,
+        };
+        let over_ipv4 = datagram.destination.map_or(self.bound_ipv4, |address| address.to_ipv4_mapped().is_some());
+        Arrival { source: *datagram.source.ip(), port: datagram.source.port(), destination, over_ipv4 }
     }
 
     #[cold]

@@ -1,0 +1,266 @@
+//! An end to loops: two servers that take each other's answers for requests.
+//!
+//! Servers of this kind never answer each other (a reply of ours is recognisable). A foreign server's error may however
+//! look like a request; our answer is then an error to it, and one datagram with a forged source starts an exchange that
+//! neither side ends. If it is slow it stays below every rate. But a loop has no timer: it ends with the first datagram
+//! that is lost, while a client repeats its request. So of very many requests from one source and port one is dropped.
+//!
+//! What is counted is requests from one source address and port, whatever they say, because a foreign server's errors
+//! need not be identical. Only replies that can be part of a loop count: all classic ones, and extended errors. An
+//! extended result takes a well-formed extended request, with an operator and a reserved octet of 0, which no other
+//! protocol makes by chance.
+//!
+//! The memory is [`ENTRIES`] entries in sets of eight, one cache line, in which the least recently used entry makes room.
+//! The hash that chooses the set is keyed, so that nobody can aim at an entry. In numbers, for a loop of any delay:
+//!
+//! - While the entry of the loop stays in memory, it is over after [`LIMIT`] exchanges, and a client that asks fewer than
+//!   `LIMIT` times loses nothing. Of `k` loops between the same two ports one ends every `LIMIT` datagrams, so that the
+//!   last has had about `LIMIT * (1 + 1/2 + ... + 1/k)` exchanges: below 10,000 for up to 70 loops.
+//! - Where so many others ask that an entry is evicted within an hour of its last use, newcomers to its set begin with a
+//!   random count from `LIMIT / 2`: then each exchange ends the loop with a probability of at least 1 in `LIMIT`, and of
+//!   1 in `LIMIT / 2` if the entry never stays until the next (in 10,000 exchanges that fails once in 17,000 loops). Other
+//!   clients lose one request in `LIMIT / 2` at most.
+
+use alloc::boxed::Box;
+use core::fmt;
+use core::net::Ipv6Addr;
+
+use siphasher::sip::SipHasher13;
+
+use super::Refusal;
+
+/// Of so many requests from one source and port one is dropped: more than twice what a client asks that asks the same a
+/// thousand times, and few enough for dozens of loops between the same ports to be over within 10,000 exchanges.
+pub const LIMIT: u32 = 2048;
+
+/// How many sources and ports one worker remembers, in 8 octets each.
+pub const ENTRIES: usize = 4096;
+
+/// What one worker remembers of those it answers: 32 KiB, written once at the start, which nothing can make grow.
+#[derive(Clone)]
+pub struct LoopGuard {
+    sets: Box<[Set]>,
+    hasher: SipHasher13,
+    /// Counts the random counts given to newcomers.
+    draws: u64,
+}
+
+impl LoopGuard {
+    /// A guard with an empty memory and a `key` that no sender can know. It may be the rate limit's.
+    pub fn new(key: [u64; 2]) -> LoopGuard {
+        LoopGuard::with_sets(key, ENTRIES / WAYS)
+    }
+
+    fn with_sets(key: [u64; 2], sets: usize) -> LoopGuard {
+        debug_assert!(sets.is_power_of_two() && sets <= 1 << 32);
+        let sets = alloc::vec![Set([Entry(0); WAYS]); sets].into_boxed_slice();
+        LoopGuard { sets, hasher: SipHasher13::new_with_keys(key[0], key[1]), draws: 0 }
+    }
+
+    /// Counts a reply that is about to be sent to `source` and `port` at `now`, in nanoseconds on any clock that never
+    /// goes back: a classic one, or an extended error.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Loop`] if it is the one not to send.
+    #[inline]
+    pub fn check(&mut self, source: Ipv6Addr, port: u16, now: u64) -> Result<(), Refusal> {
+        let mut octets = [0; 18];
+        octets[..16].copy_from_slice(&source.octets());
+        octets[16..].copy_from_slice(&port.to_be_bytes());
+        let hash = self.hasher.hash(&octets);
+        // A mask within the length, which is a power of two: the index is always in range. The tag has other bits.
+        let index = hash as usize & (self.sets.len() - 1);
+        let (tag, second) = ((hash >> 32) as u32, (now / SECOND) as u32);
+        let entries = &self.sets[index].0;
+        let (way, count) = match entries.iter().position(|entry| entry.tag() == tag) {
+            Some(way) => (way, entries[way].count() + 1),
+            None => (WAYS - 1, self.first_count(entries[WAYS - 1], second)),
+        };
+        let entries = &mut self.sets[index].0;
+        entries.copy_within(..way, 1);
+        entries[0] = Entry::new(tag, second, count % LIMIT);
+        if count < LIMIT { Ok(()) } else { Err(Refusal::Loop) }
+    }
+
+    /// The count of a newcomer that takes the place of `evicted`.
+    fn first_count(&mut self, evicted: Entry, second: u32) -> u32 {
+        if evicted.0 == 0 || evicted.age(second) >= FORGOTTEN {
+            return 1;
+        }
+        self.draws = self.draws.wrapping_add(1);
+        // A source and port have 18 octets and a draw 8, so that the hash of a draw says nothing about their place.
+        let random = self.hasher.hash(&self.draws.to_le_bytes()) as u32;
+        LIMIT / 2 + 1 + random % (LIMIT / 2)
+    }
+}
+
+impl fmt::Debug for LoopGuard {
+    /// Neither the key nor the memory.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoopGuard").field("entries", &(self.sets.len() * WAYS)).finish_non_exhaustive()
+    }
+}
+
+const WAYS: usize = 8;
+const SECOND: u64 = 1_000_000_000;
+
+/// Seconds after which an unused entry is no longer missed.
+const FORGOTTEN: u32 = 3600;
+
+/// Most recently used first.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Set([Entry; WAYS]);
+
+/// 32 bits of the hash, 20 bits of the second of the last use, 12 bits of a count below [`LIMIT`]. 0 if unused.
+#[derive(Clone, Copy)]
+struct Entry(u64);
+
+const SECOND_BITS: u32 = 20;
+const COUNT_BITS: u32 = 12;
+const _: () = assert!(size_of::<Set>() == 64 && (ENTRIES / WAYS).is_power_of_two() && LIMIT <= 1 << COUNT_BITS);
+
+impl Entry {
+    fn new(tag: u32, second: u32, count: u32) -> Entry {
+        let second = second % (1 << SECOND_BITS);
+        Entry(u64::from(tag) << 32 | u64::from(second) << COUNT_BITS | u64::from(count))
+    }
+
+    fn tag(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    fn count(self) -> u32 {
+        self.0 as u32 % (1 << COUNT_BITS)
+    }
+
+    /// Seconds since its last use, modulo 2^20, which are twelve days.
+    fn age(self, second: u32) -> u32 {
+        second.wrapping_sub(self.0 as u32 >> COUNT_BITS) % (1 << SECOND_BITS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    const KEY: [u64; 2] = [1, 2];
+
+    const PEER: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+
+    /// The exchanges after which a loop has to be over.
+    const MOST: u64 = 10_000;
+
+    /// The `n`th of many other clients.
+    fn other(n: u64) -> (Ipv6Addr, u16) {
+        (Ipv6Addr::from_bits(0x2001_0db8_ffff << 80 | u128::from(n)), 1024 + (n % 60_000) as u16)
+    }
+
+    /// The exchanges of each of some loops between the same two ports, until it ends. An exchange takes `delay`
+    /// nanoseconds; meanwhile `others` clients ask once each.
+    fn exchanges(loops: usize, delay: u64, others: f64) -> Vec<u64> {
+        let mut guard = LoopGuard::new(KEY);
+        let mut ended = Vec::new();
+        let (mut now, mut clients, mut due, mut round) = (0, 0, 0.0, 0);
+        while ended.len() < loops && round < 10 * MOST {
+            round += 1;
+            now += delay;
+            due += others;
+            while due >= 1.0 {
+                let (source, port) = other(clients);
+                clients += 1;
+                due -= 1.0;
+                let _ = guard.check(source, port, now);
+            }
+            for _ in ended.len()..loops {
+                if guard.check(PEER, 4000, now).is_err() {
+                    ended.push(round);
+                }
+            }
+        }
+        ended
+    }
+
+    const MILLISECOND: u64 = SECOND / 1000;
+
+    #[test]
+    fn a_loop_ends_whatever_its_delay() {
+        for delay in [0, 1000, 20 * MILLISECOND, SECOND, 600 * SECOND, 24 * 3600 * SECOND] {
+            assert_eq!(exchanges(1, delay, 0.0), [u64::from(LIMIT)], "{delay} ns");
+        }
+    }
+
+    #[test]
+    fn a_loop_ends_whoever_else_asks() {
+        for others in [0.01, 1.0, 20.0, 200.0, 1000.0, 5000.0] {
+            for delay in [20 * MILLISECOND, SECOND] {
+                let ended = exchanges(1, delay, others);
+                assert!(ended.len() == 1 && ended[0] <= MOST, "{others} others, {delay} ns: {ended:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn loops_between_the_same_ports_end_one_after_the_other() {
+        for loops in [2, 10, 70] {
+            let ended = exchanges(loops, 20 * MILLISECOND, 1.0);
+            assert!(ended.len() == loops && ended[loops - 1] <= MOST, "{loops}: {ended:?}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_asks_a_thousand_times_loses_nothing() {
+        let mut guard = LoopGuard::new(KEY);
+        // A thousand clients in turn, an hour each, then some hundred together.
+        for client in 0..1000 {
+            let (source, port) = other(client);
+            for _ in 0..1000 {
+                assert_eq!(guard.check(source, port, client * 3600 * SECOND), Ok(()), "client {client}");
+            }
+        }
+        let mut guard = LoopGuard::new(KEY);
+        for round in 0..1000 {
+            for client in 0..500 {
+                let (source, port) = other(client);
+                assert_eq!(guard.check(source, port, round * SECOND), Ok(()), "client {client}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_of_very_many_is_dropped() {
+        let mut guard = LoopGuard::new(KEY);
+        let dropped: Vec<u32> = (1..=10 * LIMIT).filter(|_| guard.check(PEER, 4000, 0).is_err()).collect();
+        assert_eq!(dropped, (1..=10).map(|n| n * LIMIT).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_crowd_loses_little() {
+        let mut guard = LoopGuard::new(KEY);
+        let asked = 2_000_000;
+        let lost = (0..asked).filter(|n| guard.check(other(*n).0, other(*n).1, n * 1000).is_err()).count() as u64;
+        let most = asked / u64::from(LIMIT / 2);
+        assert!(lost < most + most / 5, "{lost} of {asked}");
+    }
+
+    #[test]
+    fn entries_are_recently_used() {
+        let mut guard = LoopGuard::with_sets(KEY, 1);
+        let mut counts = vec![];
+        for n in 0..8 {
+            guard.check(other(n).0, other(n).1, 0).unwrap();
+        }
+        for _ in 0..2 {
+            guard.check(other(0).0, other(0).1, 0).unwrap();
+        }
+        // The eighth other evicts the second, not the first.
+        guard.check(other(8).0, other(8).1, 10_000 * SECOND).unwrap();
+        guard.check(other(0).0, other(0).1, 10_000 * SECOND).unwrap();
+        counts.extend(guard.sets[0].0.iter().map(|entry| entry.count()));
+        assert_eq!(counts, [4, 1, 1, 1, 1, 1, 1, 1]);
+    }
+}
