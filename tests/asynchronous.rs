@@ -36,7 +36,7 @@ struct Server {
 
 impl Server {
     fn start() -> Server {
-        let config = server::Config { rate_limit_dry_run: true, ..server::Config::default() };
+        let config = server::Config::default().with_rate_limit_dry_run(true);
         let server = server::Server::bind(SocketAddr::from((Ipv6Addr::LOCALHOST, 0)), config).unwrap();
         let (address, handle) = (server.local_addr(), server.handle());
         Server { address, handle, serving: Some(thread::spawn(|| server.run())) }

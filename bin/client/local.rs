@@ -21,8 +21,7 @@ impl LocalServer {
     /// # Errors
     /// What the system refuses: a socket or a thread.
     pub fn start() -> io::Result<LocalServer> {
-        let config =
-            Config { workers: Some(NonZeroUsize::MIN), pin: false, rate_limit: Setting::Off, ..Config::default() };
+        let config = Config::default().with_workers(NonZeroUsize::MIN).with_rate_limit(Setting::Off);
         let address = SocketAddrV6::new(Ipv6Addr::LOCALHOST, 0, 0, 0);
         let server = Server::bind(address.into(), config).map_err(io::Error::other)?;
         let (address, handle) = (server.local_addr(), server.handle());

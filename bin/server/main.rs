@@ -12,7 +12,7 @@ mod sandbox;
 mod supervisor;
 mod systemd;
 
-use std::fmt::Display;
+use std::error::Error;
 use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroUsize;
@@ -29,7 +29,7 @@ use clap::{CommandFactory, Parser};
 use crate::common::generate::{self, Program};
 use crate::common::usage::{self, Port};
 use crate::daemon::Daemon;
-use crate::options::{AccessOptions, Options};
+use crate::options::{AccessOptions, Options, Processors};
 
 /// A calculator that answers UDP datagrams over IPv6 and IPv4.
 #[derive(Debug, Parser)]
@@ -52,6 +52,9 @@ pub struct Arguments {
     /// Worker threads, each with its own socket [default: one for each processor]
     #[arg(long, value_name = "N", env = "CALC6_WORKERS", value_parser = usage::whole::<NonZeroUsize>(1..=u64::MAX))]
     workers: Option<NonZeroUsize>,
+    /// Processors to which the workers are pinned in turn, such as 0-3,6 [default: none]
+    #[arg(long, value_name = "LIST", env = "CALC6_CPUS", default_value = "none", hide_default_value = true)]
+    cpus: Processors,
     /// Serve IPv6 only, not IPv4 through mapped addresses
     #[arg(long, env = "CALC6_IPV6_ONLY", value_parser = BoolishValueParser::new())]
     ipv6_only: bool,
@@ -123,7 +126,7 @@ fn serve(arguments: Arguments) -> Result<(), Failure> {
         Some((host, port)) => bind(&resolve(host, port).map_err(Failure::System)?, &config),
         None => Server::adopt(inherited.datagram.into_iter().map(OwnedFd::from).collect(), config),
     };
-    let server = server.map_err(Failure::system)?;
+    let server = server.map_err(Failure::bind)?;
     let daemon = Daemon::prepare(server, service, inherited.metrics).map_err(Failure::system)?;
     let totals = daemon.run().map_err(Failure::system)?;
     tracing::info!("{totals}");
@@ -135,14 +138,13 @@ impl TryFrom<Arguments> for Config {
 
     fn try_from(arguments: Arguments) -> Result<Config, String> {
         let max_reply = ReplyLimit::try_from(usize::from(arguments.max_reply)).map_err(|error| error.to_string())?;
-        let mut config = Config {
-            workers: arguments.workers,
-            limits: Limits { max_reply, wrap: arguments.wrap },
-            ipv6_only: arguments.ipv6_only,
-            share_port: arguments.share_port,
-            verbose: arguments.service.verbose,
-            ..Config::default()
-        };
+        let mut config = Config::default()
+            .with_processors(arguments.cpus.0)
+            .with_limits(Limits { max_reply, wrap: arguments.wrap })
+            .with_ipv6_only(arguments.ipv6_only)
+            .with_share_port(arguments.share_port)
+            .with_verbose(arguments.service.verbose);
+        config.workers = arguments.workers;
         arguments.access.apply(&mut config)?;
         Ok(config)
     }
@@ -172,9 +174,25 @@ fn check(config: &Config, service: &Options, serving: Option<&(String, Port)>) -
 }
 
 impl Failure {
-    fn system(error: impl Display) -> Failure {
-        Failure::System(error.to_string())
+    fn system(error: impl Error) -> Failure {
+        Failure::System(in_full(&error))
     }
+
+    /// Adds what the command line can do about it.
+    fn bind(error: BindError) -> Failure {
+        match error {
+            BindError::InUse(_) => {
+                Failure::System(format!("{} (--share-port on both lets them share it)", in_full(&error)))
+            }
+            _ => Failure::system(error),
+        }
+    }
+}
+
+/// An error and its sources, in one line.
+fn in_full(error: &dyn Error) -> String {
+    let sources = std::iter::successors(error.source(), |&error| error.source());
+    sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }
 
 /// The addresses of a host, at least one.

@@ -1,6 +1,7 @@
 //! The options of a server that is run as a service, as typed or from the environment.
 
 use std::net::SocketAddr;
+use std::str::FromStr;
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
@@ -35,6 +36,32 @@ pub struct AccessOptions {
     #[arg(long, env = "CALC6_RATE_LIMIT_DRY_RUN", value_parser = BoolishValueParser::new())]
     rate_limit_dry_run: bool,
 }
+
+/// Processors by number: `none`, or numbers and ranges such as `0-3,6` (the list format of cpuset(7)).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Processors(pub Vec<usize>);
+
+impl FromStr for Processors {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Processors, String> {
+        const EXPECTED: &str = "expected `none`, or processors such as 0-3,6";
+        if text == "none" {
+            return Ok(Processors::default());
+        }
+        let number = |text: &str| text.parse().ok().filter(|number| *number < MAX_PROCESSORS);
+        let range = |part: &str| match part.split_once('-') {
+            Some((first, last)) => Some(number(first)?..=number(last)?),
+            None => number(part).map(|number| number..=number),
+        };
+        let ranges: Option<Vec<_>> = text.split(',').map(range).collect();
+        let processors: Vec<usize> = ranges.ok_or(EXPECTED)?.into_iter().flatten().collect();
+        if processors.is_empty() { Err(EXPECTED.to_owned()) } else { Ok(Processors(processors)) }
+    }
+}
+
+/// More than Linux can be built for (CONFIG_NR_CPUS is at most 8192).
+const MAX_PROCESSORS: usize = 1 << 14;
 
 /// What the process gives up, tells, and is told.
 #[derive(Clone, Debug, Args)]
@@ -123,5 +150,21 @@ impl AccessOptions {
         config.rate_limit = self.rate_limit;
         config.rate_limit_dry_run = self.rate_limit_dry_run;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processors_are_numbers_and_ranges() {
+        let read = |text: &str| text.parse::<Processors>().map(|processors| processors.0);
+        assert_eq!(read("none"), Ok(vec![]));
+        assert_eq!(read("0"), Ok(vec![0]));
+        assert_eq!(read("0-2,7,5-5"), Ok(vec![0, 1, 2, 7, 5]));
+        for wrong in ["", "a", "1-", "-1", "3-1", "1,", "0-99999999999", "1 2", "0x1"] {
+            assert_eq!(read(wrong), Err("expected `none`, or processors such as 0-3,6".to_owned()), "{wrong}");
+        }
     }
 }

@@ -19,7 +19,7 @@ pub enum PrivilegeError {
     #[error("there is no user {0:?}")]
     NoSuchUser(String),
     /// The user database cannot be read.
-    #[error("cannot look up the user {name:?}: {source}")]
+    #[error("cannot look up the user {name:?}")]
     Lookup {
         /// The name or number asked for.
         name: String,
@@ -33,7 +33,7 @@ pub enum PrivilegeError {
     #[error("only root can become {0}: start the server as root, or without --user")]
     NotRoot(String),
     /// A system call failed.
-    #[error("cannot become {name}: {call}: {source}")]
+    #[error("cannot become {name}: {call}")]
     Refused {
         /// The user.
         name: String,

@@ -50,7 +50,7 @@ pub enum Files {
 #[derive(Debug, Error)]
 pub enum SandboxError {
     /// Landlock failed where the kernel has it.
-    #[error("cannot close the file system (Landlock): {0}")]
+    #[error("cannot close the file system (Landlock)")]
     Landlock(#[from] RulesetError),
     /// A filter cannot be compiled for this processor, or is refused.
     #[error("cannot filter system calls (seccomp): {0}")]

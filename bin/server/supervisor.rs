@@ -87,10 +87,10 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// Writes down which datagrams were dropped, as far as the workers tell.
 pub fn write_dropped(handle: &Handle) {
-    for Dropped { source, length, reason, untold } in handle.take_dropped() {
-        match untold {
+    for Dropped { source, length, reason, suppressed, .. } in handle.take_dropped() {
+        match suppressed {
             0 => info!("dropped {length} octets from {source}: {reason}"),
-            _ => info!("dropped {length} octets from {source}: {reason}, like {untold} more before without a line"),
+            _ => info!("dropped {length} octets from {source}: {reason} ({suppressed} similar messages suppressed)"),
         }
     }
 }

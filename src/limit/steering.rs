@@ -37,6 +37,16 @@ impl Steering {
         Steering { key, workers: if workers == 0 { 1 } else { workers } }
     }
 
+    /// The random key.
+    pub const fn key(&self) -> [u32; 2] {
+        self.key
+    }
+
+    /// How many workers there are, at least 1.
+    pub const fn workers(&self) -> u32 {
+        self.workers
+    }
+
     /// The worker of a datagram, from 0: of the words `a` and `b` of [`words`](Steering::words)
     ///
     /// ```text

@@ -38,12 +38,26 @@ unsafe impl Send for Batch {}
 pub struct Datagram<'a> {
     /// Who sent it.
     pub source: SocketAddrV6,
-    /// The address it was sent to, where the batch asks for packet info.
-    pub destination: Option<Ipv6Addr>,
+    /// The address it was sent to.
+    pub destination: Destination,
     /// Its octets, as many as a receive buffer holds.
     pub octets: &'a [u8],
     /// Its real length in octets, which may be more.
     pub length: usize,
+}
+
+/// Where a datagram was sent to, as far as the system says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// The one address that the socket is bound to: the batch does not ask for packet info.
+    Bound,
+    /// This address.
+    Address(Ipv6Addr),
+    /// A broadcast address: the local address of a datagram that came over IPv4 is another one (`ipi_spec_dst` and
+    /// `ipi_addr`, ip(7)).
+    Broadcast,
+    /// The packet info is missing or truncated (MSG_CTRUNC).
+    Unknown,
 }
 
 /// Whether [`Batch::receive`] waits for the first datagram. It never waits for a second.
@@ -110,6 +124,11 @@ impl Batch {
         batch
     }
 
+    /// Reports only drops above this value of the socket's counter: see [`Socket::drops`](super::Socket::drops).
+    pub fn count_drops_from(&mut self, drops: u32) {
+        self.drops = drops;
+    }
+
     /// The most datagrams that one round takes.
     pub fn slots(&self) -> usize {
         self.request_headers.as_slice().len()
@@ -146,12 +165,14 @@ impl Batch {
             if header.msg_hdr.msg_namelen == 0 {
                 continue;
             }
-            let info =
-                if self.packet_info { self.controls.as_slice()[slot].packet_info(&header.msg_hdr) } else { None };
+            let (destination, info) = match self.packet_info {
+                true => self.controls.as_slice()[slot].destination(&header.msg_hdr),
+                false => (Destination::Bound, None),
+            };
             let length = header.msg_len as usize;
             let datagram = Datagram {
                 source: socket_addr(name),
-                destination: info.map(|info| Ipv6Addr::from(info.address)),
+                destination,
                 octets: &self.requests.slot(slot)[..length.min(self.requests.len)],
                 length,
             };
@@ -222,9 +243,13 @@ impl Batch {
     /// How far the socket's drop counter, which wraps, has moved.
     fn new_drops(&mut self) -> u32 {
         let header = &self.request_headers.as_slice()[0].msg_hdr;
-        match self.controls.as_slice()[0].drops(header) {
-            Some(drops) => drops.wrapping_sub(std::mem::replace(&mut self.drops, drops)),
-            None => 0,
+        // A datagram carries the count at its arrival. One that was queued before the first count was read is behind it.
+        match self.controls.as_slice()[0].drops(header).map(|drops| (drops, drops.wrapping_sub(self.drops))) {
+            Some((drops, moved)) if moved <= u32::MAX / 2 => {
+                self.drops = drops;
+                moved
+            }
+            _ => 0,
         }
     }
 }
@@ -259,7 +284,7 @@ impl Buffers {
 
 const CACHE_LINE: usize = 64;
 
-/// Control data of one datagram: room for the drop counter and the packet info.
+/// Control data of one datagram: room for the drop counter and the packet info of both families.
 #[repr(C, align(8))]
 pub(super) struct Control(pub(super) [u8; CONTROL_LEN]);
 
@@ -277,10 +302,33 @@ const HEADER_LEN: usize = size_of::<libc::cmsghdr>();
 const DROPS_SPACE: usize = HEADER_LEN + 8;
 const PACKET_INFO_LEN: usize = HEADER_LEN + 20;
 const PACKET_INFO_SPACE: usize = HEADER_LEN + 24;
-pub(super) const CONTROL_LEN: usize = DROPS_SPACE + PACKET_INFO_SPACE;
+/// CMSG_SPACE of struct in_pktinfo: three words.
+const PACKET_INFO4_SPACE: usize = HEADER_LEN + 16;
+const PACKET_INFO4_LEN: usize = HEADER_LEN + 12;
+pub(super) const CONTROL_LEN: usize = DROPS_SPACE + PACKET_INFO_SPACE + PACKET_INFO4_SPACE;
 const ADDRESS_LEN: usize = 16;
 
 impl Control {
+    /// Where the datagram was sent to, and the packet info that makes the reply leave from there.
+    #[inline]
+    fn destination(&self, header: &libc::msghdr) -> (Destination, Option<PacketInfo>) {
+        let Some(info) = self.packet_info(header) else { return (Destination::Unknown, None) };
+        let address = Ipv6Addr::from(info.address);
+        let Some(ipv4) = address.to_ipv4_mapped() else { return (Destination::Address(address), Some(info)) };
+        match self.local_ipv4(header) {
+            None => (Destination::Unknown, None),
+            Some(local) if local != ipv4.octets() && !ipv4.is_multicast() => (Destination::Broadcast, None),
+            Some(_) => (Destination::Address(address), Some(info)),
+        }
+    }
+
+    /// `ipi_spec_dst` of the IP_PKTINFO message: the local address of a datagram that came over IPv4, which is also its
+    /// destination unless that is a multicast or broadcast address. It follows `ipi_ifindex`.
+    fn local_ipv4(&self, header: &libc::msghdr) -> Option<[u8; 4]> {
+        let at = self.find(header, libc::IPPROTO_IP, libc::IP_PKTINFO, PACKET_INFO4_LEN)?;
+        Some(self.0[at + HEADER_LEN + 4..][..4].try_into().expect("a slice of 4"))
+    }
+
     /// The IPV6_PKTINFO message, if the kernel wrote one.
     #[inline]
     fn packet_info(&self, header: &libc::msghdr) -> Option<PacketInfo> {
@@ -426,12 +474,12 @@ mod tests {
         assert_eq!(batch.receive(&socket, Wait::ForOne).unwrap().count, 3);
         let mut asked = Vec::new();
         batch.answer(|datagram, reply| {
-            asked.extend(datagram.destination);
+            asked.push(datagram.destination);
             reply[0] = 1;
             1
         });
-        let expected: Vec<Ipv6Addr> =
-            ["::1", "::ffff:127.0.0.9", "::ffff:127.1.2.3"].iter().map(|text| text.parse().unwrap()).collect();
+        let expected = ["::1", "::ffff:127.0.0.9", "::ffff:127.1.2.3"].map(|text| text.parse().unwrap());
+        let expected = expected.map(Destination::Address);
         assert_eq!(asked, expected);
         assert_eq!(batch.send(&socket).sent, 3);
         for peer in &peers {

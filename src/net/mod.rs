@@ -15,6 +15,6 @@ pub mod readiness;
 pub mod socket;
 pub mod volley;
 
-pub use batch::{Batch, Datagram, Received, Sent, Wait};
+pub use batch::{Batch, Datagram, Destination, Received, Sent, Wait};
 pub use socket::Socket;
 pub use volley::Volley;

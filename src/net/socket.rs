@@ -1,10 +1,11 @@
 //! Datagram sockets for a group of workers: one port, one socket each.
 
 use std::io;
-use std::net::{Ipv6Addr, SocketAddrV6};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Protocol, SockAddr, SockFilter, Type};
 
 /// A bound `AF_INET6`, `SOCK_DGRAM` socket.
@@ -14,24 +15,36 @@ pub struct Socket {
     local: SocketAddrV6,
 }
 
-/// How [`bind_group`] opens its sockets.
+/// How [`bind_group`] opens its sockets, and [`Socket::adopt`] prepares its own.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Only IPv6, no mapped IPv4 (IPV6_V6ONLY, RFC 3493 section 5.3).
     pub ipv6_only: bool,
     /// Let other processes of this user bind the same address (SO_REUSEPORT from the start).
     pub share_port: bool,
-    /// Receive buffer to ask for, in octets; the kernel gives at most net.core.rmem_max.
+    /// Receive buffer to ask for, in octets: at least as much as that, or as net.core.rmem_max allows. A process with
+    /// CAP_NET_ADMIN is not bound by that limit (SO_RCVBUFFORCE, socket(7)).
     pub receive_buffer: usize,
     /// How long a receive call waits (SO_RCVTIMEO); zero: for ever.
     pub receive_timeout: Duration,
-    /// Ask for the address that each datagram was sent to (IPV6_RECVPKTINFO) where the socket is bound to all of them.
+    /// Ask for the address that each datagram was sent to where the socket is bound to all of them: IPV6_RECVPKTINFO,
+    /// and IP_PKTINFO, which tells an address of this machine from a broadcast address.
     pub packet_info: bool,
 }
 
+/// Send buffer to ask for, in octets. A reply to a neighbour whose link address is unknown waits in the socket's send
+/// buffer until neighbour discovery gives up after 3 seconds (RFC 4861 section 10), so that a few hundred forged
+/// neighbours a second fill the usual 208 KiB. Datagrams of any size count with at least 768 octets: this is room for
+/// 5000 of them, as the kernel doubles it (socket(7)).
+pub const SEND_BUFFER: usize = 2 << 20;
+
 /// Binds `count` sockets to one address; the kernel spreads the peers over them by the hash of addresses and ports.
-/// With port 0 the kernel chooses the port. Errors are those of bind(2).
+/// With port 0 the kernel chooses the port. Errors are those of bind(2), and `InvalidInput` for a multicast or
+/// broadcast address.
 pub fn bind_group(address: SocketAddrV6, count: usize, options: &Options) -> io::Result<Vec<Socket>> {
+    if is_group_address(*address.ip()) {
+        return Err(group_address());
+    }
     let first = open(options)?;
     first.set_reuse_port(options.share_port)?;
     first.bind(&SockAddr::from(address))?;
@@ -51,14 +64,101 @@ pub fn bind_group(address: SocketAddrV6, count: usize, options: &Options) -> io:
     Ok(group)
 }
 
+/// An instruction of a classic BPF program: struct sock_filter of linux/filter.h.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instruction {
+    /// What it does.
+    pub code: u16,
+    /// How many instructions to skip if a comparison holds.
+    pub jump_true: u8,
+    /// How many instructions to skip if it does not.
+    pub jump_false: u8,
+    /// Its operand.
+    pub value: u32,
+}
+
+/// Lets a program choose the socket of each datagram: it returns the socket's place in the group, in the order in which
+/// they were bound; a place that is none leaves the choice to the kernel's hash (SO_ATTACH_REUSEPORT_CBPF, socket(7)).
+/// The program's data are the datagram's payload. Errors are those of setsockopt(2).
+pub fn steer(group: &[Socket], program: &[Instruction]) -> io::Result<()> {
+    let Some(socket) = group.first() else { return Ok(()) };
+    let mut filter: Vec<libc::sock_filter> = program
+        .iter()
+        .map(|&Instruction { code, jump_true, jump_false, value }| libc::sock_filter {
+            code,
+            jt: jump_true,
+            jf: jump_false,
+            k: value,
+        })
+        .collect();
+    let len = u16::try_from(filter.len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let program = libc::sock_fprog { len, filter: filter.as_mut_ptr() };
+    // SAFETY: setsockopt(2) reads the program that `program` lends it, of the length it is told, and the `len`
+    // instructions of `filter`, which outlives the call; it writes to neither.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_ATTACH_REUSEPORT_CBPF,
+            (&raw const program).cast(),
+            size_of_val(&program) as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Whether what is sent to this address reaches more than one machine: a multicast address, or a broadcast address of
+/// this machine's networks, of IPv4 in its mapped form. Sends nothing.
+pub fn is_group_address(address: Ipv6Addr) -> bool {
+    match address.to_ipv4_mapped() {
+        Some(ipv4) => ipv4.is_multicast() || ipv4.is_broadcast() || is_subnet_broadcast(ipv4),
+        None => address.is_multicast(),
+    }
+}
+
+/// The routing table knows: connect(2) of a socket without SO_BROADCAST to a broadcast address fails with EACCES.
+fn is_subnet_broadcast(address: Ipv4Addr) -> bool {
+    const ANY_PORT: u16 = 9;
+    let probe = || {
+        let socket = socket2::Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+        socket.connect(&std::net::SocketAddrV4::new(address, ANY_PORT).into())
+    };
+    !address.is_unspecified() && probe().is_err_and(|error: io::Error| error.raw_os_error() == Some(libc::EACCES))
+}
+
+fn group_address() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "bound to a multicast or broadcast address")
+}
+
 impl Socket {
-    /// Takes a socket that somebody else has bound. It must be an `AF_INET6` datagram socket. Its receive buffer stays as
-    /// it is: its owner may have made it larger than we are allowed to (SO_RCVBUFFORCE, socket(7)).
+    /// Takes a socket that somebody else has bound, and brings it into the state that a worker relies on: blocking, no
+    /// options that add control data, split, join or hold datagrams. Buffers only grow: the owner may have made them
+    /// larger than this process is allowed to (SO_RCVBUFFORCE, socket(7)).
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if it is not a bound, unconnected, open `AF_INET6` UDP socket on a unicast or wildcard address;
+    /// else those of the calls that prepare it.
     pub fn adopt(fd: OwnedFd, options: &Options) -> io::Result<Self> {
+        let invalid = |what| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         let socket = socket2::Socket::from(fd);
-        if socket.r#type()? != Type::DGRAM || socket.local_addr()?.as_socket_ipv6().is_none() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not an IPv6 datagram socket"));
+        let Some(local) = socket.local_addr()?.as_socket_ipv6() else { return invalid("not an IPv6 datagram socket") };
+        if socket.r#type()? != Type::DGRAM || socket.protocol()? != Some(Protocol::UDP) {
+            return invalid("not an IPv6 datagram socket");
         }
+        if local.port() == 0 {
+            return invalid("not bound to a port");
+        }
+        if socket.peer_addr().is_ok() {
+            return invalid("connected to a peer");
+        }
+        if is_group_address(*local.ip()) {
+            return Err(group_address());
+        }
+        if wait(&socket, PollFlags::RDHUP, Duration::ZERO)?.contains(PollFlags::RDHUP) {
+            return invalid("shut down for receiving");
+        }
+        reset(&socket)?;
         Self::prepared(socket, options)
     }
 
@@ -67,9 +167,23 @@ impl Socket {
         self.local
     }
 
-    /// Whether it is bound to every address of the machine, so that replies must name the one they leave from.
+    /// Whether it is bound to every address of the machine, of IPv6 (`::`) or of IPv4 (`::ffff:0.0.0.0`), so that
+    /// replies must name the one they leave from.
     pub fn is_wildcard(&self) -> bool {
-        *self.local.ip() == Ipv6Addr::UNSPECIFIED
+        let ip = self.local.ip();
+        ip.is_unspecified() || ip.to_ipv4_mapped().is_some_and(|ipv4| ipv4.is_unspecified())
+    }
+
+    /// How many datagrams the kernel has dropped at this socket since it was opened, modulo 2^32 (SO_MEMINFO); 0 where
+    /// the kernel does not tell.
+    pub fn drops(&self) -> u32 {
+        const WORDS: usize = libc::SK_MEMINFO_DROPS as usize + 1;
+        option::<[u32; WORDS]>(self, libc::SOL_SOCKET, SO_MEMINFO).map_or(0, |words| words[WORDS - 1])
+    }
+
+    /// Waits until there is something to receive, or `limit` has passed. Errors are those of poll(2) but for EINTR.
+    pub fn wait_readable(&self, limit: Duration) -> io::Result<()> {
+        wait(self, PollFlags::IN, limit).map(drop)
     }
 
     /// Fixes the peer: only its datagrams are received, and what is sent without an address goes there. Errors are those
@@ -100,13 +214,17 @@ impl Socket {
         let socket = Self { inner: socket, local };
         let timeout = Some(options.receive_timeout).filter(|timeout| !timeout.is_zero());
         socket.inner.set_read_timeout(timeout)?;
-        set_option(&socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1)?;
+        enlarge(&socket, libc::SO_RCVBUF, libc::SO_RCVBUFFORCE, options.receive_buffer);
+        enlarge(&socket, libc::SO_SNDBUF, libc::SO_SNDBUFFORCE, SEND_BUFFER);
+        // What only counts or tunes is best effort: not every kernel has it.
+        let _ = set_option(&socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1);
         // Forged ICMP errors must not make replies travel in fragments, which can be forged in their turn (RFC 8900,
         // section 3.7): what counts is the interface's MTU, not what was heard of the path's.
-        set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_OMIT)?;
-        set_option(&socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_OMIT)?;
+        let _ = set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_OMIT);
+        let _ = set_option(&socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_OMIT);
         if socket.is_wildcard() && options.packet_info {
             set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
+            set_option(&socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
         }
         Ok(socket)
     }
@@ -119,7 +237,7 @@ impl AsFd for Socket {
 }
 
 /// Sets an option whose value is an int.
-fn set_option(socket: &Socket, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+fn set_option(socket: &impl AsFd, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
     // SAFETY: setsockopt(2) reads the int that `value` lends it, of the length it is told.
     let result = unsafe {
         let lent = (&raw const value).cast::<libc::c_void>();
@@ -128,11 +246,101 @@ fn set_option(socket: &Socket, level: libc::c_int, name: libc::c_int, value: lib
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Reads an option that consists of integers alone; `None` if the kernel does not have it in full.
+fn option<T: Default>(socket: &impl AsFd, level: libc::c_int, name: libc::c_int) -> Option<T> {
+    let mut value = T::default();
+    let mut len = size_of::<T>() as libc::socklen_t;
+    // SAFETY: getsockopt(2) writes at most `len` octets into `value`, which any octets are a value of: see the callers.
+    let result = unsafe {
+        let lent = (&raw mut value).cast::<libc::c_void>();
+        libc::getsockopt(socket.as_fd().as_raw_fd(), level, name, lent, &raw mut len)
+    };
+    (result == 0 && len as usize == size_of::<T>()).then_some(value)
+}
+
+/// Options of sockets that somebody else has prepared, and the values with which a worker can serve them: no control
+/// data but what it asks for, and no datagrams that are joined, split or held back. What a kernel does not have, no
+/// owner can have set.
+const NEUTRAL: [(libc::c_int, libc::c_int, libc::c_int); 31] = [
+    (libc::SOL_SOCKET, libc::SO_TIMESTAMP, 0),
+    (libc::SOL_SOCKET, libc::SO_TIMESTAMPING, 0),
+    (libc::SOL_SOCKET, SO_WIFI_STATUS, 0),
+    (libc::SOL_SOCKET, SO_RCVMARK, 0),
+    (libc::SOL_SOCKET, SO_RCVPRIORITY, 0),
+    (libc::SOL_SOCKET, libc::SO_BROADCAST, 0),
+    (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 0),
+    (libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT, 0),
+    (libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS, 0),
+    (libc::IPPROTO_IPV6, libc::IPV6_RECVHOPOPTS, 0),
+    (libc::IPPROTO_IPV6, libc::IPV6_RECVDSTOPTS, 0),
+    (libc::IPPROTO_IPV6, libc::IPV6_RECVRTHDR, 0),
+    (libc::IPPROTO_IPV6, libc::IPV6_RECVPATHMTU, 0),
+    (libc::IPPROTO_IPV6, libc::IPV6_RECVORIGDSTADDR, 0),
+    (libc::IPPROTO_IPV6, libc::IPV6_RECVFRAGSIZE, 0),
+    (libc::IPPROTO_IPV6, libc::IPV6_FLOWINFO, 0),
+    (libc::IPPROTO_IPV6, libc::IPV6_RECVERR, 0),
+    (libc::IPPROTO_IP, libc::IP_PKTINFO, 0),
+    (libc::IPPROTO_IP, libc::IP_RECVTTL, 0),
+    (libc::IPPROTO_IP, libc::IP_RECVTOS, 0),
+    (libc::IPPROTO_IP, libc::IP_RECVOPTS, 0),
+    (libc::IPPROTO_IP, libc::IP_RETOPTS, 0),
+    (libc::IPPROTO_IP, libc::IP_PASSSEC, 0),
+    (libc::IPPROTO_IP, libc::IP_RECVORIGDSTADDR, 0),
+    (libc::IPPROTO_IP, libc::IP_CHECKSUM, 0),
+    (libc::IPPROTO_IP, libc::IP_RECVFRAGSIZE, 0),
+    (libc::IPPROTO_IP, libc::IP_RECVERR, 0),
+    (libc::SOL_UDP, libc::UDP_CORK, 0),
+    (libc::SOL_UDP, UDP_ENCAP, 0),
+    (libc::SOL_UDP, libc::UDP_SEGMENT, 0),
+    (libc::SOL_UDP, libc::UDP_GRO, 0),
+];
+
+// Of asm-generic/socket.h and linux/udp.h, which libc lacks.
+const SO_WIFI_STATUS: libc::c_int = 41;
+const SO_ATTACH_REUSEPORT_CBPF: libc::c_int = 51;
+const SO_MEMINFO: libc::c_int = 55;
+const SO_RCVMARK: libc::c_int = 75;
+const SO_RCVPRIORITY: libc::c_int = 82;
+const UDP_ENCAP: libc::c_int = 100;
+
+/// Makes a socket that somebody else has prepared blocking, undoes its options and takes its pending error.
+fn reset(socket: &socket2::Socket) -> io::Result<()> {
+    socket.set_nonblocking(false)?;
+    for (level, name, value) in NEUTRAL {
+        let _ = set_option(socket, level, name, value);
+    }
+    socket.take_error().map(drop)
+}
+
+/// Makes a buffer at least `octets` large, or as large as is allowed. The kernel doubles what it is asked for
+/// (socket(7)).
+fn enlarge(socket: &impl AsFd, name: libc::c_int, force: libc::c_int, octets: usize) {
+    let size = |socket: &dyn AsFd| option::<libc::c_int>(&socket, libc::SOL_SOCKET, name).unwrap_or(0);
+    let wanted = libc::c_int::try_from(octets).unwrap_or(libc::c_int::MAX / 2);
+    let before = size(socket);
+    if before / 2 >= wanted || set_option(socket, libc::SOL_SOCKET, force, wanted).is_ok() {
+        return;
+    }
+    // Without CAP_NET_ADMIN the kernel gives at most net.core.rmem_max or wmem_max, which may be less than there is:
+    // what it gives shows on another socket.
+    let Ok(other) = socket2::Socket::new(Domain::IPV6, Type::DGRAM, None) else { return };
+    if set_option(&other, libc::SOL_SOCKET, name, wanted).is_ok() && size(&other) > before {
+        let _ = set_option(socket, libc::SOL_SOCKET, name, wanted);
+    }
+}
+
+/// What is ready of `flags`, within `limit`.
+fn wait(socket: &impl AsFd, flags: PollFlags, limit: Duration) -> io::Result<PollFlags> {
+    let mut fds = [PollFd::new(socket, flags)];
+    match poll(&mut fds, Some(&Timespec::try_from(limit).unwrap_or_default())) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(fds[0].revents()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn open(options: &Options) -> io::Result<socket2::Socket> {
     let socket = socket2::Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_only_v6(options.ipv6_only)?;
-    // More than net.core.rmem_max is no error: the kernel then gives that much.
-    socket.set_recv_buffer_size(options.receive_buffer)?;
     Ok(socket)
 }
 
@@ -170,5 +378,69 @@ mod tests {
         let ipv6 = std::net::UdpSocket::bind("[::1]:0").unwrap();
         let address = ipv6.local_addr().unwrap();
         assert_eq!(std::net::SocketAddr::V6(Socket::adopt(ipv6.into(), &OPTIONS).unwrap().local_addr()), address);
+    }
+
+    #[test]
+    fn handed_over_sockets_are_brought_into_a_known_state() {
+        let owner = socket2::Socket::new(Domain::IPV6, Type::DGRAM, None).unwrap();
+        owner.bind(&"[::]:0".parse::<SocketAddrV6>().unwrap().into()).unwrap();
+        owner.set_nonblocking(true).unwrap();
+        for (level, name, value) in NEUTRAL {
+            // Some exclude each other, and a kernel may lack some.
+            let _ = set_option(
+                &owner,
+                level,
+                name,
+                i32::from(value == 0) * if name == libc::UDP_SEGMENT { 512 } else { 1 },
+            );
+        }
+        let receive_buffer = owner.recv_buffer_size().unwrap();
+        let socket = Socket::adopt(owner.try_clone().unwrap().into(), &OPTIONS).unwrap();
+        assert!(!owner.nonblocking().unwrap());
+        for (level, name, value) in NEUTRAL {
+            let asked = [(libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO), (libc::IPPROTO_IP, libc::IP_PKTINFO)];
+            let expected = if asked.contains(&(level, name)) { 1 } else { value };
+            let found = option::<libc::c_int>(&socket, level, name);
+            assert!(found.is_none_or(|found| found == expected), "level {level}, option {name}: {found:?}");
+        }
+        assert!(owner.recv_buffer_size().unwrap() >= receive_buffer);
+        assert!(owner.send_buffer_size().unwrap() >= 2 << 20, "as root, or with net.core.wmem_max at 1 MiB or more");
+    }
+
+    #[test]
+    fn sockets_that_cannot_be_served_are_refused() {
+        let refused = |socket: std::net::UdpSocket| Socket::adopt(socket.into(), &OPTIONS).unwrap_err().to_string();
+        let bound = || std::net::UdpSocket::bind("[::1]:0").unwrap();
+        let connected = bound();
+        connected.connect(bound().local_addr().unwrap()).unwrap();
+        assert_eq!(refused(connected), "connected to a peer");
+        let shut = bound();
+        let _ = socket2::SockRef::from(&shut).shutdown(std::net::Shutdown::Read);
+        assert_eq!(refused(shut), "shut down for receiving");
+        let unbound = socket2::Socket::new(Domain::IPV6, Type::DGRAM, None).unwrap();
+        assert_eq!(refused(unbound.into()), "not bound to a port");
+    }
+
+    #[test]
+    fn every_wildcard_is_one_and_no_group_address_is_bound() {
+        for (text, wildcard) in [("[::]:0", true), ("[::ffff:0.0.0.0]:0", true), ("[::ffff:127.0.0.1]:0", false)] {
+            let group = bind_group(text.parse().unwrap(), 1, &OPTIONS).unwrap();
+            assert_eq!(group[0].is_wildcard(), wildcard, "{text}");
+        }
+        for text in ["ff02::1", "::ffff:224.0.0.1", "::ffff:255.255.255.255", "::ffff:127.255.255.255"] {
+            let address = SocketAddrV6::new(text.parse().unwrap(), 0, 0, 0);
+            let error = bind_group(address, 1, &OPTIONS).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{text}");
+        }
+    }
+
+    #[test]
+    fn buffers_grow_and_never_shrink() {
+        let owner = socket2::Socket::new(Domain::IPV6, Type::DGRAM, None).unwrap();
+        owner.bind(&"[::1]:0".parse::<SocketAddrV6>().unwrap().into()).unwrap();
+        owner.set_recv_buffer_size(200_000).unwrap();
+        let before = owner.recv_buffer_size().unwrap();
+        let socket = Socket::adopt(owner.into(), &OPTIONS).unwrap();
+        assert_eq!(socket.inner.recv_buffer_size().unwrap(), before, "65536 were asked for");
     }
 }

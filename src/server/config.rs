@@ -1,4 +1,4 @@
-//! How a server is to serve.
+//! What a server can be told.
 
 use std::num::NonZeroUsize;
 
@@ -8,12 +8,21 @@ use crate::responder::Limits;
 
 /// Everything that a [`Server`](super::Server) can be told. [`Config::default`] is what the program does without
 /// options.
+///
+/// ```
+/// use calc6::limit::rate::Setting;
+/// use calc6::server::Config;
+/// let config = Config::default().with_batch(16).with_rate_limit(Setting::Off);
+/// assert!(config.workers.is_none(), "one for each processor");
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Config {
     /// Workers, each a thread with a socket of its own; `None`: one for each processor that the process may use.
     pub workers: Option<NonZeroUsize>,
-    /// Pins each worker to a processor.
-    pub pin: bool,
+    /// Processors, by the system's numbers, to which the workers are pinned in turn (sched_setaffinity(2)); empty: none
+    /// is pinned.
+    pub processors: Vec<usize>,
     /// Most datagrams that one system call takes or sends, 1 to [`Config::MAX_BATCH`].
     pub batch: usize,
     /// What the responder may do.
@@ -28,7 +37,7 @@ pub struct Config {
     pub rate_limit: Setting,
     /// Counts what the rate limit would drop, and answers it.
     pub rate_limit_dry_run: bool,
-    /// Tells of datagrams that are not answered, a few a second, through
+    /// Reports datagrams that are not answered, a few a second, through
     /// [`Handle::take_dropped`](super::Handle::take_dropped).
     pub verbose: bool,
 }
@@ -40,13 +49,84 @@ impl Config {
 
     /// The largest batch.
     pub const MAX_BATCH: usize = 64;
+
+    /// With this number of [`workers`](Self::workers).
+    #[must_use]
+    pub fn with_workers(mut self, workers: NonZeroUsize) -> Config {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// With workers pinned to these [`processors`](Self::processors).
+    #[must_use]
+    pub fn with_processors(mut self, processors: impl IntoIterator<Item = usize>) -> Config {
+        self.processors = processors.into_iter().collect();
+        self
+    }
+
+    /// With another size of the [`batch`](Self::batch). Sizes out of range are an error of
+    /// [`Server::bind`](super::Server::bind).
+    #[must_use]
+    pub fn with_batch(mut self, batch: usize) -> Config {
+        self.batch = batch;
+        self
+    }
+
+    /// With other [`limits`](Self::limits).
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Config {
+        self.limits = limits;
+        self
+    }
+
+    /// For [IPv6 only](Self::ipv6_only), or for both families.
+    #[must_use]
+    pub fn with_ipv6_only(mut self, ipv6_only: bool) -> Config {
+        self.ipv6_only = ipv6_only;
+        self
+    }
+
+    /// [Sharing the port](Self::share_port), or not.
+    #[must_use]
+    pub fn with_share_port(mut self, share_port: bool) -> Config {
+        self.share_port = share_port;
+        self
+    }
+
+    /// With these [`access`](Self::access) rules.
+    #[must_use]
+    pub fn with_access(mut self, access: Rules) -> Config {
+        self.access = access;
+        self
+    }
+
+    /// With this [`rate_limit`](Self::rate_limit).
+    #[must_use]
+    pub fn with_rate_limit(mut self, rate_limit: Setting) -> Config {
+        self.rate_limit = rate_limit;
+        self
+    }
+
+    /// With a rate limit that [only counts](Self::rate_limit_dry_run), or one that drops.
+    #[must_use]
+    pub fn with_rate_limit_dry_run(mut self, dry_run: bool) -> Config {
+        self.rate_limit_dry_run = dry_run;
+        self
+    }
+
+    /// [Reporting](Self::verbose) datagrams that are not answered, or not.
+    #[must_use]
+    pub fn with_verbose(mut self, verbose: bool) -> Config {
+        self.verbose = verbose;
+        self
+    }
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             workers: None,
-            pin: true,
+            processors: Vec::new(),
             batch: Self::DEFAULT_BATCH,
             limits: Limits::default(),
             ipv6_only: false,

@@ -46,7 +46,7 @@ pub enum Counter {
     OctetsIn,
     /// Octets of UDP payload in replies made.
     OctetsOut,
-    /// Replies given up because the send queue was full.
+    /// Replies given up because the send buffer was full.
     SendQueueFull,
     /// Replies that the kernel refused to send: no route, a firewall, a size over the link's.
     SendRefused,

@@ -1,5 +1,5 @@
-//! What became of single datagrams, for whoever wants to write it down: a few a second for each reason, whatever
-//! arrives, through a queue that a worker never waits for.
+//! Reports of single datagrams that were dropped: a few a second for each reason, whatever arrives, through a queue that
+//! a worker never waits for.
 
 use std::net::SocketAddrV6;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -9,6 +9,7 @@ use crate::responder::Reason;
 
 /// A datagram that was not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Dropped {
     /// Where it came from.
     pub source: SocketAddrV6,
@@ -16,8 +17,8 @@ pub struct Dropped {
     pub length: usize,
     /// The reason's name.
     pub reason: &'static str,
-    /// How many more the same worker dropped before, for the same reason, since the last one that it told about.
-    pub untold: u64,
+    /// How many more the same worker dropped before it, for the same reason, without a report.
+    pub suppressed: u64,
 }
 
 /// Why a datagram is dropped.
@@ -29,47 +30,53 @@ pub(super) enum Cause {
     Silent(Reason),
 }
 
-/// One worker's voice.
+/// One worker's reports.
 pub(super) struct Journal {
     to: SyncSender<Dropped>,
     second: u64,
-    told: [u32; CAUSES],
-    untold: [u64; CAUSES],
+    reported: [u32; CAUSES],
+    suppressed: [u64; CAUSES],
 }
 
-/// A queue with room for what all workers may tell in a moment, or for nothing.
+/// A queue with room for what all workers report in a moment, or for nothing.
 pub(super) fn queue(enabled: bool) -> (SyncSender<Dropped>, Receiver<Dropped>) {
     sync_channel(if enabled { ROOM } else { 0 })
 }
 
 const ROOM: usize = 1024;
 
-/// How many datagrams a worker tells about in a second, for each reason.
-const A_SECOND: u32 = 10;
+/// How many datagrams a worker reports in a second, for each reason.
+const PER_SECOND: u32 = 10;
 
 const CAUSES: usize = Refusal::ALL.len() + Reason::ALL.len();
 
 impl Journal {
     pub fn new(to: SyncSender<Dropped>) -> Journal {
-        Journal { to, second: 0, told: [0; CAUSES], untold: [0; CAUSES] }
+        Journal { to, second: 0, reported: [0; CAUSES], suppressed: [0; CAUSES] }
     }
 
-    /// Tells of a datagram dropped at `now`, in nanoseconds.
+    /// Reports a datagram dropped at `now`, in nanoseconds, or counts it as suppressed.
     pub fn dropped(&mut self, source: SocketAddrV6, length: usize, cause: Cause, now: u64) {
         let second = now / 1_000_000_000;
         if self.second != second {
             self.second = second;
-            self.told = [0; CAUSES];
+            self.reported = [0; CAUSES];
         }
         let place = cause.place();
-        let dropped = Dropped { source, length, reason: cause.name(), untold: self.untold[place] };
-        // A full queue: its reader is slow, or gone.
-        if self.told[place] < A_SECOND && self.to.try_send(dropped).is_ok() {
-            self.told[place] += 1;
-            self.untold[place] = 0;
+        let dropped = Dropped { source, length, reason: cause.name(), suppressed: self.suppressed[place] };
+        // The queue is full where its reader is slow, or gone.
+        if self.reported[place] < PER_SECOND && self.to.try_send(dropped).is_ok() {
+            self.reported[place] += 1;
+            self.suppressed[place] = 0;
         } else {
-            self.untold[place] += 1;
+            self.suppressed[place] += 1;
         }
+    }
+}
+
+impl From<Refusal> for Cause {
+    fn from(refusal: Refusal) -> Cause {
+        Cause::Refused(refusal)
     }
 }
 
@@ -96,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_is_told_a_few_times_a_second_and_the_rest_counted() {
+    fn a_reason_is_reported_a_few_times_a_second_and_the_rest_counted() {
         let (to, from) = queue(true);
         let mut journal = Journal::new(to);
         let source = SocketAddrV6::new(Ipv6Addr::LOCALHOST, 5, 0, 0);
@@ -105,11 +112,11 @@ mod tests {
         }
         journal.dropped(source, 0, Cause::Silent(Reason::Empty), 1);
         journal.dropped(source, 2, Cause::Silent(Reason::Ragged), 1_000_000_001);
-        let told: Vec<Dropped> = from.try_iter().collect();
-        assert_eq!(told.len() as u32, A_SECOND + 2);
-        assert!(told[..A_SECOND as usize].iter().all(|dropped| dropped.length == 1 && dropped.untold == 0));
-        assert_eq!(told[A_SECOND as usize].reason, Reason::Empty.name());
-        assert_eq!(told[A_SECOND as usize + 1].untold, 1000 - u64::from(A_SECOND));
+        let reported: Vec<Dropped> = from.try_iter().collect();
+        assert_eq!(reported.len() as u32, PER_SECOND + 2);
+        assert!(reported[..PER_SECOND as usize].iter().all(|dropped| dropped.length == 1 && dropped.suppressed == 0));
+        assert_eq!(reported[PER_SECOND as usize].reason, Reason::Empty.name());
+        assert_eq!(reported[PER_SECOND as usize + 1].suppressed, 1000 - u64::from(PER_SECOND));
     }
 
     #[test]
@@ -122,6 +129,6 @@ mod tests {
         }
         assert_eq!(from.try_iter().count(), ROOM);
         journal.dropped(source, 1, Cause::Silent(Reason::Ragged), 0);
-        assert_eq!(from.recv().unwrap().untold, 10_000 - ROOM as u64);
+        assert_eq!(from.recv().unwrap().suppressed, 10_000 - ROOM as u64);
     }
 }

@@ -1,8 +1,16 @@
 //! The server: workers on a group of sockets, from bind to the last reply.
 //!
+//! [`Server`] is the room's main type. It calls `net` for sockets and batches, [`limit`](crate::limit) for what
+//! addresses decide, and [`responder`](crate::responder) for what octets decide; it knows no files, privileges or
+//! command lines, which are the program's.
+//!
 //! Each worker is a thread with its own socket, buffers and counters; the kernel spreads the peers over the sockets
 //! (SO_REUSEPORT). Workers share nothing that they write, so there is no lock, and per datagram no system call beyond
 //! the batch's two, no clock and no allocation (for numbers up to 128 bits).
+//!
+//! A datagram's way through the server: `worker` receives a batch and sends the replies; `answerer` decides on each
+//! datagram; `steering` has the kernel send each source prefix to one worker; `rules` holds the access rules in force, `counters` what became of each datagram, `journal` a few
+//! of those that were dropped, and `threads` the workers' start and end.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -16,9 +24,14 @@
 //! # Ok(()) }
 //! ```
 
+mod answerer;
 mod config;
 mod counters;
+mod error;
 mod journal;
+mod rules;
+mod steering;
+mod threads;
 mod worker;
 
 use std::io;
@@ -27,35 +40,56 @@ use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
 pub use config::Config;
 pub use counters::{Counter, Totals};
+pub use error::BindError;
 pub use journal::Dropped;
 
-use crate::limit::Access;
 use crate::limit::access::Contradiction;
-use crate::net::socket::{Options, bind_group};
+use crate::limit::{Rules, Steering};
+use crate::net::socket::{Options, bind_group, steer};
 use crate::net::{Socket, cpu};
+use answerer::Answerer;
 use counters::Counters;
 use journal::Journal;
-use worker::{Admission, Worker};
+use rules::CurrentRules;
+use threads::WorkerThread;
+use worker::Worker;
 
 /// A bound server that does not serve yet; datagrams already queue at its sockets.
 pub struct Server {
     config: Config,
-    /// The rules of each socket.
-    access: Vec<Access>,
     /// Of the rate limit's hash.
     key: [u64; 2],
-    /// Where workers tell of dropped datagrams, if anybody wants to hear of them.
+    /// Where workers report dropped datagrams, if anybody wants to know of them.
     journal: Option<SyncSender<Dropped>>,
+    sockets: Arc<[Socket]>,
+    /// Why a source prefix may reach more than one worker.
+    steered: Result<(), Unsteered>,
     shared: Arc<Shared>,
 }
 
-/// Stops a running server, and reads its counters. Handles can be cloned and sent to other threads.
+/// Why the datagrams of a source prefix may reach several workers, so that each of these allows it the whole rate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unsteered {
+    /// The port is shared with other servers, which the kernel's choice has to include.
+    #[error("the port is shared with other servers")]
+    SharedPort,
+    /// The sockets that were handed over are not one group: they have different addresses or ports.
+    #[error("the sockets that were handed over have different addresses")]
+    DifferentAddresses,
+    /// The kernel refuses the program that chooses the worker.
+    #[error("the kernel refuses SO_ATTACH_REUSEPORT_CBPF")]
+    Refused(#[source] io::Error),
+}
+
+/// Stops a running server, reads its counters, and replaces its access rules. Handles can be cloned and sent to other
+/// threads; none keeps the server's port in use.
 #[derive(Clone)]
 pub struct Handle {
     shared: Arc<Shared>,
@@ -63,62 +97,25 @@ pub struct Handle {
 
 /// What the workers and the handles share.
 struct Shared {
-    sockets: Vec<Socket>,
+    /// The server's, as long as it lives.
+    sockets: Weak<[Socket]>,
     counters: Vec<Counters>,
+    rules: CurrentRules,
     journal: Mutex<Receiver<Dropped>>,
     stop: AtomicBool,
-    /// Whether the sockets are ours alone; where they were handed in, their holder's next server goes on with them.
+    /// Whether the sockets are ours alone; where they were handed over, their holder's next server goes on with them.
     owned: bool,
-}
-
-/// Why a server could not be bound.
-#[derive(Debug, thiserror::Error)]
-pub enum BindError {
-    /// Another socket has the address and port.
-    #[error("{0} is in use: another server has this port (--share-port on both lets them share it)")]
-    InUse(SocketAddrV6),
-    /// The address belongs to another machine, or to none.
-    #[error("{} is none of this machine's addresses (try ::, which is all of them)", .0.ip())]
-    NotOurs(SocketAddrV6),
-    /// The port is below net.ipv4.ip_unprivileged_port_start.
-    #[error("port {} is privileged: take one from 1024 on, or give the program CAP_NET_BIND_SERVICE", .0.port())]
-    Privileged(SocketAddrV6),
-    /// Neither files nor sockets can be opened any more.
-    #[error("no descriptor left for the sockets of {workers} workers (see ulimit -n): {source}")]
-    Descriptors {
-        /// How many workers were asked for.
-        workers: usize,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// A socket that was handed in cannot be served.
-    #[error("inherited socket {place} cannot be served: {source}")]
-    Inherited {
-        /// Its place among the sockets, from 0.
-        place: usize,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// The access rules contradict each other.
-    #[error(transparent)]
-    Rules(#[from] Contradiction),
-    /// No random numbers for the rate limit's key.
-    #[error("cannot draw random numbers: {0}")]
-    Random(getrandom::Error),
-    /// Anything else.
-    #[error("cannot bind {address}: {source}")]
-    Other {
-        /// The address asked for.
-        address: SocketAddrV6,
-        /// The system's error.
-        source: io::Error,
-    },
 }
 
 impl Server {
     /// Binds the sockets of all workers. An IPv4 address is served through its mapped address; port 0 lets the kernel
     /// choose.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError`] if the address cannot be bound, or the configuration cannot be served.
     pub fn bind(address: SocketAddr, config: Config) -> Result<Server, BindError> {
+        check(&config)?;
         let address = mapped(address);
         let workers = config.workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
         let sockets = bind_group(address, workers, &options(&config))
@@ -126,10 +123,18 @@ impl Server {
         Self::new(sockets, config, true)
     }
 
-    /// Serves sockets that somebody else has bound and goes on to hold, one worker each. When stopped, the server
-    /// answers what it has received and leaves the rest in the sockets' queues. Panics if there is no socket.
+    /// Serves sockets that somebody else has bound and goes on to hold, one worker each. They are made blocking, and
+    /// options that would add control data, join or hold datagrams are undone. When stopped, the server answers what it
+    /// has received and leaves the rest in the sockets' queues.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError`] if there is no socket, one of them cannot be served, or the configuration cannot be.
     pub fn adopt(sockets: Vec<OwnedFd>, config: Config) -> Result<Server, BindError> {
-        assert!(!sockets.is_empty(), "a server needs a socket");
+        check(&config)?;
+        if sockets.is_empty() {
+            return Err(BindError::NoSocket);
+        }
         let options = options(&config);
         let adopted = sockets.into_iter().enumerate().map(|(place, socket)| {
             Socket::adopt(socket, &options).map_err(|source| BindError::Inherited { place, source })
@@ -138,26 +143,38 @@ impl Server {
     }
 
     fn new(sockets: Vec<Socket>, config: Config, owned: bool) -> Result<Server, BindError> {
-        let access = sockets.iter().map(|socket| Access::new(&config.access, socket.local_addr().port()));
-        let access = access.collect::<Result<_, _>>()?;
+        let ports = sockets.iter().map(|socket| socket.local_addr().port()).collect();
+        let rules = CurrentRules::new(&config.access, ports)?;
         let random = || getrandom::u64().map_err(BindError::Random);
         let key = [random()?, random()?];
+        let steered = steer_by_prefix(&sockets, &config, random()?);
         let counters = sockets.iter().map(|_| Counters::new()).collect();
-        let (told, journal) = journal::queue(config.verbose);
+        let (reports, journal) = journal::queue(config.verbose);
         let journal = Mutex::new(journal);
-        let shared = Arc::new(Shared { sockets, counters, journal, stop: AtomicBool::new(false), owned });
-        let journal = config.verbose.then_some(told);
-        Ok(Server { config, access, key, journal, shared })
+        let sockets: Arc<[Socket]> = sockets.into();
+        let stop = AtomicBool::new(false);
+        let shared = Arc::new(Shared { sockets: Arc::downgrade(&sockets), counters, rules, journal, stop, owned });
+        let journal = config.verbose.then_some(reports);
+        Ok(Server { config, key, journal, sockets, steered, shared })
     }
 
     /// The address and port it is bound to.
     pub fn local_addr(&self) -> SocketAddrV6 {
-        self.shared.sockets[0].local_addr()
+        self.sockets[0].local_addr()
     }
 
     /// How many workers will serve.
     pub fn workers(&self) -> usize {
-        self.shared.sockets.len()
+        self.sockets.len()
+    }
+
+    /// Whether every source prefix has one worker, so that its rate is that of the whole process.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsteered`]: each worker allows a prefix the whole rate.
+    pub fn steered(&self) -> Result<(), &Unsteered> {
+        self.steered.as_ref().copied()
     }
 
     /// A handle on the server.
@@ -165,52 +182,57 @@ impl Server {
         Handle { shared: Arc::clone(&self.shared) }
     }
 
-    /// Serves until [`Handle::stop`]. Every datagram received before that is answered. If a worker fails, all stop and
-    /// its error is returned.
+    /// Serves until [`Handle::stop`]. Every datagram received before that is answered. If a worker fails, all stop. When
+    /// this returns, the sockets are closed.
+    ///
+    /// # Errors
+    ///
+    /// The first error of a worker, or of starting its thread.
     pub fn run(self) -> io::Result<Totals> {
         self.run_with(|| Ok(()), || Ok(()))
     }
 
-    /// [`run`](Self::run), where each worker's thread first calls `enter`, and the calling thread calls `serving` once
-    /// all have done so: to give up what serving does not need. An error of either ends the server.
+    /// [`run`](Self::run), where each worker's thread first calls `enter`, and once all have done so the calling thread
+    /// calls `serving`: to give up what serving does not need. No datagram is read before that.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run), and those of `enter` and `serving`.
     pub fn run_with(
         self,
         enter: impl Fn() -> io::Result<()> + Sync,
         serving: impl FnOnce() -> io::Result<()>,
     ) -> io::Result<Totals> {
         let handle = self.handle();
-        let processors = if self.config.pin { cpu::allowed().unwrap_or_default() } else { Vec::new() };
         thread::scope(|scope| {
             let (events, received) = mpsc::channel();
-            let mut threads = Vec::new();
+            let (mut threads, mut starters) = (Vec::new(), Vec::new());
             for index in 0..self.workers() {
-                let processor = (!processors.is_empty()).then(|| processors[index % processors.len()]);
-                let worker = self.worker(index, processor);
-                let life = Life(events.clone());
+                let (body, starter) = WorkerThread::new(self.worker(index), events.clone());
                 let enter = &enter;
                 let thread = thread::Builder::new().name(format!("worker {index}"));
-                match thread.spawn_scoped(scope, move || life.live(worker, enter)) {
-                    Ok(thread) => threads.push(thread),
-                    Err(error) => {
-                        handle.stop();
-                        return Err(error);
-                    }
-                }
+                // Where this fails, the starters are dropped, which ends the threads before it.
+                threads.push(thread.spawn_scoped(scope, move || body.run(enter))?);
+                starters.push(starter);
             }
             drop(events);
-            let result = wait(&received, threads.len(), &handle, serving);
-            // A panic has been reported as an ending.
+            let result = threads::supervise(&received, starters, &handle, serving);
+            // A panic has been reported as an error.
             threads.into_iter().for_each(|thread| drop(thread.join()));
             result
         })?;
         Ok(handle.totals())
     }
 
-    fn worker(&self, index: usize, processor: Option<usize>) -> Worker<'_> {
-        let Shared { sockets, counters, stop, owned, .. } = &*self.shared;
+    fn worker(&self, index: usize) -> Worker<'_> {
+        let Shared { counters, rules, stop, owned, .. } = &*self.shared;
         let journal = self.journal.clone().map(Journal::new);
-        let admission = Admission { access: self.access[index].clone(), key: self.key, journal };
-        Worker::new(&sockets[index], &counters[index], stop, &self.config, admission, processor, *owned)
+        let (socket, counters) = (&self.sockets[index], &counters[index]);
+        let rules = rules.of_worker(index);
+        let answerer = Answerer::new(&self.config, socket, self.key, rules, journal, counters);
+        let processors = &self.config.processors;
+        let processor = (!processors.is_empty()).then(|| processors[index % processors.len()]);
+        Worker::new(socket, counters, stop, &self.config, answerer, processor, *owned)
     }
 }
 
@@ -220,10 +242,20 @@ impl Handle {
         if self.shared.stop.swap(true, Relaxed) || !self.shared.owned {
             return;
         }
-        for socket in &self.shared.sockets {
+        for socket in self.shared.sockets.upgrade().iter().flat_map(|sockets| sockets.iter()) {
             // Should this fail, the worker still ends after its next wait.
             let _ = socket.close_intake();
         }
+    }
+
+    /// Puts other access rules into force, without losing a datagram, a rate or a count: a datagram that is received
+    /// after this returns is judged by them.
+    ///
+    /// # Errors
+    ///
+    /// [`Contradiction`] if a prefix is both allowed and denied; the rules before stay in force.
+    pub fn set_rules(&self, rules: &Rules) -> Result<(), Contradiction> {
+        self.shared.rules.replace(rules)
     }
 
     /// What all workers have counted so far.
@@ -238,97 +270,59 @@ impl Handle {
         self.shared.counters.len()
     }
 
-    /// What one worker has counted so far. Of each worker some [`Counter::Batch`] grows at least four times a second,
-    /// be it that of 0, or it hangs. Panics if there is no such worker.
+    /// What one worker has counted so far. A live worker increments some [`Counter::Batch`] at least every
+    /// [`Handle::IDLE_ROUND`].
+    ///
+    /// # Panics
+    ///
+    /// If there is no such worker.
     pub fn worker_totals(&self, worker: usize) -> Totals {
         let mut totals = Totals::default();
         totals += &self.shared.counters[worker];
         totals
     }
 
-    /// Takes what the workers have told of dropped datagrams ([`Config::verbose`]), oldest first, some hundred at a
-    /// time.
+    /// The time in which an idle worker goes round its loop.
+    pub const IDLE_ROUND: Duration = RECEIVE_TIMEOUT.saturating_add(worker::IDLE_WAIT);
+
+    /// Takes the reports of dropped datagrams ([`Config::verbose`]), oldest first, some hundred at a time.
     pub fn take_dropped(&self) -> Vec<Dropped> {
-        // The lock cannot be poisoned: taking does not panic.
-        self.shared.journal.lock().map(|queue| queue.try_iter().take(JOURNAL_ROUND).collect()).unwrap_or_default()
+        let queue = self.shared.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.try_iter().take(JOURNAL_ROUND).collect()
     }
 }
 
 /// The most that [`Handle::take_dropped`] takes at once.
 const JOURNAL_ROUND: usize = 256;
 
-/// What a worker's thread reports.
-enum Event {
-    /// It begins to serve.
-    Serving,
-    /// It has ended.
-    Ended(io::Result<()>),
-}
-
-/// Waits until all `workers` have ended; the first end stops the others.
-fn wait(
-    events: &Receiver<Event>,
-    workers: usize,
-    handle: &Handle,
-    serving: impl FnOnce() -> io::Result<()>,
-) -> io::Result<()> {
-    let mut result = Ok(());
-    let (mut begun, mut serving) = (0, Some(serving));
-    for event in events {
-        match event {
-            Event::Serving => begun += 1,
-            Event::Ended(ending) => {
-                handle.stop();
-                result = result.and(ending);
-            }
-        }
-        if begun == workers
-            && let Some(Err(error)) = serving.take().map(|serving| serving())
-        {
-            handle.stop();
-            result = result.and(Err(error));
-        }
+/// Whether a configuration can be served.
+fn check(config: &Config) -> Result<(), BindError> {
+    if !(1..=Config::MAX_BATCH).contains(&config.batch) {
+        return Err(BindError::Batch(config.batch));
     }
-    result
-}
-
-/// Reports how a worker's thread begins and ends, a panic included.
-struct Life(mpsc::Sender<Event>);
-
-impl Life {
-    fn live(self, worker: Worker<'_>, enter: &impl Fn() -> io::Result<()>) {
-        // Dropped at the end of a panic, too.
-        let mut ending = Ending { to: &self.0, result: Err(io::Error::other("a worker panicked")) };
-        worker.pin();
-        ending.result = enter().and_then(|()| {
-            let _ = self.0.send(Event::Serving);
-            worker.run()
-        });
+    if config.processors.is_empty() {
+        return Ok(());
+    }
+    let allowed = cpu::allowed().unwrap_or_default();
+    match config.processors.iter().find(|processor| !allowed.contains(processor)) {
+        Some(processor) => Err(BindError::Processor(*processor)),
+        None => Ok(()),
     }
 }
 
-/// Tells the end when it is dropped.
-struct Ending<'a> {
-    to: &'a mpsc::Sender<Event>,
-    result: io::Result<()>,
-}
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        let _ = self.to.send(Event::Ended(std::mem::replace(&mut self.result, Ok(()))));
+/// Sends every source prefix to one worker.
+fn steer_by_prefix(sockets: &[Socket], config: &Config, key: u64) -> Result<(), Unsteered> {
+    if sockets.len() < 2 {
+        return Ok(());
     }
-}
-
-impl BindError {
-    fn new(address: SocketAddrV6, workers: usize, source: io::Error) -> Self {
-        match source.raw_os_error() {
-            Some(libc::EADDRINUSE) => Self::InUse(address),
-            Some(libc::EADDRNOTAVAIL) => Self::NotOurs(address),
-            Some(libc::EACCES) => Self::Privileged(address),
-            Some(libc::EMFILE | libc::ENFILE) => Self::Descriptors { workers, source },
-            _ => Self::Other { address, source },
-        }
+    if config.share_port {
+        return Err(Unsteered::SharedPort);
     }
+    if sockets.iter().any(|socket| socket.local_addr() != sockets[0].local_addr()) {
+        return Err(Unsteered::DifferentAddresses);
+    }
+    let steering = Steering::new([key as u32, (key >> 32) as u32], sockets.len() as u32);
+    steer(sockets, &steering::program(&steering)).map_err(Unsteered::Refused)
 }
 
 fn options(config: &Config) -> Options {
@@ -341,7 +335,7 @@ fn options(config: &Config) -> Options {
     }
 }
 
-/// Enough for the bursts of some thousand clients; the kernel gives at most net.core.rmem_max.
+/// Enough for the bursts of some thousand clients.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// How often an idle worker looks up: soon enough to stop, seldom enough to cost nothing.
@@ -351,5 +345,45 @@ fn mapped(address: SocketAddr) -> SocketAddrV6 {
     match address {
         SocketAddr::V4(v4) => SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0),
         SocketAddr::V6(v6) => v6,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+
+    use super::*;
+
+    const ANY: SocketAddr = SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::LOCALHOST, 0, 0, 0));
+
+    #[test]
+    fn what_cannot_be_served_is_an_error_of_bind() {
+        let error = |config| Server::bind(ANY, config).err().map(|error| error.to_string());
+        for batch in [0, Config::MAX_BATCH + 1, 100_000] {
+            let expected = format!("a batch of {batch} datagrams: expected 1 to 64");
+            assert_eq!(error(Config::default().with_batch(batch)), Some(expected));
+        }
+        let unknown = error(Config::default().with_processors([usize::MAX]));
+        assert!(unknown.unwrap().starts_with("processor 18446744073709551615 is not among those"));
+        assert!(matches!(Server::adopt(Vec::new(), Config::default()), Err(BindError::NoSocket)));
+    }
+
+    #[test]
+    fn a_handle_does_not_keep_the_port() {
+        let server = Server::bind(ANY, Config::default()).unwrap();
+        let (address, handle) = (server.local_addr(), server.handle());
+        handle.stop();
+        server.run().unwrap();
+        Server::bind(address.into(), Config::default()).expect("the port is free again");
+        handle.stop();
+        assert_eq!(handle.totals(), Totals::default());
+    }
+
+    #[test]
+    fn an_error_before_the_start_ends_all_workers() {
+        let server = || Server::bind(ANY, Config::default().with_workers(NonZeroUsize::MIN)).unwrap();
+        let refused = || Err(io::Error::other("no"));
+        assert_eq!(server().run_with(refused, || Ok(())).unwrap_err().to_string(), "no");
+        assert_eq!(server().run_with(|| Ok(()), refused).unwrap_err().to_string(), "no");
     }
 }

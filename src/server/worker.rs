@@ -4,12 +4,10 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use super::answerer::Answerer;
 use super::config::Config;
 use super::counters::{Counter, Counters};
-use super::journal::{Cause, Journal};
-use crate::limit::{Access, Arrival, Decision, Destination, RateClass, RateLimit, Refusal};
-use crate::net::{Batch, Datagram, Received, Socket, Wait, clock, cpu};
-use crate::responder::{self, Limits, Verdict};
+use crate::net::{Batch, Received, Socket, Wait, clock, cpu};
 use crate::wire;
 
 /// What one thread needs to serve.
@@ -20,27 +18,7 @@ pub(super) struct Worker<'a> {
     drain: bool,
     processor: Option<usize>,
     batch: Batch,
-    answerer: Answerer,
-}
-
-/// Who gets in, and who hears of the others.
-pub(super) struct Admission {
-    pub access: Access,
-    /// Of the rate limit's hash.
-    pub key: [u64; 2],
-    pub journal: Option<Journal>,
-}
-
-/// The part that turns one datagram into its reply.
-struct Answerer {
-    limits: Limits,
-    /// Whether packet information says where a datagram was sent to.
-    wildcard: bool,
-    bound_ipv4: bool,
-    access: Access,
-    rate_limit: RateLimit,
-    /// None if nobody wants to hear of single datagrams.
-    journal: Option<Journal>,
+    answerer: Answerer<'a>,
 }
 
 impl<'a> Worker<'a> {
@@ -50,34 +28,33 @@ impl<'a> Worker<'a> {
         counters: &'a Counters,
         stop: &'a AtomicBool,
         config: &Config,
-        admission: Admission,
+        answerer: Answerer<'a>,
         processor: Option<usize>,
         drain: bool,
     ) -> Self {
-        // One octet more than the longest request, so that a longer one is seen to be.
+        // One octet more than the longest request, so that a longer one is recognised.
         let request_len = wire::MAX_REQUEST + 1;
-        let batch = Batch::new(config.batch, request_len, config.limits.max_reply.octets(), socket.is_wildcard());
-        let rate_limit = RateLimit::new(config.rate_limit, config.rate_limit_dry_run, admission.key);
-        let Admission { access, journal, .. } = admission;
-        let wildcard = socket.is_wildcard();
-        let bound_ipv4 = !wildcard && socket.local_addr().ip().to_ipv4_mapped().is_some();
-        let answerer = Answerer { limits: config.limits, wildcard, bound_ipv4, access, rate_limit, journal };
+        let mut batch = Batch::new(config.batch, request_len, config.limits.max_reply.octets(), socket.is_wildcard());
+        // What was dropped before is an earlier server's.
+        batch.count_drops_from(socket.drops());
         Self { socket, counters, stop, drain, processor, batch, answerer }
     }
 
-    /// Moves the calling thread to the worker's processor.
-    pub fn pin(&self) {
-        if let Some(processor) = self.processor {
-            // Where pinning is forbidden the worker serves all the same, only less evenly.
-            let _ = cpu::pin(processor);
-        }
+    /// Moves the calling thread to the worker's processor. Errors are those of sched_setaffinity(2).
+    pub fn pin(&self) -> io::Result<()> {
+        self.processor.map_or(Ok(()), cpu::pin)
     }
 
-    /// Serves until told to stop. An error is a mistake of ours, such as a closed socket: the network causes none.
+    /// Serves until told to stop. An error is a mistake of ours, or of whoever shares the socket, such as a closed one:
+    /// the network causes none.
     pub fn run(mut self) -> io::Result<()> {
         let mut failures = 0;
         while !self.stop.load(Relaxed) {
             match self.batch.receive(self.socket, Wait::ForOne) {
+                // The end of shutdown(2), which comes at once from then on.
+                Ok(Received { count: 0, .. }) if !self.stop.load(Relaxed) => {
+                    return Err(io::Error::other("the socket was shut down"));
+                }
                 Ok(received) => {
                     failures = 0;
                     self.serve(received);
@@ -99,11 +76,12 @@ impl<'a> Worker<'a> {
         if received.dropped_by_kernel > 0 {
             counters.add(Counter::KernelDrops, received.dropped_by_kernel.into());
         }
+        self.answerer.begin_batch();
         let now = clock::coarse();
         let (mut octets_in, mut octets_out) = (0, 0);
         self.batch.answer(|datagram, reply| {
             octets_in += datagram.length as u64;
-            let len = self.answerer.answer(datagram, now, reply, counters);
+            let len = self.answerer.answer(&datagram, now, reply);
             octets_out += len as u64;
             len
         });
@@ -133,15 +111,20 @@ impl<'a> Worker<'a> {
     #[cold]
     fn note_error(&self, error: io::Error, failures: &mut u32) -> io::Result<()> {
         match error.raw_os_error() {
-            Some(libc::EAGAIN) => self.counters.add(Counter::Batch(0), 1),
+            Some(libc::EAGAIN) => {
+                self.counters.add(Counter::Batch(0), 1);
+                // The end of a receive call's time limit. Where somebody who shares the socket has made it non-blocking,
+                // it would come again and again.
+                self.socket.wait_readable(IDLE_WAIT)?;
+            }
             Some(libc::EINTR) => {}
             Some(libc::EBADF | libc::ENOTSOCK | libc::EFAULT | libc::EINVAL) => return Err(error),
             _ => {
                 self.counters.add(Counter::ReceiveErrors, 1);
                 *failures += 1;
-                // An error that stays must not spin; one that passes costs nothing.
-                if *failures > PATIENCE {
-                    std::thread::sleep(Duration::from_millis(10));
+                // To avoid a busy loop where the error stays.
+                if *failures > MAX_FAILURES {
+                    std::thread::sleep(IDLE_WAIT);
                 }
             }
         }
@@ -152,66 +135,8 @@ impl<'a> Worker<'a> {
 /// The longest that a stopped worker goes on with what is queued.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
-/// Failures in a row before a worker slows down.
-const PATIENCE: u32 = 100;
+/// Failures in a row after which a worker pauses before the next call.
+const MAX_FAILURES: u32 = 100;
 
-impl Answerer {
-    /// Writes the reply and returns its length, 0 for none. Counts the datagram exactly once.
-    #[inline]
-    fn answer(&mut self, datagram: Datagram<'_>, now: u64, reply: &mut [u8], counters: &Counters) -> usize {
-        let arrival = self.arrival(&datagram);
-        let class = match self.access.check(&arrival) {
-            Ok(class) => class,
-            Err(refusal) => return self.drop(&datagram, Cause::Refused(refusal), now, counters),
-        };
-        let decision = match class {
-            RateClass::Limited => self.rate_limit.admit(arrival.source, now),
-            RateClass::Exempt => Decision::Answer,
-        };
-        let room = match decision {
-            Decision::Answer => reply.len(),
-            Decision::DryRun => {
-                counters.add(Counter::Leaked, 1);
-                reply.len()
-            }
-            Decision::Leak => {
-                counters.add(Counter::Leaked, 1);
-                reply.len().min(datagram.octets.len())
-            }
-            Decision::Drop => return self.drop(&datagram, Cause::Refused(Refusal::RateLimited), now, counters),
-        };
-        let reply = &mut reply[..room];
-        match responder::respond(datagram.octets, reply, &self.limits) {
-            Verdict::Reply(made) => {
-                counters.add(Counter::Request(made.form, made.operator), 1);
-                counters.add(Counter::Reply(made.status), 1);
-                made.len
-            }
-            Verdict::Silence(reason) => self.drop(&datagram, Cause::Silent(reason), now, counters),
-        }
-    }
-
-    #[inline]
-    fn arrival(&self, datagram: &Datagram<'_>) -> Arrival {
-        let destination = match datagram.destination {
-            Some(address) => Destination::Address(address),
-            None if self.wildcard => Destination::Unknown,
-            None => Destination::Bound,
-        };
-        let over_ipv4 = datagram.destination.map_or(self.bound_ipv4, |address| address.to_ipv4_mapped().is_some());
-        Arrival { source: *datagram.source.ip(), port: datagram.source.port(), destination, over_ipv4 }
-    }
-
-    #[cold]
-    fn drop(&mut self, datagram: &Datagram<'_>, cause: Cause, now: u64, counters: &Counters) -> usize {
-        let counter = match cause {
-            Cause::Refused(refusal) => Counter::Refused(refusal),
-            Cause::Silent(reason) => Counter::Silent(reason),
-        };
-        counters.add(counter, 1);
-        if let Some(journal) = &mut self.journal {
-            journal.dropped(datagram.source, datagram.length, cause, now);
-        }
-        0
-    }
-}
+/// How long a worker pauses, at most, after a receive call that found nothing.
+pub(super) const IDLE_WAIT: Duration = Duration::from_millis(10);

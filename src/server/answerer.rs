@@ -1,0 +1,125 @@
+//! From one datagram to its reply: the decisions by address, by rate and by octets, each counted once.
+
+use super::config::Config;
+use super::counters::{Counter, Counters};
+use super::journal::{Cause, Journal};
+use super::rules::WorkerRules;
+use crate::limit::{self, Arrival, Decision, LoopGuard, RateClass, RateLimit, Refusal};
+use crate::net::{Datagram, Destination, Socket};
+use crate::responder::{self, Limits, Reply, Verdict};
+use crate::wire::{Form, Status};
+
+/// One worker's part that turns a datagram into its reply.
+pub(super) struct Answerer<'a> {
+    limits: Limits,
+    rules: WorkerRules<'a>,
+    /// Whether the socket is bound to one IPv4 address, so that whatever it receives came over IPv4.
+    bound_ipv4: bool,
+    rate_limit: RateLimit,
+    loops: LoopGuard,
+    /// None if nobody wants to know of single datagrams.
+    journal: Option<Journal>,
+    counters: &'a Counters,
+}
+
+impl<'a> Answerer<'a> {
+    /// `key`: of the hashes, which no sender may know.
+    pub fn new(
+        config: &Config,
+        socket: &Socket,
+        key: [u64; 2],
+        rules: WorkerRules<'a>,
+        journal: Option<Journal>,
+        counters: &'a Counters,
+    ) -> Answerer<'a> {
+        Answerer {
+            limits: config.limits,
+            rules,
+            bound_ipv4: !socket.is_wildcard() && socket.local_addr().ip().to_ipv4_mapped().is_some(),
+            rate_limit: RateLimit::new(config.rate_limit, config.rate_limit_dry_run, key),
+            loops: LoopGuard::new(key),
+            journal,
+            counters,
+        }
+    }
+
+    /// To be called before each batch.
+    #[inline]
+    pub fn begin_batch(&mut self) {
+        self.rules.refresh();
+    }
+
+    /// Writes the reply to a datagram read at `now`, in nanoseconds, and returns its length, 0 for none. Counts the
+    /// datagram exactly once.
+    #[inline]
+    pub fn answer(&mut self, datagram: &Datagram<'_>, now: u64, reply: &mut [u8]) -> usize {
+        match self.judge(datagram, now, reply) {
+            Ok(made) => {
+                self.counters.add(Counter::Request(made.form, made.operator), 1);
+                self.counters.add(Counter::Reply(made.status), 1);
+                made.len
+            }
+            Err(cause) => self.drop(datagram, cause, now),
+        }
+    }
+
+    #[inline]
+    fn judge(&mut self, datagram: &Datagram<'_>, now: u64, reply: &mut [u8]) -> Result<Reply, Cause> {
+        let arrival = self.arrival(datagram);
+        let room = match self.rules.access().check(&arrival)? {
+            RateClass::Exempt => reply.len(),
+            RateClass::Limited => self.room(&arrival, datagram.octets.len(), now, reply.len())?,
+        };
+        match responder::respond(datagram.octets, &mut reply[..room], &self.limits) {
+            Verdict::Silence(reason) => Err(Cause::Silent(reason)),
+            Verdict::Reply(made) => {
+                // An extended result takes a request that no other protocol makes by chance.
+                if made.form == Form::Classic || made.status != Status::Ok {
+                    self.loops.check(arrival.source, arrival.port, now)?;
+                }
+                Ok(made)
+            }
+        }
+    }
+
+    /// How long the reply may be by the rate of the source's prefix.
+    #[inline]
+    fn room(&mut self, arrival: &Arrival, request: usize, now: u64, whole: usize) -> Result<usize, Refusal> {
+        match self.rate_limit.admit(arrival.source, now) {
+            Decision::Answer => Ok(whole),
+            Decision::DryRun => {
+                self.counters.add(Counter::Leaked, 1);
+                Ok(whole)
+            }
+            Decision::Leak => {
+                self.counters.add(Counter::Leaked, 1);
+                Ok(whole.min(request))
+            }
+            Decision::Drop => Err(Refusal::RateLimited),
+        }
+    }
+
+    #[inline]
+    fn arrival(&self, datagram: &Datagram<'_>) -> Arrival {
+        let (destination, over_ipv4) = match datagram.destination {
+            Destination::Bound => (limit::Destination::Bound, self.bound_ipv4),
+            Destination::Address(address) => (limit::Destination::Address(address), address.to_ipv4_mapped().is_some()),
+            Destination::Broadcast => (limit::Destination::Broadcast, true),
+            Destination::Unknown => (limit::Destination::Unknown, false),
+        };
+        Arrival { source: *datagram.source.ip(), port: datagram.source.port(), destination, over_ipv4 }
+    }
+
+    #[cold]
+    fn drop(&mut self, datagram: &Datagram<'_>, cause: Cause, now: u64) -> usize {
+        let counter = match cause {
+            Cause::Refused(refusal) => Counter::Refused(refusal),
+            Cause::Silent(reason) => Counter::Silent(reason),
+        };
+        self.counters.add(counter, 1);
+        if let Some(journal) = &mut self.journal {
+            journal.dropped(datagram.source, datagram.length, cause, now);
+        }
+        0
+    }
+}

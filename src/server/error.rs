@@ -1,0 +1,80 @@
+//! Why a server cannot be bound.
+
+use std::io;
+use std::net::SocketAddrV6;
+
+use super::Config;
+use crate::limit::access::Contradiction;
+
+/// Why a server could not be bound. The system's error, where there is one, is the `source()`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// Another socket has the address and port.
+    #[error("{0} is in use: another server has this port")]
+    InUse(SocketAddrV6),
+    /// The address belongs to another machine, or to none.
+    #[error("{} is none of this machine's addresses (try ::, which is all of them)", .0.ip())]
+    NotLocal(SocketAddrV6),
+    /// A multicast or broadcast address: a server answers only what is sent to itself (docs/protocol.md, clause 4.1).
+    #[error(
+        "{} is a multicast or broadcast address, which is never answered: expected one of this machine's addresses, or ::",
+        .0.ip()
+    )]
+    GroupAddress(SocketAddrV6),
+    /// The port is below net.ipv4.ip_unprivileged_port_start.
+    #[error("port {} is privileged: take one from 1024 on, or give the program CAP_NET_BIND_SERVICE", .0.port())]
+    Privileged(SocketAddrV6),
+    /// Neither files nor sockets can be opened any more.
+    #[error("no descriptor left for the sockets of {workers} workers (see ulimit -n)")]
+    Descriptors {
+        /// How many workers were asked for.
+        workers: usize,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// [`Server::adopt`](super::Server::adopt) was given no socket.
+    #[error("no socket was handed over")]
+    NoSocket,
+    /// A socket that was handed over cannot be served.
+    #[error("inherited socket {place} cannot be served")]
+    Inherited {
+        /// Its place among the sockets, from 0.
+        place: usize,
+        /// What is wrong with it.
+        source: io::Error,
+    },
+    /// The batch is out of range.
+    #[error("a batch of {0} datagrams: expected 1 to {most}", most = Config::MAX_BATCH)]
+    Batch(usize),
+    /// The process may not use this processor.
+    #[error("processor {0} is not among those that this process may use (see nproc, taskset -p)")]
+    Processor(usize),
+    /// The access rules contradict each other.
+    #[error(transparent)]
+    Rules(#[from] Contradiction),
+    /// No random numbers for the rate limit's key.
+    #[error("cannot draw random numbers")]
+    Random(#[source] getrandom::Error),
+    /// Anything else.
+    #[error("cannot bind {address}")]
+    Other {
+        /// The address asked for.
+        address: SocketAddrV6,
+        /// The system's error.
+        source: io::Error,
+    },
+}
+
+impl BindError {
+    pub(super) fn new(address: SocketAddrV6, workers: usize, source: io::Error) -> Self {
+        match source.raw_os_error() {
+            Some(libc::EADDRINUSE) => Self::InUse(address),
+            Some(libc::EADDRNOTAVAIL) => Self::NotLocal(address),
+            Some(libc::EACCES) => Self::Privileged(address),
+            Some(libc::EMFILE | libc::ENFILE) => Self::Descriptors { workers, source },
+            None if source.kind() == io::ErrorKind::InvalidInput => Self::GroupAddress(address),
+            _ => Self::Other { address, source },
+        }
+    }
+}
