@@ -121,9 +121,12 @@ fn access_rules_decide_by_prefix() {
 #[test]
 fn a_flood_from_one_prefix_is_limited_but_loopback_is_not() {
     let server = Server::start(&["::1", "0"]);
-    let peer = peer("[::1]:0", ("::1", server.port));
-    for _ in 0..20_000 {
-        assert_eq!(ask(&peer, &SUM), SUM_REPLY);
+    for _ in 0..20 {
+        // Of very many classic requests from one socket one is dropped, to end loops.
+        let peer = peer("[::1]:0", ("::1", server.port));
+        for _ in 0..1000 {
+            assert_eq!(ask(&peer, &SUM), SUM_REPLY);
+        }
     }
     assert!(server.stop().contains("served 20000,"));
 }

@@ -184,8 +184,9 @@ mod tests {
 
     #[test]
     fn drops_of_the_kernel_are_counted() {
-        let (client, server) = pair();
-        let fd: std::os::fd::OwnedFd = client.try_clone().unwrap().into();
+        let [client, server] = [(); 2].map(|()| UdpSocket::bind("[::1]:0").unwrap());
+        let [to_client, to_server] = [&client, &server].map(|socket| socket.local_addr().unwrap());
+        server.connect(to_client).unwrap();
         let options = super::super::socket::Options {
             ipv6_only: false,
             share_port: false,
@@ -193,7 +194,9 @@ mod tests {
             receive_timeout: std::time::Duration::ZERO,
             packet_info: false,
         };
-        let socket = super::super::Socket::adopt(fd, &options).unwrap();
+        let socket = super::super::Socket::adopt(client.into(), &options).unwrap();
+        let std::net::SocketAddr::V6(to_server) = to_server else { unreachable!("bound to ::1") };
+        socket.connect(to_server).unwrap();
         (0..200).for_each(|_| drop(server.send(&[0; 500])));
         let mut volley = Volley::new(8, 8, 8);
         let (mut received, mut dropped) = (0, 0);
