@@ -14,7 +14,6 @@ use core::fmt;
 use core::net::{IpAddr, Ipv6Addr};
 use core::str::FromStr;
 
-use ipnet::IpNet;
 use thiserror::Error;
 
 use super::Refusal;
@@ -24,7 +23,11 @@ pub const FIRST_UNPRIVILEGED_PORT: u16 = 1024;
 
 /// An address prefix of an access rule: `2001:db8::/32`, `192.0.2.0/24`, or one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Prefix(IpNet);
+pub struct Prefix {
+    /// The first address: the bits after the prefix are 0.
+    address: IpAddr,
+    length: u8,
+}
 
 /// What the operator asks for. [`Rules::from_str`] reads them from the text of an access file (see [`file`](super::file)).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -181,6 +184,32 @@ impl Prefix {
         (rule.start..=rule.end()).contains(&source.to_bits())
     }
 
+    /// The first address of the prefix.
+    pub fn address(self) -> IpAddr {
+        self.address
+    }
+
+    /// The number of bits that every address of the prefix shares: 0 to 32 for IPv4, 0 to 128 for IPv6.
+    pub fn length(self) -> u8 {
+        self.length
+    }
+
+    /// The prefix of `length` bits that contains `address`; `None` if the address has fewer bits.
+    pub fn containing(address: IpAddr, length: u8) -> Option<Prefix> {
+        let free = u32::from(bits(address).checked_sub(length)?);
+        let address: IpAddr = match address {
+            IpAddr::V4(address) => {
+                let mask = u32::MAX.checked_shl(free).unwrap_or(0);
+                IpAddr::V4((address.to_bits() & mask).into())
+            }
+            IpAddr::V6(address) => {
+                let mask = u128::MAX.checked_shl(free).unwrap_or(0);
+                IpAddr::V6((address.to_bits() & mask).into())
+            }
+        };
+        Some(Prefix { address, length })
+    }
+
     /// Whether both contain the same sources: `192.0.2.0/24` and `::ffff:192.0.2.0/120` do.
     pub(super) fn same_sources(&self, other: &Prefix) -> bool {
         let [one, other] = [self, other].map(|prefix| Rule::new(*prefix, true));
@@ -192,26 +221,37 @@ impl FromStr for Prefix {
     type Err = PrefixError;
 
     fn from_str(text: &str) -> Result<Prefix, PrefixError> {
-        if let Ok(address) = text.parse::<IpAddr>() {
-            return Ok(Prefix(address.into()));
+        let (address, length) = match text.split_once('/') {
+            Some((address, length)) => (address, Some(length)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| PrefixError::Syntax)?;
+        let Some(length) = length else { return Ok(address.into()) };
+        if !length.bytes().all(|octet| octet.is_ascii_digit()) {
+            return Err(PrefixError::Syntax);
         }
-        let net: IpNet = text.parse().map_err(|_| PrefixError::Syntax)?;
-        let prefix = Prefix(net.trunc());
-        if prefix.0 == net { Ok(prefix) } else { Err(PrefixError::HostBits { prefix, address: net.addr() }) }
+        let length = length.parse().map_err(|_| PrefixError::Syntax)?;
+        let prefix = Prefix::containing(address, length).ok_or(PrefixError::Syntax)?;
+        if prefix.address == address { Ok(prefix) } else { Err(PrefixError::HostBits { prefix, address }) }
     }
 }
 
 impl From<IpAddr> for Prefix {
     /// The prefix that contains this address alone.
     fn from(address: IpAddr) -> Prefix {
-        Prefix(address.into())
+        Prefix { address, length: bits(address) }
     }
 }
 
 impl fmt::Display for Prefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        write!(f, "{}/{}", self.address, self.length)
     }
+}
+
+/// The number of bits of an address of this family.
+fn bits(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
 }
 
 /// `::ffff:0:0`, the first of the mapped IPv4 addresses.
@@ -236,9 +276,9 @@ struct Rule {
 
 impl Rule {
     fn new(prefix: Prefix, verdict: bool) -> Rule {
-        let (start, length) = match prefix.0.addr() {
-            IpAddr::V4(address) => (address.to_ipv6_mapped().to_bits(), 96 + prefix.0.prefix_len()),
-            IpAddr::V6(address) => (address.to_bits(), prefix.0.prefix_len()),
+        let (start, length) = match prefix.address {
+            IpAddr::V4(address) => (address.to_ipv6_mapped().to_bits(), 96 + prefix.length),
+            IpAddr::V6(address) => (address.to_bits(), prefix.length),
         };
         Rule { start, length, verdict, prefix }
     }
@@ -442,6 +482,22 @@ mod tests {
     }
 
     #[test]
+    fn prefixes_are_read_and_written() {
+        let texts = [("::1", "::1/128"), ("192.0.2.7", "192.0.2.7/32"), ("::/0", "::/0"), ("0.0.0.0/0", "0.0.0.0/0")];
+        for (text, expected) in
+            texts.into_iter().chain([("2001:db8::/32", "2001:db8::/32"), ("10.0.0.0/8", "10.0.0.0/8")])
+        {
+            assert_eq!(text.parse::<Prefix>().unwrap().to_string(), expected);
+        }
+        for text in ["::/+8", "::/256", "/8", "::1%lo", "1.2.3.4/33"] {
+            assert_eq!(text.parse::<Prefix>(), Err(PrefixError::Syntax), "{text}");
+        }
+        let host: IpAddr = "10.1.2.3".parse().unwrap();
+        assert_eq!(Prefix::containing(host, 8), Some("10.0.0.0/8".parse().unwrap()));
+        assert_eq!(Prefix::containing(host, 33), None);
+    }
+
+    #[test]
     fn a_contradiction_is_an_error() {
         let both = |prefix: &str| alloc::vec![prefix.parse().unwrap()];
         let rules = Rules { allow: both("::ffff:192.0.2.0/120"), deny: both("192.0.2.0/24"), ..Rules::default() };
@@ -456,7 +512,7 @@ mod tests {
 
     fn prefixes() -> impl Strategy<Value = Vec<Prefix>> {
         let prefix = (nearby(), prop_oneof![120..=128_u8, 0..=128_u8])
-            .prop_map(|(bits, length)| Prefix(ipnet::Ipv6Net::new(bits.into(), length).unwrap().trunc().into()));
+            .prop_map(|(bits, length)| Prefix::containing(IpAddr::V6(bits.into()), length).unwrap());
         prop::collection::vec(prefix, 0..6)
     }
 
@@ -469,8 +525,10 @@ mod tests {
             bits in nearby(),
         ) {
             let longest = |list: &[Prefix]| {
-                let containing = list.iter().filter(|prefix| prefix.0.contains(&IpAddr::V6(bits.into())));
-                containing.map(|prefix| prefix.0.prefix_len()).max()
+                let containing = list.iter().filter(|prefix| {
+                    Prefix::containing(IpAddr::V6(bits.into()), prefix.length) == Some(**prefix)
+                });
+                containing.map(|prefix| prefix.length).max()
             };
             let allowed = match (longest(&allow), longest(&deny)) {
                 (None, None) => allow.is_empty(),
