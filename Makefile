@@ -30,7 +30,7 @@ checks:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --all-features
-	$(CARGO) check --lib --no-default-features
+	tests/features
 	@$(MAKE) --no-print-directory msrv
 	PROPTEST_RNG_SEED=6 $(CARGO) test --features tokio --no-fail-fast
 

@@ -1,7 +1,8 @@
 //! One meaning of the operators over three kinds of integers: i64 and i128, which cost next to nothing but overflow, and
 //! [`IBig`], which never does.
 
-use std::ops::{BitAnd, BitOr, BitXor};
+use alloc::vec::Vec;
+use core::ops::{BitAnd, BitOr, BitXor};
 
 use dashu_int::IBig;
 use dashu_int::ops::{BitTest, Gcd, UnsignedAbs};
@@ -167,7 +168,7 @@ impl Integer for IBig {
                 return Some(IBig::ZERO);
             }
             if part.bit_len() + operand.bit_len() > 128 {
-                parts.push(std::mem::replace(&mut part, operand));
+                parts.push(core::mem::replace(&mut part, operand));
             } else {
                 part *= operand;
             }

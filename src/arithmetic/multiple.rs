@@ -4,7 +4,9 @@
 //! the operand's size does, not the multiple's. Powers of two are kept apart, as all that is used here is made for odd
 //! numbers. Several operands make a block, so that their residues are found together.
 
-use std::iter;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::iter;
 
 use dashu_int::{IBig, UBig, Word};
 
@@ -71,7 +73,7 @@ impl Multiple {
         if let Some(first) = self.take_small(&mut operands) {
             let mut operands = iter::once(first).chain(operands).peekable();
             while operands.peek().is_some() {
-                let block: [_; COUNT] = std::array::from_fn(|_| operands.next().unwrap_or_else(one::<WORDS>));
+                let block: [_; COUNT] = core::array::from_fn(|_| operands.next().unwrap_or_else(one::<WORDS>));
                 self.take_block(block);
             }
         }
@@ -102,7 +104,7 @@ impl Multiple {
     fn take_block<const WORDS: usize, const COUNT: usize>(&mut self, operands: [[u64; WORDS]; COUNT]) {
         let factors = operands.map(|operand| factor(operand[0]));
         let mut found = residues(&self.odd, &operands, &factors);
-        let mut added = std::mem::take(&mut self.added);
+        let mut added = core::mem::take(&mut self.added);
         added.push(1);
         for place in 0..COUNT {
             let operand = without_common_divisor(operands[place], found[place]);
@@ -165,11 +167,11 @@ impl Multiple {
 /// The multiples of `each` odd words, as many as are wanted; where there are no more words, of fewer.
 fn multiples<const COUNT: usize>(words: &mut impl Iterator<Item = u64>, each: usize) -> [u64; COUNT] {
     if each <= 1 {
-        return std::array::from_fn(|_| words.next().unwrap_or(1));
+        return core::array::from_fn(|_| words.next().unwrap_or(1));
     }
     let (left, right) = (multiples::<COUNT>(words, each / 2), multiples::<COUNT>(words, each / 2));
     let divisors = divisors_of_words(left, right);
-    std::array::from_fn(|place| left[place] * (right[place] / divisors[place]))
+    core::array::from_fn(|place| left[place] * (right[place] / divisors[place]))
 }
 
 /// An odd operand divided by what it has in common with a number that leaves this residue.
@@ -217,7 +219,7 @@ fn divisor_of_small(a: u128, odd: u128) -> u128 {
 }
 
 fn one<const WORDS: usize>() -> [u64; WORDS] {
-    std::array::from_fn(|place| u64::from(place == 0))
+    core::array::from_fn(|place| u64::from(place == 0))
 }
 
 /// The number, if it has at most 128 bits.

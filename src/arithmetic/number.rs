@@ -1,8 +1,9 @@
 //! Integers of any size, in the three ways in which they travel: two's complement, decimal text, and what people type.
 
-use std::fmt::{self, Write as _};
-use std::ops::Neg;
-use std::str::FromStr;
+use alloc::string::{String, ToString};
+use core::fmt::{self, Write as _};
+use core::ops::Neg;
+use core::str::FromStr;
 
 use dashu_int::ops::{BitTest, UnsignedAbs};
 use dashu_int::{IBig, UBig};

@@ -1,5 +1,7 @@
 //! Operands as they stand in a request, and the operators that run on them without taking them apart.
 
+use alloc::vec::Vec;
+
 use dashu_int::IBig;
 
 use super::Number;
@@ -114,7 +116,7 @@ impl<'a> Operands<'a> {
             match part.checked_mul(operand) {
                 Some(0) => return IBig::ZERO,
                 Some(product) => part = product,
-                None => parts.push(IBig::from(std::mem::replace(&mut part, operand))),
+                None => parts.push(IBig::from(core::mem::replace(&mut part, operand))),
             }
         }
         if parts.is_empty() {

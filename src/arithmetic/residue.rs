@@ -4,6 +4,8 @@
 //! the same common divisors with it as the number.
 
 /// What [`residues`] needs to know of a modulus: -1 divided by its lowest word, modulo 2^64.
+use alloc::vec::Vec;
+
 pub(super) fn factor(odd: u64) -> u64 {
     inverse(odd).wrapping_neg()
 }

@@ -43,7 +43,8 @@ mod question;
 pub use outcome::{Answer, ClassicOnly, IgnoredCounts, IgnoredReason, Outcome, Received, Statistics, TooLarge};
 pub use question::Question;
 
-use std::time::Duration;
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::wire::{self, Form, Format, Status, classic, extended};
 
@@ -406,7 +407,7 @@ impl Exchange {
         if let Some(question) = self.question.widened(needed) {
             self.question = question;
         }
-        std::mem::swap(&mut self.id, &mut self.other_id);
+        core::mem::swap(&mut self.id, &mut self.other_id);
         self.datagram = self.question.encode(self.id);
         self.statistics.widened = true;
         self.phase = Phase::Asking;

@@ -1,6 +1,9 @@
 //! How exchanges end, what they ignore on the way, and what they count.
 
-use std::time::Duration;
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use thiserror::Error;
 

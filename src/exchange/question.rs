@@ -1,5 +1,8 @@
 //! What is asked, owned, and how it is asked more widely.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use crate::wire::{AMPLIFICATION, Form, Format, MAX_REQUEST, Operator, classic, extended};
 
 /// A request without its identifier: valid by construction, encoded once.
@@ -119,7 +122,7 @@ fn sign_extended(operands: &[u8], narrow: usize, wide: usize) -> Vec<u8> {
     let mut extended = Vec::with_capacity(operands.len() / narrow * wide);
     for operand in operands.chunks_exact(narrow) {
         let sign = if operand[0] & 0x80 == 0 { 0x00 } else { 0xff };
-        extended.extend(std::iter::repeat_n(sign, wide - narrow));
+        extended.extend(core::iter::repeat_n(sign, wide - narrow));
         extended.extend_from_slice(operand);
     }
     extended

@@ -1,5 +1,8 @@
 //! What can be wrong with an expression.
 
+use alloc::format;
+use alloc::string::String;
+
 use thiserror::Error;
 
 use crate::wire::{Operator, extended};

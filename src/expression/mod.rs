@@ -42,6 +42,8 @@ mod token;
 pub use error::{SyntaxError, SyntaxErrorKind};
 pub use plan::{Evaluator, Operation};
 
+use alloc::vec::Vec;
+
 use crate::arithmetic::Number;
 use crate::wire::Operator;
 

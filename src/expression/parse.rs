@@ -1,5 +1,9 @@
 //! Tokens to a tree, by operator precedence with a stack of its own (E. W. Dijkstra's shunting yard).
 
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use super::token::{Lexer, Token};
 use super::{SyntaxError, SyntaxErrorKind};
 use crate::arithmetic::Number;
@@ -199,7 +203,7 @@ impl Parser<'_> {
     /// An integer is negated here; only of what is not known yet is the server asked.
     fn negate(&mut self) {
         match self.operands.last().map(|&operand| &mut self.nodes[operand]) {
-            Some(Draft::Number { number, .. }) => *number = -std::mem::take(number),
+            Some(Draft::Number { number, .. }) => *number = -core::mem::take(number),
             _ => self.apply(Operator::Difference, 1),
         }
     }

@@ -1,6 +1,7 @@
 //! Which parts of an expression can be asked for now.
 
-use std::collections::VecDeque;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use super::{Expression, Node, NodeId};
 use crate::arithmetic::Number;
@@ -145,7 +146,7 @@ impl Evaluator {
     }
 
     fn replace(&mut self, node: NodeId, state: State) -> State {
-        std::mem::replace(&mut self.parts[node].state, state)
+        core::mem::replace(&mut self.parts[node].state, state)
     }
 }
 

@@ -1,5 +1,8 @@
 //! What holds for every text: for the property test and the fuzz target alike.
 
+use alloc::string::ToString;
+use alloc::vec;
+
 use super::{Evaluator, Expression, Node};
 use crate::arithmetic::{self, Number};
 
@@ -46,9 +49,9 @@ fn check_tree(text: &str, nodes: &[Node]) {
 /// Asks everything that is ready before it answers anything.
 fn evaluate(expression: Expression, oldest_first: bool) -> Result<Number, arithmetic::Error> {
     let mut evaluator = Evaluator::new(expression);
-    let mut questions = std::collections::VecDeque::new();
+    let mut questions = alloc::collections::VecDeque::new();
     loop {
-        questions.extend(std::iter::from_fn(|| evaluator.next_operation()));
+        questions.extend(core::iter::from_fn(|| evaluator.next_operation()));
         let question = if oldest_first { questions.pop_front() } else { questions.pop_back() };
         let Some(question) = question else { break };
         let result = arithmetic::evaluate(question.operator, &question.operands, MAX_BITS)?;

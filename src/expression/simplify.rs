@@ -2,6 +2,9 @@
 //!
 //! Every rule keeps the exact result, as integers have no size that an intermediate result could exceed.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use super::parse::Draft;
 use super::{Node, NodeId, SyntaxError, SyntaxErrorKind};
 use crate::arithmetic::Number;

@@ -1,6 +1,7 @@
 //! The fields of the classic form.
 
-use std::ops::Range;
+use alloc::format;
+use core::ops::Range;
 
 use super::{Fault, Field, Name, View};
 use crate::arithmetic::Number;

@@ -1,7 +1,11 @@
 //! The bit diagram of the RFCs, with the values filled in.
 
-use std::fmt::Write as _;
-use std::ops::Range;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+use core::ops::Range;
 
 use super::style::Role;
 use super::{Drawing, Field, Name, Severity, Style, View, shortened};

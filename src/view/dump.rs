@@ -1,7 +1,11 @@
 //! The annotated hex dump.
 
-use std::fmt::Write as _;
-use std::ops::Range;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+use core::ops::Range;
 
 use super::style::Role;
 use super::{Drawing, Fault, Field, Name, Severity, Style, View, shortened};

@@ -1,6 +1,8 @@
 //! The fields of the extended form.
 
-use std::ops::Range;
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::ops::Range;
 
 use super::classic::format_bit;
 use super::{Fault, Field, Name, View, octets_counted};

@@ -1,6 +1,9 @@
 //! Fields and faults.
 
-use std::ops::Range;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::ops::Range;
 
 /// The fields of both forms, as docs/wireshark/README.md names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

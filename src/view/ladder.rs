@@ -1,6 +1,9 @@
 //! Datagrams between a client and a server over time.
 
-use std::time::Duration;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use core::time::Duration;
 
 use super::Style;
 use super::style::Role;

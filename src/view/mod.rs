@@ -30,7 +30,11 @@ pub use field::{Fault, Field, Name, Severity};
 pub use ladder::{Ladder, Step};
 pub use style::{Role, Style};
 
-use std::fmt;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
 
 use crate::wire::{self, ERROR, Form, Kind, Operator, SUCCESS, SUCCESS_BIT};
 

@@ -1,5 +1,7 @@
 //! What holds for any octets at all: for the property test and the fuzz target alike.
 
+use alloc::string::ToString;
+
 use super::{Drawing, Style, View, diagram, dump};
 
 /// As [`check`]; the first octet is the length of the request that the rest is a reply to.

@@ -1,6 +1,8 @@
 //! Colours, if wanted: ECMA-48's Select Graphic Rendition, as every terminal emulator understands it.
 
-use std::ffi::OsStr;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
 
 /// Whether drawings carry escape sequences. Whether a terminal is there, and `NO_COLOR` is not, the caller finds out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -34,8 +36,10 @@ pub enum Role {
 impl Style {
     /// The style for a stream: colours if it is a terminal, unless the environment's `NO_COLOR` is set and not empty
     /// (no-color.org) or its `TERM` is `dumb`.
-    pub fn choose(is_terminal: bool, no_color: Option<&OsStr>, term: Option<&OsStr>) -> Style {
-        let refused = no_color.is_some_and(|value| !value.is_empty()) || term.is_some_and(|term| term == "dumb");
+    ///
+    /// A variable is a `str` or, with the standard library, an `OsStr`.
+    pub fn choose<T: PartialEq<str> + ?Sized>(is_terminal: bool, no_color: Option<&T>, term: Option<&T>) -> Style {
+        let refused = no_color.is_some_and(|value| *value != *"") || term.is_some_and(|term| *term == *"dumb");
         if is_terminal && !refused { Style::Colour } else { Style::Plain }
     }
 

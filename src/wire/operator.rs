@@ -1,7 +1,7 @@
 //! What can be asked for: the thirteen operators and the describe request.
 
-use std::fmt;
-use std::ops::RangeInclusive;
+use core::fmt;
+use core::ops::RangeInclusive;
 
 /// An operator, by the ASCII code that stands for it on the wire (docs/protocol.md, clause 3.4).
 ///
