@@ -47,7 +47,7 @@ fn the_block_as_it_is_pasted() {
     let script = format!("{BLOCK}kill %1\nwait %1\n");
     let stderr = bash(&script).printed("Result: 25\nResult: 945\nResult: 9\n");
     assert!(stderr.contains("server: listening on"), "{stderr}");
-    assert!(stderr.contains("client: note: file names stand behind -op, taken for *; quote it: -op '*'\n"), "{stderr}");
+    assert!(stderr.contains("client: note: the file names after -op are taken for *; quote it: -op '*'\n"), "{stderr}");
 }
 
 #[test]
@@ -180,61 +180,69 @@ fn operands_have_up_to_255_octets() {
 #[test]
 fn wrong_usage_says_what_where_and_what_would_be_right() {
     for (line, complaint) in [
-        ("", "nothing to ask: -op OPERATOR, -e EXPRESSION, -i or --describe wanted (see --help)"),
-        ("::1 10000 1", "nothing to ask: -op OPERATOR, -e EXPRESSION, -i or --describe wanted (see --help)"),
-        ("-op + -e 1+2 ::1 9", "-op and -e exclude each other"),
-        ("-i --describe ::1 9", "-i and --describe exclude each other"),
+        ("", "nothing to ask: expected -op OPERATOR, -e EXPRESSION, -i or --describe (see --help)"),
+        ("::1 10000 1", "nothing to ask: expected -op OPERATOR, -e EXPRESSION, -i or --describe (see --help)"),
+        ("-op + -e 1+2 ::1 9", "-op and -e cannot be combined"),
+        ("-i --describe ::1 9", "-i and --describe cannot be combined"),
         ("--describe ::1 9 1 2", "describe takes no operands, not 2"),
         ("-e 1+2 ::1 9 3", "-e takes no operands, not 1"),
         ("-i --local --file x", "-i takes no operands, so no --file"),
         ("-op + --local --file x 7", "argument 6: \"7\": with --file there are no operands on the command line"),
-        ("-op + ::1 9 1 -", "argument 6: \"-\" is no integer: no digits"),
+        ("-op + ::1 9 1 -", "argument 6: \"-\" is not an integer: no digits"),
         ("-op + --file /nowhere/x ::1 9", "--file: \"/nowhere/x\": No such file or directory (os error 2)"),
         ("-op + --repeat 0 ::1 9 1", "--repeat: \"0\": expected a whole number from 1"),
-        ("-e 1+2 --repeat 3 ::1 9", "--repeat asks -op over operands of the command line, nothing else"),
-        ("-op + --base 7 ::1 9 1", "--base: \"7\": 2, 8, 10 or 16 wanted"),
-        ("-op + --max-result 1T ::1 9 1", "--max-result: \"1T\": octets wanted, such as 4096, 64K or 1M"),
+        ("-e 1+2 --repeat 3 ::1 9", "--repeat needs -op with operands on the command line"),
+        ("-op + --base 7 ::1 9 1", "--base: \"7\": expected 2, 8, 10 or 16"),
+        ("-op + --max-result 1T ::1 9 1", "--max-result: \"1T\": expected octets, such as 4096, 64K or 1M"),
         (
             "-op + --also ::1:9 ::1 9 1",
-            "--also: \"::1:9\": HOST:PORT wanted, with an IPv6 address in brackets: [ADDRESS]:PORT",
+            "--also: \"::1:9\": expected HOST:PORT, with an IPv6 address in brackets: [ADDRESS]:PORT",
         ),
-        ("-op", "-op: no operator behind it; the shell keeps some for itself: quote '<' '>' '&' '|'"),
+        ("-op", "-op: missing operator; the shell keeps some for itself: quote '<' '>' '&' '|' '~'"),
         (
             "-op plus ::1 1 2",
-            "-op: \"plus\" is no operator; known are + - * / % ^ gcd lcm min max & | ~ and words such as mul \
+            "-op: \"plus\" is not an operator; known are + - * / % ^ gcd lcm min max & | ~ and words such as mul \
              (--help lists them)",
         ),
-        ("-op +", "no HOST and PORT; --help shows how to ask, --local needs none"),
-        ("-op + ::1", "no PORT behind the host \"::1\""),
-        ("-op + ::1 0 1", "port \"0\": a number from 1 to 65535 or the name of a service wanted"),
-        ("-op + ::1 65536 1", "port \"65536\": a number from 1 to 65535 or the name of a service wanted"),
+        ("-op +", "missing HOST and PORT (--local needs none; see --help)"),
+        ("-op + ::1", "missing PORT after the host \"::1\""),
+        ("-op + ::1 0 1", "port \"0\": expected a number from 1 to 65535 or the name of a service"),
+        ("-op + ::1 65536 1", "port \"65536\": expected a number from 1 to 65535 or the name of a service"),
         ("-op + ::1 9", "sum takes one operand or more, not 0"),
         ("-op / ::1 9 1", "quotient takes two operands or more, not 1"),
         ("-op ^ ::1 9 1 2 3", "power takes two operands, not 3"),
         ("-op ? ::1 9 1", "describe takes no operands, not 1"),
-        ("-op + ::1 9 1 x2", "argument 6: \"x2\" is no integer: 'x' at character 1 is no digit of base 10"),
-        ("-op + --local 1 2 3z", "argument 6: \"3z\" is no integer: 'z' at character 2 is no digit of base 10"),
-        ("-op + --local -1 2 0x", "argument 6: \"0x\" is no integer: no digits"),
-        ("-op + ::1 9 1_", "argument 5: \"1_\" is no integer: '_' at character 2 does not stand between two digits"),
-        ("-op + ::1 9 -x", "argument 5: \"-x\" is no integer: 'x' at character 2 is no digit of base 10"),
-        ("-op + ::1 9 1 -s", "option -s stands behind the host or an operand; options come before the host"),
-        ("::1 9 -op + 1", "option -op stands behind the host or an operand; options come before the host"),
+        ("-op + ::1 9 1 x2", "argument 6: \"x2\" is not an integer: 'x' at character 1 is no digit of base 10"),
+        ("-op + --local 1 2 3z", "argument 6: \"3z\" is not an integer: 'z' at character 2 is no digit of base 10"),
+        ("-op + --local -1 2 0x", "argument 6: \"0x\" is not an integer: no digits"),
         (
-            "-op + --local -1 --quiet",
-            "option --quiet stands behind the host or an operand; options come before the host",
+            "-op + ::1 9 1_",
+            "argument 5: \"1_\" is not an integer: '_' at character 2 does not stand between two digits",
         ),
-        ("-op + -op - ::1 9 1", "option -op may stand only once"),
-        ("--nonsense", "unknown option --nonsense; --help lists them"),
-        ("-sv -op + ::1 9 1", "unknown option --sv; --help lists them"),
-        ("-z", "unknown option -z; --help lists them"),
+        ("-op + ::1 9 -x", "unknown option -x (see --help)"),
+        ("-op + ::1 9 -- -x", "argument 6: \"-x\" is not an integer: 'x' at character 2 is no digit of base 10"),
+        ("--timeuot 1 -op + ::1 9 1", "unknown option --timeuot; similar: --timeout (see --help)"),
+        ("-op + -op - ::1 9 1", "option -op may be given only once"),
+        ("--nonsense", "unknown option --nonsense (see --help)"),
+        ("-sx -op + ::1 9 1", "unknown option -sx (see --help)"),
+        ("-z", "unknown option -z (see --help)"),
         ("--string=1 -op + ::1 9 1", "option --string takes no value"),
-        ("-op + --timeout", "option --timeout needs SECONDS behind it"),
-        ("-op + --timeout 0 ::1 9 1", "--timeout: \"0\": seconds above 0 and up to 86400 wanted"),
-        ("-op + --timeout -5 ::1 9 1", "--timeout: \"-5\": seconds above 0 and up to 86400 wanted"),
-        ("-op + --timeout nan ::1 9 1", "--timeout: \"nan\": seconds above 0 and up to 86400 wanted"),
-        ("-op + --deadline 1d ::1 9 1", "--deadline: \"1d\": seconds above 0 and up to 86400 wanted"),
+        ("-op + --timeout", "option --timeout: missing DURATION"),
+        ("-op + --timeout 0 ::1 9 1", "--timeout: \"0\": expected at least 1 us"),
+        (
+            "-op + --timeout -5 ::1 9 1",
+            "--timeout: \"-5\": expected a duration up to a day, such as 0.1 (seconds) or 100ms",
+        ),
+        (
+            "-op + --timeout nan ::1 9 1",
+            "--timeout: \"nan\": expected a duration up to a day, such as 0.1 (seconds) or 100ms",
+        ),
+        (
+            "-op + --deadline 1x ::1 9 1",
+            "--deadline: \"1x\": expected a duration up to a day, such as 0.1 (seconds) or 100ms",
+        ),
         ("-op + --retries 31 ::1 9 1", "--retries: \"31\": expected a whole number from 0 to 30"),
-        ("-op + --classic --extended ::1 9 1", "--classic and --extended exclude each other"),
+        ("-op + --classic --extended ::1 9 1", "--classic and --extended cannot be combined"),
         (
             "-op gcd --classic ::1 9 1",
             "the classic form has only sum and product, not gcd; without --classic it can be asked",
@@ -258,6 +266,41 @@ fn wrong_usage_says_what_where_and_what_would_be_right() {
 }
 
 #[test]
+fn options_and_servers_as_people_type_them() {
+    let server = Server::start(&["::", "0"]);
+    let port = server.port;
+    for line in [
+        format!("-op + ::1 {port} 1 3 -q"),
+        format!("::1 {port} 1 3 --op + -q"),
+        format!("-op + [::1]:{port} 1 3 -q"),
+        format!("-op + localhost:{port} 1 3 -q"),
+        format!("-op + 127.0.0.1:{port} 1 3 -q"),
+        format!("-sq -op + -- ::1 {port} 1 3"),
+        format!("-q -op + --timeout 900ms --deadline 2 ::1 {port} 1 3"),
+        format!("-q --verify -op + ::1 {port} 1 3"),
+    ] {
+        client_line(&line).printed("4\n");
+    }
+    client_line(&format!("::1 {port} -op - -q 3 -5")).printed("8\n");
+    assert!(client_line(&format!("-op + ::1 {port} 1 --help")).stdout.starts_with("Usage: client"));
+}
+
+#[test]
+fn a_wrong_result_is_found_out() {
+    let wrong = Scripted::start(|_, _| vec![Act::Reply(vec![0xff, 0, 0, 0, 5])]);
+    let words = wrong.words();
+    let sentence = "the server's result 5 is wrong: computed here, it is 4";
+    client_line(&format!("--verify -op + {words} 1 3")).complained(1, sentence);
+    client_line(&format!("--verify -e 1+3 {words}")).complained(1, sentence);
+    let folder = folder();
+    let file = folder.path().join("operands");
+    fs::write(&file, "1 # one\n3").unwrap();
+    client_line(&format!("--verify -op + {words} --file {}", file.display())).complained(1, sentence);
+    client_line("--verify -op + --local --file x").complained_of(1, "No such file");
+    client_line("--verify -op + --local -").complained_of(2, "--verify computes over operands of the command line");
+}
+
+#[test]
 fn file_names_in_place_of_operators_are_explained() {
     let folder = folder();
     for name in ["a", "b"] {
@@ -269,16 +312,24 @@ fn file_names_in_place_of_operators_are_explained() {
         command.args(line.split_whitespace()).current_dir(folder.path());
         run(command, b"")
     };
-    client("-op a ::1 9 1").complained(2, &format!("-op: \"a\" is no operator; {quoting}"));
-    client("-op a c ::1 9 1").complained(2, &format!("-op: \"a\" is no operator; {quoting}"));
+    client("-op a ::1 9 1").complained(2, &format!("-op: \"a\" is not an operator; {quoting}"));
+    client("-op a c ::1 9 1").complained(2, &format!("-op: \"a\" is not an operator; {quoting}"));
     let stderr = client("-op b a --local 6 7").printed("Result: 42\n");
-    assert_eq!(stderr, "client: note: file names stand behind -op, taken for *; quote it: -op '*'\n");
+    assert_eq!(stderr, "client: note: the file names after -op are taken for *; quote it: -op '*'\n");
     assert_eq!(client("-q -op b a --local 6 7").printed("42\n"), "");
+    let alone = tempfile::tempdir_in(folder.path()).unwrap();
+    fs::write(alone.path().join("max"), "").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_client"));
+    command.args("-op max --local 6 7".split(' ')).current_dir(alone.path());
+    let note = run(command, b"").printed("Result: 7\n");
+    let expected = "client: note: -op max: taken for the operator, though it is also the only file here; \
+                    for a product quote -op '*'\n";
+    assert_eq!(note, expected);
     let mut command = Command::new(env!("CARGO_BIN_EXE_client"));
     command.args(["-op", "/home/someone", "::1", "9", "1"]).env("HOME", "/home/someone");
     run(command, b"").complained(
         2,
-        "-op: \"/home/someone\" is no operator; the shell puts the home folder in place of ~: quote it, -op '~', \
+        "-op: \"/home/someone\" is not an operator; the shell puts the home folder in place of ~: quote it, -op '~', \
          or write xor",
     );
 }

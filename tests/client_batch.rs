@@ -234,16 +234,22 @@ fn json_for_results() {
     assert_eq!(sum, expected);
     let line = format!("--json -op ^ --base 16 -s 127.0.0.1 {} 2 4000", server.port);
     let power = report(&client_line(&line), 0);
-    assert_eq!(power["result"], json!(format!("0x1{}", "0".repeat(1000))));
+    let decimal: calc6::arithmetic::Number = power["result"].as_str().unwrap().parse().unwrap();
+    assert_eq!(decimal.to_string_radix(16), format!("1{}", "0".repeat(1000)), "decimal whatever --base says");
     assert_eq!((&power["form"], &power["peer"]), (&json!("extended"), &json!("127.0.0.1")));
     assert_eq!(power["attempts"], json!(2), "asked again more widely");
     let value = report(&client(["--json", "--local", "-e", "(1+3)*(5+2)"]), 0);
     assert_eq!((&value["result"], &value["requests"]), (&json!("28"), &json!(3)));
+    assert_eq!((&value["expression"], &value["form"]), (&json!("(1+3)*(5+2)"), &json!("classic")));
     assert_eq!(report(&client_line("--json --local -e 7"), 0)["requests"], json!(0));
     let described = report(&client_line("--json --local --describe"), 0);
     assert!(described["result"].as_str().unwrap().starts_with("calc6 "), "{described}");
     let repeated = report(&client_line("--json --local --repeat 3 -op + 1 2"), 0);
     assert_eq!(repeated["round_trips"]["answered"], json!(3));
+    assert_eq!((&repeated["requests"], &repeated["attempts"]), (&json!(3), &json!(3)));
+    assert_eq!(repeated["round_trips"]["results"], json!(1));
+    let mean = repeated["round_trips"]["mean_us"].as_f64().unwrap();
+    assert_eq!((mean * 1e3).round() / 1e3, mean, "nanoseconds");
 }
 
 #[test]
@@ -255,7 +261,6 @@ fn json_for_errors() {
     let usage = error(&["-json", "-op", "plus"], 2);
     assert_eq!((&usage["kind"], &usage["exit_status"]), (&json!("usage"), &json!(2)));
     assert_eq!(error(&["--json", "-e", "1+", "--local"], 2)["kind"], json!("usage"));
-    assert_eq!(error(&["--json", "-i", "--local"], 2)["kind"], json!("usage"));
     assert_eq!(error(&["--json", "-op", "-", "--classic", "::1", "9", "1"], 2)["kind"], json!("request"));
     let port = free_port().to_string();
     assert_eq!(error(&["--json", "-op", "+", "::1", &port, "1"], 1)["kind"], json!("unanswered"));
@@ -267,19 +272,60 @@ fn repeats_are_summed_up() {
     let lines: Vec<&str> = ended.stdout.lines().collect();
     assert_eq!((ended.status, lines.len()), (Some(0), 6), "{ended:?}");
     assert!(lines[..4].iter().all(|line| line.starts_with("Result: 3  ") && line.ends_with(" ms")), "{ended:?}");
-    assert_eq!(lines[4], "4 asked, 4 answered, 0 lost; 4 datagrams sent for the answers");
+    assert_eq!(lines[4], "4 asked, 4 answered, 0 unanswered; 4 datagrams sent");
     assert!(lines[5].starts_with("round trip min/mean/p50/p99/max = "), "{ended:?}");
     assert!(!lines[5].contains("= 0.000/0.000"), "{ended:?}");
 
     let half =
         Scripted::start(|_, count| if count % 2 == 0 { vec![] } else { vec![Act::Reply(vec![0xff, 0, 0, 0, 3])] });
     let ended = client_line(&format!("--repeat 4 --retries 0 --timeout 0.02 -op + {} 1 2", half.words()));
-    assert!(ended.stdout.contains("4 asked, 2 answered, 2 lost"), "{ended:?}");
+    assert!(ended.stdout.contains("4 asked, 2 answered, 2 unanswered; 4 datagrams sent"), "{ended:?}");
     assert_eq!((ended.status, ended.stderr.matches("no reply to 1 datagram\n").count()), (Some(0), 2), "{ended:?}");
 
     let silent = Scripted::start(|_, _| vec![]);
     let ended = client_line(&format!("-q --repeat 2 --retries 0 --timeout 0.02 -op + {} 1 2", silent.words()));
     assert_eq!(ended.status, Some(1), "{ended:?}");
+    assert!(ended.stdout.contains("2 asked, 0 answered, 2 unanswered; 2 datagrams sent"), "{ended:?}");
+
+    let liar = Scripted::start(|_, count| vec![Act::Reply(vec![0xff, 0, 0, 0, count as u8])]);
+    let ended = client_line(&format!("-q --repeat 3 -op + {} 1 2", liar.words()));
+    assert_eq!(ended.stderr, "client: 3 different results in 3 answers to the same request\n");
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+}
+
+#[test]
+fn an_interval_and_a_deadline_hold_over_all_repeats() {
+    let begun = std::time::Instant::now();
+    let ended = client_line("--local -q --repeat 4 --interval 50ms -op + 1 2");
+    assert!(ended.stdout.starts_with("4 asked, 4 answered"), "{ended:?}");
+    assert!(begun.elapsed() >= std::time::Duration::from_millis(150));
+    let ended = client_line("--local -q --repeat 1000000 --interval 20ms --deadline 200ms -op + 1 2");
+    let asked: u64 = ended.stdout.split(' ').next().unwrap().parse().unwrap();
+    assert!((1..=11).contains(&asked), "{ended:?}");
+    client_line("--local --interval 1 -op + 1 2").complained(2, "--interval needs --repeat");
+}
+
+#[test]
+fn expressions_come_from_lines() {
+    let lines = |line: &str, input: &[u8]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_client"));
+        command.args(line.split_whitespace());
+        run(command, input)
+    };
+    let text = b"\xef\xbb\xbf1+1\r\n# a comment\n\n2*(3+4) # fourteen\n";
+    lines("-e - --local", text).printed("Result: 2\nResult: 14\n");
+    let ended = lines("-e - --local", b"1+1\n\xe9\n2+\n3+3\n");
+    assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), "Result: 2\nResult: 6\n"), "{ended:?}");
+    assert!(ended.stderr.starts_with("client: line 2: the line is not UTF-8\nclient: line 3: "), "{ended:?}");
+    assert!(ended.stderr.ends_with("client: 2 lines had no result\n"), "{ended:?}");
+    for mode in ["-i", "-e -"] {
+        let ended = lines(&format!("--json --local {mode}"), b"1+1\n2+\n3+3\n");
+        let objects: Vec<Value> = ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(objects.len(), 4, "{ended:?}");
+        assert_eq!((&objects[0]["result"], &objects[2]["result"]), (&json!("2"), &json!("6")), "{ended:?}");
+        assert_eq!(objects[1]["error"]["kind"], json!("usage"), "{ended:?}");
+        assert_eq!(objects[3]["error"]["kind"], json!("lines"), "{ended:?}");
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use asking::{Act, Scripted};
 use pty::{Left, Terminal, text};
+use rustix::process::Signal;
 use serving::Server;
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_client");
@@ -27,7 +28,9 @@ const BACKSPACE: &str = "\x7f";
 
 /// Runs the client over the words of a line.
 fn client(columns: u16, line: &str) -> Terminal {
-    Terminal::start(columns, CLIENT, line.split_whitespace())
+    Terminal::with(columns, CLIENT, line.split_whitespace(), |command| {
+        command.env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"))
+    })
 }
 
 /// A prompt of the client, behind options, for a server.
@@ -95,18 +98,76 @@ Result: 4
 }
 
 #[test]
+fn lines_typed_ahead_or_pasted_are_answered_one_by_one() {
+    let mut terminal = prompt(80, "-q -i --local --no-history");
+    terminal.types("1+1\r2+2\r3+3\r");
+    terminal.shows("three results", |screen| {
+        let lines = screen.contents();
+        let results: Vec<&str> = lines.lines().filter(|line| line.parse::<u32>().is_ok()).collect();
+        results == ["2", "4", "6"]
+    });
+    terminal.types(CTRL_D);
+    succeeded(&terminal.end());
+}
+
+#[test]
+fn an_octet_that_is_not_utf_8_drops_its_line_alone() {
+    let mut terminal = prompt(80, "-q -i --local --no-history");
+    terminal.types_octets(b"1+\xe9 ");
+    terminal.shows("the message", |screen| screen.contents().contains("the line is not UTF-8"));
+    terminal.types(&format!("{CTRL_U}5*5\r"));
+    terminal.shows("the next result", |screen| screen.contents().contains("\n25\n"));
+    terminal.types(CTRL_D);
+    succeeded(&terminal.end());
+}
+
+#[test]
+fn a_signal_leaves_the_terminal_as_it_was() {
+    for signal in [Signal::TERM, Signal::HUP] {
+        let terminal = prompt(80, "-q -i --local --no-history");
+        assert!(!terminal.is_canonical(), "the prompt edits");
+        terminal.signal(signal);
+        // Its end holds the terminal's settings against those from before.
+        let left = terminal.end();
+        assert_eq!(left.status.signal(), Some(signal.as_raw()), "{left:?}");
+    }
+}
+
+#[test]
+fn the_history_lasts_unless_told_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |options: &str, typed: &str| {
+        let line = format!("-q -i --local {options}");
+        let mut terminal =
+            Terminal::with(80, CLIENT, line.split_whitespace(), |command| command.env("XDG_STATE_HOME", folder.path()));
+        terminal.ends("> ");
+        terminal.types(typed);
+        terminal.shows("the result", |screen| screen.contents().contains("\n42\n"));
+        terminal.types(CTRL_D);
+        succeeded(&terminal.end());
+    };
+    run("--no-history", "6*7\r");
+    assert!(!folder.path().join("calc6/history").exists());
+    run("", "6*7\r");
+    let written = fs::read_to_string(folder.path().join("calc6/history")).unwrap();
+    assert!(written.contains("6*7"), "{written}");
+    run("", &format!("{UP}\r"));
+}
+
+#[test]
 fn tab_completes() {
     let mut terminal = prompt(80, "-i --local");
     for (typed, shown) in [
-        ("gc\t", "gcd"),
+        ("gc\t", "gcd("),
         ("tr\t", "trace o"),
         ("trace on\t", "trace on"),
         ("trace of\t", "trace off"),
-        ("quo\t", "quotient"),
+        ("quo\t", "quotient("),
+        ("3\u{d7}gc\t", "3\u{d7}gcd("),
         ("desc\t", "describe"),
-        ("3 + xo\t(6, 3)", "3 + xor(6, 3)"),
+        ("3 + xo\t6, 3)", "3 + xor(6, 3)"),
         ("zz\t\t", "zz"),
-        ("m\t\t", "m\nmul  min  max\n> m"),
+        ("m\t\t", "m\nmul(  min(  max(\n> m"),
     ] {
         terminal.types(typed);
         terminal.ends(&format!("> {shown}"));
@@ -312,7 +373,7 @@ fn ctrl_c_sums_up_repeats() {
     let left = terminal.end();
     succeeded(&left);
     let lines: Vec<&str> = left.screen.lines().rev().take(2).collect();
-    assert!(lines[1].ends_with(" sent for the answers") && lines[1].contains(" asked, "), "{left:?}");
+    assert!(lines[1].ends_with(" sent") && lines[1].contains(" asked, "), "{left:?}");
     assert!(lines[0].starts_with("round trip min/mean/p50/p99/max = ") && !left.wrapped, "{left:?}");
     assert!(!left.octets.contains('\x1b'), "{left:?}");
 

@@ -1,9 +1,11 @@
-//! The words of the command line, before getopts reads them: three steps that make the shell's habits and negative
-//! integers harmless.
+//! The words of the command line, brought into the order that getopts reads: every option with its value in one word,
+//! then `--`, then everything else.
+//!
+//! Options may stand anywhere before `--`. Three habits are understood on the way:
 //!
 //! 1. `-op *` unquoted: the shell has put the folder's file names in its place; they become `*` again.
-//! 2. The first word of the form `-DIGIT…` where an option could stand ends the options, as `--` does.
-//! 3. An option among the operands is refused.
+//! 2. A word that starts with a dash and a digit is a negative integer, not an option.
+//! 3. Short flags behind one dash: `-sq` is `-s -q`.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -16,12 +18,21 @@ use calc6::wire::Operator;
 /// The words that getopts reads.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Prepared {
-    /// Every word but the program's name, in its order.
+    /// Options as `--NAME` or `--NAME=VALUE`, then `--`, then the other words.
     pub words: Vec<OsString>,
-    /// How many words were typed, as the shell passed them.
-    pub typed: usize,
-    /// Whether file names were taken for `*`.
-    pub unglobbed: bool,
+    /// The place on the command line of each word after `--`, counted from 1.
+    pub places: Vec<usize>,
+    /// What was made of file names after `-op`.
+    pub star: Option<Star>,
+}
+
+/// How words after `-op` were understood that the shell may have put in place of `*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Star {
+    /// They are exactly the folder's file names: taken for `*`.
+    Expanded,
+    /// The folder's only file has an operator's name: taken for that operator.
+    Operator(String),
 }
 
 /// The folder whose file names the shell may have put in an operator's place.
@@ -46,59 +57,131 @@ impl Folder for Path {
     }
 }
 
-/// Takes the three steps.
+/// Sorts the words.
 ///
 /// # Errors
-/// An option among the operands.
-pub fn prepare(mut words: Vec<OsString>, folder: &(impl Folder + ?Sized)) -> Result<Prepared, UsageError> {
-    let typed = words.len();
-    let mut unglobbed = false;
-    let mut place = 0;
-    while let Some(word) = words.get(place).map(|word| word.as_encoded_bytes()) {
-        match word {
+/// An option that does not exist, or one without its value.
+pub fn prepare(words: Vec<OsString>, folder: &(impl Folder + ?Sized)) -> Result<Prepared, UsageError> {
+    let (mut found, mut free, mut places, mut star) = (Vec::new(), Vec::new(), Vec::new(), None);
+    let mut at = 0;
+    while let Some(word) = words.get(at) {
+        at += 1;
+        match word.as_encoded_bytes() {
             b"--" => {
-                place += 1;
+                places.extend(at + 1..=words.len());
+                free.extend_from_slice(&words[at..]);
                 break;
             }
-            [b'-', b'0'..=b'9', ..] => {
-                words.insert(place, OsString::from("--"));
-                place += 1;
-                break;
+            [b'-', b'0'..=b'9', ..] | b"-" => {}
+            [b'-', _, ..] => {
+                let option = Word::read(word)?;
+                let Word::Valued { spec, value: None } = option else {
+                    found.extend(option.words());
+                    continue;
+                };
+                let Some(next) = words.get(at) else { return Err(missing_value(word, spec)) };
+                let mut value = next.clone();
+                at += 1;
+                if spec.value == Some(Value::Operator)
+                    && let Some((understood, count)) = expanded_star(&words[at - 1..], folder)
+                {
+                    if understood == Star::Expanded {
+                        value = OsString::from("*");
+                        at += count - 1;
+                    }
+                    star = Some(understood);
+                }
+                found.extend(Word::Valued { spec, value: Some(value) }.words());
+                continue;
             }
-            [b'-', _, ..] => {}
-            _ => break,
+            _ => {}
         }
-        let spec = words[place].to_str().and_then(options::named);
-        let value = spec.and_then(|spec| spec.value).filter(|_| !word.contains(&b'='));
-        place += 1;
-        if value == Some(Value::Operator)
-            && let Some(count) = file_names(&words[place..], folder)
-        {
-            words.splice(place..place + count, [OsString::from("*")]);
-            unglobbed = true;
-        }
-        place += usize::from(value.is_some());
+        free.push(word.clone());
+        places.push(at);
     }
-    match words.iter().skip(place).find(|word| word.to_str().is_some_and(|word| options::named(word).is_some())) {
-        Some(option) => Err(UsageError::new(format!(
-            "option {} stands behind the host or an operand; options come before the host",
-            option.display()
-        ))),
-        None => Ok(Prepared { words, typed, unglobbed }),
+    found.push(OsString::from("--"));
+    found.extend(free);
+    Ok(Prepared { words: found, places, star })
+}
+
+/// One word that starts with a dash.
+enum Word {
+    Valued { spec: &'static options::Spec, value: Option<OsString> },
+    Flags(Vec<&'static options::Spec>),
+}
+
+impl Word {
+    fn read(word: &OsStr) -> Result<Word, UsageError> {
+        let Some(text) = word.to_str() else {
+            return Err(UsageError::new(format!("option {}: it is not UTF-8", word.display())));
+        };
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name, Some(OsString::from(value))),
+            None => (text, None),
+        };
+        match options::named(name) {
+            Some(spec) if spec.value.is_some() => Ok(Word::Valued { spec, value }),
+            Some(_) if value.is_some() => Err(UsageError::new(format!("option {name} takes no value"))),
+            Some(spec) => Ok(Word::Flags(vec![spec])),
+            None => cluster(text).map(Word::Flags).ok_or_else(|| unknown(name)),
+        }
+    }
+
+    fn words(self) -> Vec<OsString> {
+        match self {
+            Word::Flags(specs) => specs.iter().map(|spec| OsString::from(format!("--{}", spec.long))).collect(),
+            Word::Valued { spec, value } => {
+                let mut word = OsString::from(format!("--{}=", spec.long));
+                word.push(value.unwrap_or_default());
+                vec![word]
+            }
+        }
     }
 }
 
-/// How many words at the start are exactly the names in the folder, in any order.
-fn file_names(words: &[OsString], folder: &(impl Folder + ?Sized)) -> Option<usize> {
+/// Short flags behind one dash.
+fn cluster(text: &str) -> Option<Vec<&'static options::Spec>> {
+    let letters = text.strip_prefix('-').filter(|letters| !letters.starts_with('-'))?;
+    let flag = |letter: char| {
+        let spec = options::all().find(|spec| spec.short.chars().eq([letter]))?;
+        spec.value.is_none().then_some(spec)
+    };
+    letters.chars().map(flag).collect()
+}
+
+fn missing_value(word: &OsStr, spec: &options::Spec) -> UsageError {
+    let name = word.display();
+    UsageError::new(match spec.value {
+        Some(Value::Operator) => {
+            format!("{name}: missing operator; the shell keeps some for itself: quote '<' '>' '&' '|' '~'")
+        }
+        Some(value) => format!("option {name}: missing {}", value.placeholder()),
+        None => format!("option {name}: missing value"),
+    })
+}
+
+fn unknown(name: &str) -> UsageError {
+    let typed = name.trim_start_matches('-');
+    let similar = options::all().map(|spec| (strsim::jaro_winkler(typed, spec.long), spec.long));
+    let best = similar.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(similarity, _)| *similarity > 0.8);
+    let hint = best.map_or(String::new(), |(_, long)| format!("; similar: --{long}"));
+    UsageError::new(format!("unknown option {name}{hint} (see --help)"))
+}
+
+/// How many words at the start are exactly the names in the folder, in any order, and what that means.
+fn expanded_star(words: &[OsString], folder: &(impl Folder + ?Sized)) -> Option<(Star, usize)> {
     let first = words.first()?;
     if !folder.contains(first) {
         return None;
     }
     let names = folder.names();
     let run: BTreeSet<&OsString> = words.get(..names.len())?.iter().collect();
-    // A single file that is called like an operator: who writes `-op sum` means the operator.
-    let is_operator = names.len() == 1 && first.to_str().and_then(Operator::from_word).is_some();
-    (!is_operator && run.into_iter().eq(&names)).then_some(names.len())
+    if !run.into_iter().eq(&names) {
+        return None;
+    }
+    // Whoever writes `-op max` means the operator, wherever that is.
+    let operator = first.to_str().filter(|word| names.len() == 1 && Operator::from_word(word).is_some());
+    Some((operator.map_or(Star::Expanded, |word| Star::Operator(word.to_owned())), names.len()))
 }
 
 #[cfg(test)]
@@ -119,59 +202,83 @@ mod tests {
         let words = line.split_whitespace().map(OsString::from).collect();
         let prepared = prepare(words, folder).map_err(|error| error.to_string())?;
         let words: Vec<_> = prepared.words.iter().map(|word| word.to_str().unwrap()).collect();
-        Ok(words.join(" ") + if prepared.unglobbed { " !" } else { "" })
+        let star = match prepared.star {
+            None => String::new(),
+            Some(Star::Expanded) => " !".to_owned(),
+            Some(Star::Operator(word)) => format!(" !{word}"),
+        };
+        Ok(words.join(" ") + &star)
     }
 
     #[test]
     fn file_names_become_an_asterisk() {
         let folder = ["client", "lab", "server"];
-        let then = "::1 10000 1 3";
         for (line, expected) in [
-            ("-op client lab server -s", "-op * -s"),
-            ("--op server client lab", "--op *"),
-            ("-s -op client lab server", "-s -op *"),
+            ("-op client lab server -s", "--op=* --string"),
+            ("--op server client lab", "--op=*"),
+            ("-s -op client lab server", "--string --op=*"),
         ] {
-            assert_eq!(prepared(&format!("{line} {then}"), &folder), Ok(format!("{expected} {then} !")));
+            let ready = format!("{expected} -- ::1 10000 1 3 !");
+            assert_eq!(prepared(&format!("{line} ::1 10000 1 3"), &folder), Ok(ready));
         }
-        for line in ["-op client lab", "-op client lab lab", "-op client lab other", "-op * -s", "-op=*", "-op"] {
-            assert_eq!(prepared(line, &folder), Ok(line.to_owned()));
+        for (line, expected) in [
+            ("-op client lab", "--op=client -- lab"),
+            ("-op client lab lab", "--op=client -- lab lab"),
+            ("-op * -s", "--op=* --string --"),
+            ("-op=*", "--op=* --"),
+        ] {
+            assert_eq!(prepared(line, &folder), Ok(expected.to_owned()));
         }
     }
 
     #[test]
     fn file_names_that_are_operators_or_options() {
-        assert_eq!(prepared("-op sum ::1 1 2", &["sum"]), Ok("-op sum ::1 1 2".to_owned()));
-        assert_eq!(prepared("-op file ::1 1 2", &["file"]), Ok("-op * ::1 1 2 !".to_owned()));
-        assert_eq!(prepared("-op + -s server ::1 1 2", &["server", "+", "-s"]), Ok("-op * ::1 1 2 !".to_owned()));
-        assert_eq!(prepared("-op + ::1 1 2", &["server", "+", "-s"]), Ok("-op + ::1 1 2".to_owned()));
-        assert_eq!(prepared("-op * ::1 1 2", &[]), Ok("-op * ::1 1 2".to_owned()));
+        for (line, folder, expected) in [
+            ("-op sum ::1 1 2", &["sum"][..], "--op=sum -- ::1 1 2 !sum"),
+            ("-op file ::1 1 2", &["file"], "--op=* -- ::1 1 2 !"),
+            ("-op + -s server ::1 1 2", &["server", "+", "-s"], "--op=* -- ::1 1 2 !"),
+            ("-op + ::1 1 2", &["server", "+", "-s"], "--op=+ -- ::1 1 2"),
+            ("-op * ::1 1 2", &[], "--op=* -- ::1 1 2"),
+        ] {
+            assert_eq!(prepared(line, folder), Ok(expected.to_owned()), "{line}");
+        }
     }
 
     #[test]
-    fn negative_integers_end_the_options() {
+    fn options_stand_anywhere_and_negative_integers_are_none() {
         for (line, expected) in [
-            ("-op + --local -5 3", "-op + --local -- -5 3"),
-            ("-op - -5 3", "-op - -- -5 3"),
-            ("--timeout -5 -5 3", "--timeout -5 -- -5 3"),
+            ("-op + --local -5 3", "--op=+ --local -- -5 3"),
+            ("-op - -5 3", "--op=- -- -5 3"),
+            ("--timeout -5 -5 3", "--timeout=-5 -- -5 3"),
             ("--timeout=2 -5 3", "--timeout=2 -- -5 3"),
-            ("-op + ::1 1 -5", "-op + ::1 1 -5"),
-            ("-op + -- ::1 1 -5", "-op + -- ::1 1 -5"),
-            ("-op + ::1 1 -", "-op + ::1 1 -"),
+            ("-op + -- ::1 1 -5 -s", "--op=+ -- ::1 1 -5 -s"),
+            ("-op + ::1 1 -", "--op=+ -- ::1 1 -"),
+            ("::1 10000 1 3 -op + -v", "--op=+ --verbose -- ::1 10000 1 3"),
+            ("-op + ::1 10000 1 --help", "--op=+ --help -- ::1 10000 1"),
+            ("-sq -e 1+1 --local", "--string --quiet --expression=1+1 --local --"),
         ] {
             assert_eq!(prepared(line, &[]), Ok(expected.to_owned()));
         }
     }
 
     #[test]
-    fn options_come_before_the_host() {
-        for option in ["-s", "--string", "-op", "--op", "--timeout=3", "-V"] {
-            let error = prepared(&format!("-op + ::1 10000 1 {option}"), &[]).unwrap_err();
-            assert!(error.starts_with(&format!("option {option} stands")), "{error}");
-            assert!(error.ends_with("options come before the host"), "{error}");
+    fn places_are_those_of_the_command_line() {
+        let words = "-op + ::1 -v 10000 1 -- -3".split(' ').map(OsString::from).collect();
+        assert_eq!(prepare(words, &[] as &[&str]).unwrap().places, [3, 5, 6, 8]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_as_typed() {
+        for (line, expected) in [
+            ("--timeuot 1 -op + ::1 1 1", "unknown option --timeuot; similar: --timeout (see --help)"),
+            ("-op + ::1 1 1 -x", "unknown option -x (see --help)"),
+            ("-sx", "unknown option -sx (see --help)"),
+            ("-quite", "unknown option -quite; similar: --quiet (see --help)"),
+            ("--json=1", "option --json takes no value"),
+            ("--timeout", "option --timeout: missing DURATION"),
+            ("-op", "-op: missing operator; the shell keeps some for itself: quote '<' '>' '&' '|' '~'"),
+        ] {
+            assert_eq!(prepared(line, &[]), Err(expected.to_owned()));
         }
-        assert!(prepared("::1 10000 -op + 1", &[]).is_err());
-        assert!(prepared("-op + --local -5 -s", &[]).is_err());
-        assert!(prepared("-op + ::1 10000 1 -", &[]).is_ok());
-        assert!(prepared("-op + ::1 10000 1 -x", &[]).is_ok(), "a bad operand, for others to say");
     }
 }

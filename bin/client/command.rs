@@ -6,8 +6,9 @@ use getopts::{Fail, Matches};
 
 use super::arguments::Prepared;
 use super::failure::{Failure, UsageError};
-use super::host::Endpoint;
-use super::options::{self, Value};
+use super::host::{BadEndpoint, Endpoint};
+use super::options;
+use crate::common::usage;
 use calc6::arithmetic::Number;
 use calc6::client::text::MAX_WORD;
 use calc6::client::{Config, Forms};
@@ -36,8 +37,14 @@ pub struct Run {
     pub config: Config,
     /// How often to ask.
     pub repeat: Option<u64>,
-    /// The most octets of a product or lcm of a file.
+    /// From the start of one question of `--repeat` to the next.
+    pub interval: Duration,
+    /// The most octets of a result.
     pub max_result: u64,
+    /// Whether results are computed here too.
+    pub verify: bool,
+    /// Whether the prompt's history lasts.
+    pub history: bool,
     pub show: Show,
 }
 
@@ -50,6 +57,8 @@ pub enum Ask {
     Describe,
     /// An expression, as typed and as read.
     Expression(String, Expression),
+    /// Expressions, a line each, from standard input.
+    Lines,
     /// Line by line.
     Interactive,
 }
@@ -99,11 +108,11 @@ impl TryFrom<Prepared> for Command {
     type Error = Failure;
 
     fn try_from(prepared: Prepared) -> Result<Command, Failure> {
-        for (place, word) in prepared.words.iter().enumerate() {
-            if word.to_str().is_none() {
-                let place = place + 1 + prepared.typed - prepared.words.len();
-                return Err(UsageError::new(format!("argument {place}: {word:?} is not UTF-8")).into());
-            }
+        if let Some(place) = prepared.words.iter().position(|word| word.to_str().is_none()) {
+            let options = prepared.words.len() - prepared.places.len();
+            let typed = place.checked_sub(options).and_then(|place| prepared.places.get(place));
+            let typed = typed.map_or(String::new(), |place| format!("argument {place}: "));
+            return Err(UsageError::new(format!("{typed}{:?} is not UTF-8", prepared.words[place])).into());
         }
         let matches = options::parser().parse(&prepared.words).map_err(failure)?;
         if matches.opt_present("help") {
@@ -112,20 +121,21 @@ impl TryFrom<Prepared> for Command {
         if matches.opt_present("version") {
             return Ok(Command::Version);
         }
-        Run::new(&matches, prepared.typed).map(|run| Command::Run(Box::new(run)))
+        Run::new(&matches, &prepared.places).map(|run| Command::Run(Box::new(run)))
     }
 }
 
 impl Run {
-    /// `typed` is how many words the command line has behind the program's name.
-    fn new(matches: &Matches, typed: usize) -> Result<Run, Failure> {
+    /// `places` are those of the words that are no options, on the command line.
+    fn new(matches: &Matches, places: &[usize]) -> Result<Run, Failure> {
         let wanted = Wanted::new(matches)?;
         let (target, words) = target(matches)?;
-        let first = typed - words.len() + 1;
+        let places = &places[places.len() - words.len()..];
         let ask = match wanted {
             Wanted::Operator(Operator::Describe) | Wanted::Describe => Ask::Describe,
-            Wanted::Operator(operator) => Ask::Operator(operator, operands(matches, first, words)?),
+            Wanted::Operator(operator) => Ask::Operator(operator, operands(matches, places, words)?),
             Wanted::Interactive => Ask::Interactive,
+            Wanted::Expression(text) if text == "-" => Ask::Lines,
             Wanted::Expression(text) => match Expression::parse(&text, None) {
                 Ok(expression) => Ask::Expression(text, expression),
                 Err(error) => return Err(Failure::syntax("-e: ", &text, &error)),
@@ -136,7 +146,10 @@ impl Run {
             also: also(matches)?,
             config: config(matches)?,
             repeat: whole(matches, "repeat", 1, u64::MAX)?,
+            interval: duration(matches, "interval", Duration::ZERO)?.unwrap_or_default(),
             max_result: octets(matches, "max-result")?.unwrap_or(1 << 20),
+            verify: matches.opt_present("verify"),
+            history: !matches.opt_present("no-history"),
             show: show(matches)?,
             ask,
         };
@@ -149,7 +162,7 @@ impl Run {
         let without_operands = match self.ask {
             Ask::Operator(..) => None,
             Ask::Describe => Some("describe"),
-            Ask::Expression(..) => Some("-e"),
+            Ask::Expression(..) | Ask::Lines => Some("-e"),
             Ask::Interactive => Some("-i"),
         };
         let typed = matches!(self.ask, Ask::Operator(_, Operands::Typed(_)));
@@ -161,9 +174,14 @@ impl Run {
                 Err(UsageError::new(format!("{name} takes no operands, so no --file")))
             }
             _ if self.repeat.is_some() && !typed => {
-                Err(UsageError::new("--repeat asks -op over operands of the command line, nothing else"))
+                Err(UsageError::new("--repeat needs -op with operands on the command line"))
             }
-            Some("-i") if self.show.json => Err(UsageError::new("--json prints one object, so it does not go with -i")),
+            _ if self.repeat.is_none() && matches.opt_present("interval") => {
+                Err(UsageError::new("--interval needs --repeat"))
+            }
+            _ if self.verify && matches!(self.ask, Ask::Describe | Ask::Operator(_, Operands::Input)) => {
+                Err(UsageError::new("--verify computes over operands of the command line, a file or an expression"))
+            }
             _ => Ok(()),
         }
     }
@@ -186,41 +204,48 @@ impl Wanted {
                 .collect();
         match chosen[..] {
             [] => Err(UsageError::new(
-                "nothing to ask: -op OPERATOR, -e EXPRESSION, -i or --describe wanted (see --help)",
+                "nothing to ask: expected -op OPERATOR, -e EXPRESSION, -i or --describe (see --help)",
             )),
             ["-op"] => operator(matches).map(Wanted::Operator),
             ["-e"] => Ok(Wanted::Expression(matches.opt_str("expression").unwrap_or_default())),
             ["-i"] => Ok(Wanted::Interactive),
             [_] => Ok(Wanted::Describe),
-            [one, other, ..] => Err(UsageError::new(format!("{one} and {other} exclude each other"))),
+            [one, other, ..] => Err(UsageError::new(format!("{one} and {other} cannot be combined"))),
         }
     }
 }
 
-/// Whom to ask, and the words behind that.
+/// Whom to ask, and the words after that: `HOST PORT`, or `HOST:PORT` with an IPv6 address in brackets.
 fn target(matches: &Matches) -> Result<(Target, &[String]), UsageError> {
+    let remote = |endpoint: Result<Endpoint, BadEndpoint>| {
+        endpoint.map(Target::Remote).map_err(|error| UsageError::new(error.to_string()))
+    };
     match (matches.opt_present("local"), matches.free.as_slice()) {
         (true, words) => Ok((Target::Local, words)),
-        (false, [host, port, words @ ..]) => {
-            let endpoint = Endpoint::new(host, port).map_err(|error| UsageError::new(error.to_string()))?;
-            Ok((Target::Remote(endpoint), words))
-        }
-        (false, []) => Err(UsageError::new("no HOST and PORT; --help shows how to ask, --local needs none")),
-        (false, [host]) => Err(UsageError::new(format!("no PORT behind the host {host:?}"))),
+        (false, [place, words @ ..]) if has_port(place) => Ok((remote(Endpoint::from_word(place))?, words)),
+        (false, [host, port, words @ ..]) => Ok((remote(Endpoint::new(host, port))?, words)),
+        (false, []) => Err(UsageError::new("missing HOST and PORT (--local needs none; see --help)")),
+        (false, [host]) => Err(UsageError::new(format!("missing PORT after the host {host:?}"))),
     }
 }
 
-/// `first` is the number of the first word on the command line.
-fn operands(matches: &Matches, first: usize, words: &[String]) -> Result<Operands, UsageError> {
+/// Whether a word is a host with its port: an address or name without one has no colon, or several, or is in brackets.
+fn has_port(word: &str) -> bool {
+    word.contains("]:") || word.matches(':').count() == 1
+}
+
+/// `places` are those of the words on the command line.
+fn operands(matches: &Matches, places: &[usize], words: &[String]) -> Result<Operands, UsageError> {
     let file = matches.opt_str("file");
     match (file, words) {
         (Some(_), [word, ..]) => Err(UsageError::new(format!(
-            "argument {first}: {word:?}: with --file there are no operands on the command line"
+            "argument {}: {word:?}: with --file there are no operands on the command line",
+            places[0]
         ))),
         (Some(file), []) => Ok(if file == "-" { Operands::Input } else { Operands::File(file) }),
         (None, [word]) if word == "-" => Ok(Operands::Input),
         (None, words) => {
-            let operands = words.iter().enumerate().map(|(place, word)| operand(first + place, word));
+            let operands = words.iter().zip(places).map(|(word, place)| operand(*place, word));
             operands.collect::<Result<_, _>>().map(Operands::Typed)
         }
     }
@@ -238,7 +263,7 @@ fn show(matches: &Matches) -> Result<Show, UsageError> {
         Some("2") => Base::Binary,
         Some("8") => Base::Octal,
         Some("16") => Base::Hexadecimal,
-        Some(word) => return Err(UsageError::new(format!("--base: {word:?}: 2, 8, 10 or 16 wanted"))),
+        Some(word) => return Err(UsageError::new(format!("--base: {word:?}: expected 2, 8, 10 or 16"))),
     };
     let [quiet, verbose, json] = ["quiet", "verbose", "json"].map(|name| matches.opt_present(name));
     Ok(Show { quiet, verbose, json, base })
@@ -249,7 +274,7 @@ fn operand(place: usize, word: &str) -> Result<Number, UsageError> {
         let len = word.len();
         return Err(UsageError::new(format!("argument {place}: {len} characters; an operand has at most 255 octets")));
     }
-    word.parse().map_err(|error| UsageError::new(format!("argument {place}: {word:?} is no integer: {error}")))
+    word.parse().map_err(|error| UsageError::new(format!("argument {place}: {word:?} is not an integer: {error}")))
 }
 
 fn operator(matches: &Matches) -> Result<Operator, UsageError> {
@@ -269,24 +294,24 @@ fn no_operator(word: &str) -> String {
         ""
     };
     if because.is_empty() {
-        format!("-op: {word:?} is no operator; {known}")
+        format!("-op: {word:?} is not an operator; {known}")
     } else {
-        format!("-op: {word:?} is no operator{because}")
+        format!("-op: {word:?} is not an operator{because}")
     }
 }
 
 fn config(matches: &Matches) -> Result<Config, UsageError> {
     let forms = match (matches.opt_present("classic"), matches.opt_present("extended")) {
-        (true, true) => return Err(UsageError::new("--classic and --extended exclude each other")),
+        (true, true) => return Err(UsageError::new("--classic and --extended cannot be combined")),
         (true, false) => Forms::Classic,
         (false, true) => Forms::Extended,
         (false, false) => Forms::Either,
     };
     let usual = exchange::Retransmission::default();
     let retransmission = exchange::Retransmission {
-        first_wait: seconds(matches, "timeout")?.unwrap_or(usual.first_wait),
+        first_wait: duration(matches, "timeout", SHORTEST_WAIT)?.unwrap_or(usual.first_wait),
         retries: whole(matches, "retries", 0, MAX_RETRIES)?.map_or(usual.retries, |retries| retries as u32),
-        deadline: seconds(matches, "deadline")?.or(usual.deadline),
+        deadline: duration(matches, "deadline", SHORTEST_WAIT)?.or(usual.deadline),
         ..usual
     };
     let format = if matches.opt_present("string") { Format::Text } else { Format::Integer };
@@ -295,17 +320,18 @@ fn config(matches: &Matches) -> Result<Config, UsageError> {
     Ok(config)
 }
 
-/// The longest time that an option takes: a day.
-const MAX_SECONDS: f64 = 86_400.0;
-
-fn seconds(matches: &Matches, option: &str) -> Result<Option<Duration>, UsageError> {
+/// A duration of at least `least`.
+fn duration(matches: &Matches, option: &str, least: Duration) -> Result<Option<Duration>, UsageError> {
     let Some(word) = matches.opt_str(option) else { return Ok(None) };
-    let seconds = word.parse().ok().filter(|&seconds: &f64| seconds > 0.0 && seconds <= MAX_SECONDS);
-    // Below a microsecond there is no waiting.
-    let time = seconds.map(Duration::from_secs_f64).filter(|time| *time >= Duration::from_micros(1));
-    time.map(Some)
-        .ok_or_else(|| UsageError::new(format!("--{option}: {word:?}: seconds above 0 and up to {MAX_SECONDS} wanted")))
+    match usage::duration(&word) {
+        Ok(duration) if duration >= least => Ok(Some(duration)),
+        Ok(_) => Err(UsageError::new(format!("--{option}: {word:?}: expected at least {} us", least.as_micros()))),
+        Err(expected) => Err(UsageError::new(format!("--{option}: {word:?}: {expected}"))),
+    }
 }
+
+/// The shortest wait: there is no waiting below it.
+const SHORTEST_WAIT: Duration = Duration::from_micros(1);
 
 /// The most repeats that an option takes; the waits double each time.
 const MAX_RETRIES: u64 = 30;
@@ -315,9 +341,9 @@ fn whole(matches: &Matches, option: &str, least: u64, most: u64) -> Result<Optio
     match word.parse() {
         Ok(number) if (least..=most).contains(&number) => Ok(Some(number)),
         _ if most == u64::MAX => {
-            Err(UsageError::new(format!("--{option}: {word:?}: a whole number from {least} on wanted")))
+            Err(UsageError::new(format!("--{option}: {word:?}: expected a whole number from {least}")))
         }
-        _ => Err(UsageError::new(format!("--{option}: {word:?}: a whole number from {least} to {most} wanted"))),
+        _ => Err(UsageError::new(format!("--{option}: {word:?}: expected a whole number from {least} to {most}"))),
     }
 }
 
@@ -335,27 +361,18 @@ fn octets(matches: &Matches, option: &str) -> Result<Option<u64>, UsageError> {
     octets
         .filter(|octets| (1..=MOST).contains(octets))
         .map(Some)
-        .ok_or_else(|| UsageError::new(format!("--{option}: {word:?}: octets wanted, such as 4096, 64K or 1M")))
+        .ok_or_else(|| UsageError::new(format!("--{option}: {word:?}: expected octets, such as 4096, 64K or 1M")))
 }
 
+/// What is left for getopts to find.
 fn failure(fail: Fail) -> UsageError {
     UsageError::new(match fail {
-        Fail::UnrecognizedOption(name) => format!("unknown option {}; --help lists them", dashed(&name)),
-        Fail::UnexpectedArgument(name) => format!("option {} takes no value", dashed(&name)),
-        Fail::OptionDuplicated(name) | Fail::OptionMissing(name) => {
-            format!("option {} may stand only once", dashed(&name))
-        }
-        Fail::ArgumentMissing(name) => match options::named(&dashed(&name)).and_then(|spec| spec.value) {
-            Some(Value::Operator) => {
-                "-op: no operator behind it; the shell keeps some for itself: quote '<' '>' '&' '|'".to_owned()
-            }
-            Some(value) => format!("option {} needs {} behind it", dashed(&name), value.placeholder()),
-            None => format!("option {} needs a value behind it", dashed(&name)),
-        },
+        Fail::OptionDuplicated(name) => format!("option {} may be given only once", dashed(&name)),
+        fail => fail.to_string(),
     })
 }
 
 /// An option as people write it: `-op` is the one long name that usually has one dash.
 fn dashed(name: &str) -> String {
-    if name == "op" || name.chars().count() == 1 { format!("-{name}") } else { format!("--{name}") }
+    if name == "op" { format!("-{name}") } else { format!("--{name}") }
 }

@@ -3,7 +3,8 @@
 use std::io;
 
 use super::host::ResolveError;
-use calc6::client::Error;
+use calc6::arithmetic::Number;
+use calc6::client::{Error, OperandError};
 use calc6::expression::SyntaxError;
 
 /// Exit status of what the server, the network or the system does not give.
@@ -47,6 +48,8 @@ pub struct Complaint {
     pub kind: &'static str,
     /// The status octet that the server answered with.
     pub status: Option<u8>,
+    /// The column of the text that is to blame, from 1.
+    pub column: Option<usize>,
     /// How the process ends.
     pub exit: u8,
 }
@@ -55,13 +58,13 @@ impl Complaint {
     /// About an end by a signal. `after` is empty, or says what has been done before.
     pub fn interrupted(after: &str) -> Complaint {
         let sentence = format!("interrupted{after}");
-        Complaint { sentence, place: String::new(), kind: "interrupted", status: None, exit: INTERRUPTED }
+        Complaint { sentence, place: String::new(), kind: "interrupted", status: None, column: None, exit: INTERRUPTED }
     }
 }
 
 impl Failure {
     fn said(kind: &'static str, exit: u8, sentence: String) -> Failure {
-        Failure::Said(Complaint { sentence, place: String::new(), kind, status: None, exit })
+        Failure::Said(Complaint { sentence, place: String::new(), kind, status: None, column: None, exit })
     }
 
     /// No server of its own.
@@ -72,6 +75,41 @@ impl Failure {
     /// The file of the operands.
     pub fn file(name: &str, error: &io::Error) -> Failure {
         Failure::said("read", FAILED, format!("--file: {name:?}: {error}"))
+    }
+
+    /// A line that is no text.
+    pub fn unreadable(wrong: &str) -> Failure {
+        Failure::said("usage", UNREADABLE, wrong.to_owned())
+    }
+
+    /// The server's result is not the one that was computed here.
+    pub fn differs(expected: &str, result: &Number) -> Failure {
+        Failure::said(
+            "differs",
+            FAILED,
+            format!("the server's result {result} is wrong: computed here, it is {expected}"),
+        )
+    }
+
+    /// The same question had different answers.
+    pub fn inconsistent(results: usize, answers: u64) -> Failure {
+        let sentence = format!("{results} different results in {answers} answers to the same request");
+        Failure::said("inconsistent", FAILED, sentence)
+    }
+
+    /// An error in the evaluation of an expression.
+    pub fn expression(error: Error, text: &str) -> Failure {
+        let _ = text;
+        Failure::client(error, "")
+    }
+
+    /// A word of a text that is not an operand, at its place in the file if there is one.
+    pub fn operand(file: Option<&str>, error: &OperandError) -> Failure {
+        let sentence = match file {
+            Some(file) => format!("{file}:{}:{}: {}", error.line, error.column, error.reason),
+            None => error.to_string(),
+        };
+        Failure::said("operand", UNREADABLE, sentence)
     }
 
     /// Lines of a pipe.
@@ -97,7 +135,7 @@ impl Failure {
             _ => ("system", FAILED),
         };
         let status = if let Error::Status { status, .. } = error { Some(status) } else { None };
-        Failure::Said(Complaint { sentence, place: String::new(), kind, status, exit })
+        Failure::Said(Complaint { sentence, place: String::new(), kind, status, column: None, exit })
     }
 
     /// An expression that cannot be read: a caret stands under the place. `before` goes before the sentence.
@@ -107,6 +145,7 @@ impl Failure {
             place: pointed_at(text, error.column()),
             kind: "usage",
             status: None,
+            column: Some(error.column()),
             exit: UNREADABLE,
         })
     }

@@ -14,14 +14,14 @@ pub struct Endpoint {
     port: Port,
 }
 
-/// Why a word is no port, or no host with a port.
+/// Why a word is not a port, or not a host with a port.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BadEndpoint {
-    /// The port is none.
-    #[error("port {0:?}: a number from 1 to 65535 or the name of a service wanted")]
+    /// The port is not one.
+    #[error("port {0:?}: expected a number from 1 to 65535 or the name of a service")]
     Port(String),
     /// There is no colon between host and port, or it is not clear which one it is.
-    #[error("{0:?}: HOST:PORT wanted, with an IPv6 address in brackets: [ADDRESS]:PORT")]
+    #[error("{0:?}: expected HOST:PORT, with an IPv6 address in brackets: [ADDRESS]:PORT")]
     NoColon(String),
 }
 

@@ -7,16 +7,19 @@ mod common;
 mod failure;
 mod generate;
 mod host;
-mod interactive;
+mod lines;
 mod local;
 mod options;
 mod output;
 mod program;
 mod progress;
+mod prompt;
 mod repeat;
 mod report;
+mod session;
 mod terminal;
 mod trace;
+mod verify;
 
 fn main() -> std::process::ExitCode {
     match common::generate::requested() {

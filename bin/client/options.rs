@@ -1,14 +1,14 @@
 //! The client's options, in one table: the getopts parser, `--help`, the man page and the shell completions are all
 //! made from it.
 
-use getopts::{HasArg, Occur, Options, ParsingStyle};
+use getopts::{HasArg, Occur, Options};
 
 /// One option.
 #[derive(Debug, Clone, Copy)]
 pub struct Spec {
     /// One letter, or empty.
     pub short: &'static str,
-    /// The long name: accepted behind one dash and behind two.
+    /// The long name: accepted after one dash and after two.
     pub long: &'static str,
     /// What its value is; `None` for a flag.
     pub value: Option<Value>,
@@ -31,8 +31,8 @@ pub enum Value {
     HostPort,
     /// 2, 8, 10 or 16.
     Base,
-    /// Seconds, with decimals.
-    Seconds,
+    /// Seconds, or a number with a unit.
+    Duration,
     /// A whole number.
     Count,
     /// Octets: a whole number, with K, M or G for 1024, its square and its cube.
@@ -48,7 +48,7 @@ impl Value {
             Value::File => "FILE",
             Value::HostPort => "HOST:PORT",
             Value::Base => "BASE",
-            Value::Seconds => "SECONDS",
+            Value::Duration => "DURATION",
             Value::Count => "N",
             Value::Octets => "OCTETS",
         }
@@ -89,14 +89,14 @@ pub const GROUPS: &[Group] = &[
                 "e",
                 "expression",
                 Value::Expression,
-                "An expression such as '(1+3)*5 - 2^10' or 'gcd(12, 18) % 4'.",
+                "An expression such as '(1+3)*5 - 2^10' or 'gcd(12, 18) % 4'; - reads one from each line of standard input.",
             ),
             flag(
                 "i",
                 "interactive",
-                "Lines from a prompt, or from a pipe without one; 'help' there says what they are.",
+                "Ask for lines at a prompt, or read them from a pipe; 'help' there lists what can be asked.",
             ),
-            flag("", "describe", "What the server is and can do."),
+            flag("", "describe", "Ask what the server is and can do."),
         ],
     },
     Group {
@@ -106,23 +106,18 @@ pub const GROUPS: &[Group] = &[
                 "",
                 "file",
                 Value::File,
-                "Read them from a file, not the command line: any number of integers, separated by \
-                white space or commas. A single - in place of operands reads standard input.",
+                "Read them from a file: any number of integers, separated by white space or commas; \
+                # starts a comment. A single - in place of operands reads standard input.",
             ),
-            valued(
-                "",
-                "max-result",
-                Value::Octets,
-                "Refuse products and lcms of a file that have more octets. Default: 1M.",
-            ),
+            valued("", "max-result", Value::Octets, "Refuse results of more octets. Default: 1M."),
             Spec {
                 many: true,
                 ..valued(
                     "",
                     "also",
                     Value::HostPort,
-                    "Share the work with this server too, and let it take \
-                over: [ADDRESS]:PORT, or NAME:PORT. May be given more than once.",
+                    "Share the work with this server too, and let it take over where another stops: [ADDRESS]:PORT or \
+                     NAME:PORT. May be given more than once.",
                 )
             },
         ],
@@ -143,14 +138,25 @@ pub const GROUPS: &[Group] = &[
     Group {
         title: "How long to wait",
         options: &[
-            valued("", "timeout", Value::Seconds, "Wait so long for the first reply, times 1 to 1.5. Default: 1."),
+            valued(
+                "",
+                "timeout",
+                Value::Duration,
+                "First wait, times a random 1 to 1.5: seconds, or with a unit (100ms). Default: 1.",
+            ),
             valued(
                 "",
                 "retries",
                 Value::Count,
-                "Repeat an unanswered request so often, each wait twice as long as the one before. Default: 3.",
+                "Repeat an unanswered request up to N times, each wait twice as long as the one before, at most a minute. \
+                 Default: 3.",
             ),
-            valued("", "deadline", Value::Seconds, "Give up so long after the start. Default: none but the above."),
+            valued(
+                "",
+                "deadline",
+                Value::Duration,
+                "Give up this long after the start, whatever is asked. Default: only the above.",
+            ),
         ],
     },
     Group {
@@ -160,10 +166,13 @@ pub const GROUPS: &[Group] = &[
                 "",
                 "base",
                 Value::Base,
-                "Print the result in base 2, 8, 10 or 16, behind 0b, 0o or 0x. Default: 10.",
+                "Print the result in base 2, 8, 10 or 16, after 0b, 0o or 0x. Default: 10.",
             ),
-            flag("", "json", "Print one JSON object, for errors too."),
-            valued("", "repeat", Value::Count, "Ask so often, and sum up the round-trip times."),
+            flag("", "json", "Print one JSON object, for errors too; with -i and -e -, one a line."),
+            valued("", "repeat", Value::Count, "Ask N times and summarise the round-trip times."),
+            valued("", "interval", Value::Duration, "With --repeat: ask this often. Default: again at once."),
+            flag("", "verify", "Compute the result here too, and fail where the server's differs."),
+            flag("", "no-history", "Do not read or write the prompt's history."),
             flag("q", "quiet", "Print the number alone, and no notes."),
             flag(
                 "v",
@@ -182,18 +191,15 @@ pub fn all() -> impl Iterator<Item = &'static Spec> {
     GROUPS.iter().flat_map(|group| group.options)
 }
 
-/// The option that a word names: `-op`, `--op`, `-s`, `--timeout=2`, …
+/// The option that a word names: `-op`, `--op`, `-s`, …
 pub fn named(word: &str) -> Option<&'static Spec> {
     let name = word.strip_prefix("--").or_else(|| word.strip_prefix('-'))?;
-    let name = name.split('=').next()?;
     all().find(|spec| spec.long == name || (!spec.short.is_empty() && spec.short == name))
 }
 
-/// The parser: one dash or two before a long name, and the first word that is no option ends them.
+/// The parser of [prepared](super::arguments::prepare) words.
 pub fn parser() -> Options {
-    let mut options = getopts_of(all());
-    options.long_only(true).parsing_style(ParsingStyle::StopAtFirstFree);
-    options
+    getopts_of(all())
 }
 
 /// What `--help` prints.
@@ -211,14 +217,15 @@ pub fn help() -> String {
 const USAGE: &str = "\
 Usage: client [OPTION]... -op OPERATOR HOST PORT INTEGER...
        client [OPTION]... -op OPERATOR HOST PORT -
-       client [OPTION]... -e EXPRESSION | -i | --describe HOST PORT
+       client [OPTION]... {-e EXPRESSION | -i | --describe} HOST PORT
        client [OPTION]... -op OPERATOR --local INTEGER...
 
 Asks a calculator server over UDP and prints the result. HOST is an IPv6
 address, one with a zone (fe80::1%eth0), an IPv4 address or a name; PORT is a
-number or the name of a service. Options come before the host, with one dash or
-two; negative integers need no --. Integers are decimal, or start with 0x, 0o or
-0b; _ may stand between digits.
+number or the name of a service. HOST:PORT and [ADDRESS]:PORT are understood
+too. Options may stand anywhere, with one dash or two; a dash and a digit start
+a negative integer. Integers are decimal, or start with 0x, 0o or 0b; _ may
+stand between digits.
 ";
 
 const EPILOGUE: &str = "

@@ -2,19 +2,24 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
 use std::net::SocketAddrV6;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
+use crate::arguments::Star;
 use crate::command::{Ask, Command, Operands, Run, Target};
 use crate::failure::{Complaint, Failure};
+use crate::lines::Lines;
 use crate::local::LocalServer;
 use crate::output::Output;
 use crate::progress::Bar;
+use crate::repeat::Repetition;
 use crate::report::Report;
-use crate::{arguments, interactive, options, output, repeat};
+use crate::session::Session;
+use crate::{arguments, lines, options, output, prompt, repeat, verify};
 use calc6::arithmetic::Number;
 use calc6::client::{Client, Error};
 use calc6::expression::Expression;
@@ -59,15 +64,19 @@ fn tell(complaint: Complaint, json: bool, report: &mut Report) {
 
 fn run(words: Vec<OsString>, report: &mut Report) -> Result<(), Failure> {
     let prepared = arguments::prepare(words, Path::new("."))?;
-    let unglobbed = prepared.unglobbed;
+    let star = prepared.star.clone();
     let run = match Command::try_from(prepared)? {
         Command::Help => return Ok(output::print(&options::help())?),
         Command::Version => return Ok(output::print(VERSION)?),
         Command::Run(run) => *run,
     };
     let output = Output(run.show);
-    if unglobbed {
-        output.note("file names stand behind -op, taken for *; quote it: -op '*'");
+    match star {
+        Some(Star::Expanded) => output.note("the file names after -op are taken for *; quote it: -op '*'"),
+        Some(Star::Operator(word)) => output.note(&format!(
+            "-op {word}: taken for the operator, though it is also the only file here; for a product quote -op '*'"
+        )),
+        None => {}
     }
     let (peers, _server) = peers(&run.target)?;
     let mut client = Client::new(peers, run.config.clone());
@@ -93,10 +102,12 @@ fn ask(run: Run, mut client: Client, output: &Output, report: &mut Report) -> Re
             report.operator(*operator, Some(operands.len() as u64));
             if let Some(count) = run.repeat {
                 catch_interrupts(&client)?;
-                repeat::repeat(&mut client, *operator, operands, count, output, report)?;
+                let deadline = run.config.retransmission.deadline.map(|deadline| Instant::now() + deadline);
+                let repetition = Repetition { count, interval: run.interval, deadline };
+                repeat::repeat(&mut client, *operator, operands, repetition, output, report)?;
                 String::new()
             } else {
-                evaluate(&mut client, *operator, operands, output, report)?
+                evaluate(&mut client, *operator, operands, &run, output, report)?
             }
         }
         Ask::Operator(operator, Operands::Input) => {
@@ -104,7 +115,12 @@ fn ask(run: Run, mut client: Client, output: &Output, report: &mut Report) -> Re
         }
         Ask::Operator(operator, Operands::File(name)) => {
             let file = File::open(name).map_err(|error| Failure::file(name, &error))?;
-            evaluate_text(&mut client, *operator, &file, Some(&file), &run, output, report)?
+            let printed = evaluate_text(&mut client, *operator, &file, Some((name, &file)), &run, output, report)?;
+            if let (true, Some(result)) = (run.verify, report.result()) {
+                let file = File::open(name).map_err(|error| Failure::file(name, &error))?;
+                verify::file(*operator, file, &result)?;
+            }
+            printed
         }
         Ask::Describe => {
             report.operator(Operator::Describe, None);
@@ -116,9 +132,20 @@ fn ask(run: Run, mut client: Client, output: &Output, report: &mut Report) -> Re
         }
         Ask::Expression(text, expression) => {
             report.expression(text);
-            evaluate_expression(&mut client, expression.clone(), output, report)?
+            evaluate_expression(&mut client, expression, text, run.verify, output, report)?
         }
-        Ask::Interactive => return interactive::interact(client, *output, catch_interrupts),
+        Ask::Lines => {
+            let mut session = Session::new(client, *output, run.verify);
+            return lines::read(&mut session, io::stdin().lock(), Lines::Expressions, None);
+        }
+        Ask::Interactive => {
+            let mut session = Session::new(client, *output, run.verify);
+            if !io::stdin().is_terminal() {
+                return lines::read(&mut session, io::stdin().lock(), Lines::Any, None);
+            }
+            catch_interrupts(&session.client)?;
+            return prompt::run(&mut session, run.history);
+        }
     };
     Ok(output::print(&if output.0.json { report.line() } else { printed })?)
 }
@@ -127,6 +154,7 @@ fn evaluate(
     client: &mut Client,
     operator: Operator,
     operands: &[Number],
+    run: &Run,
     output: &Output,
     report: &mut Report,
 ) -> Result<String, Failure> {
@@ -135,9 +163,10 @@ fn evaluate(
         Failure::client(error, hint)
     })?;
     output.remark(&evaluation);
-    if output.0.json {
-        report.evaluation(&evaluation, output.number(&evaluation.result));
+    if run.verify {
+        verify::operator(operator, operands, &evaluation.result)?;
     }
+    report.evaluation(&evaluation);
     Ok(output.result(&evaluation.result))
 }
 
@@ -145,14 +174,14 @@ fn evaluate_text(
     client: &mut Client,
     operator: Operator,
     text: impl Read + AsFd,
-    file: Option<&File>,
+    file: Option<(&str, &File)>,
     run: &Run,
     output: &Output,
     report: &mut Report,
 ) -> Result<String, Failure> {
     catch_interrupts(client)?;
     report.operator(operator, None);
-    let bar = Bar::new(run.show.quiet, file);
+    let bar = Bar::new(run.show.quiet, file.map(|(_, file)| file));
     let mut watch = output.watch();
     let evaluated =
         client.evaluate_text(operator, text, run.max_result, &mut |progress| bar.tell(progress), &mut watch);
@@ -166,24 +195,30 @@ fn evaluate_text(
             }
             Failure::Interrupted(format!(" after {} operands", latest.operands))
         }
+        Error::Operand(error) => Failure::operand(file.map(|(name, _)| name), &error),
         error => {
             let hint = output::hint(&error, operator, None, client.config());
             Failure::client(error, hint)
         }
     })?;
-    report.evaluation(&evaluation, output.number(&evaluation.result));
+    report.evaluation(&evaluation);
     Ok(output.result(&evaluation.result))
 }
 
 fn evaluate_expression(
     client: &mut Client,
-    expression: Expression,
+    expression: &Expression,
+    text: &str,
+    verify: bool,
     output: &Output,
     report: &mut Report,
 ) -> Result<String, Failure> {
-    let value = client.evaluate_expression(expression, &mut output.watch());
-    let value = value.map_err(|error| Failure::client(error, ""))?;
-    report.value(output.number(&value.result), value.last.as_ref(), value.requests, value.transmissions);
+    let value = client.evaluate_expression(expression.clone(), &mut output.watch());
+    let value = value.map_err(|error| Failure::expression(error, text))?;
+    if verify {
+        verify::expression(expression.clone(), &value.result)?;
+    }
+    report.value(&value);
     Ok(output.result(&value.result))
 }
 

@@ -1,6 +1,9 @@
 //! `--repeat`: the same question again and again, and a summary of the round-trip times.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
@@ -8,32 +11,51 @@ use super::failure::Failure;
 use super::output::{self, Output};
 use super::report::{Report, RoundTrips, microseconds};
 use calc6::arithmetic::Number;
-use calc6::client::{Client, Error, Evaluation};
+use calc6::client::{Client, Error, Evaluation, UnansweredReason};
 use calc6::wire::Operator;
 
-/// Asks `count` times, each time when the time before has ended; Ctrl-C ends it early.
+/// How often to ask, and how fast.
+#[derive(Debug, Clone, Copy)]
+pub struct Repetition {
+    pub count: u64,
+    /// From the start of one question to the start of the next; a question that takes longer delays the next.
+    pub interval: Duration,
+    /// When all has to be over.
+    pub deadline: Option<Instant>,
+}
+
+/// Asks again and again, each time when the time before has ended; Ctrl-C ends it early.
 ///
 /// # Errors
-/// An error that the server answers with, or that it never answers.
+/// An error that the server answers with, that it never answers, or that it answers the same question differently
+/// (docs/protocol.md, clause 4.5).
 pub fn repeat(
     client: &mut Client,
     operator: Operator,
     operands: &[Number],
-    count: u64,
+    repetition: Repetition,
     output: &Output,
     report: &mut Report,
 ) -> Result<(), Failure> {
     let mut times = Times::new();
     let mut watch = output.watch();
     let mut last = None;
-    for _ in 0..count {
+    for _ in 0..repetition.count {
+        let started = Instant::now();
+        if let Some(deadline) = repetition.deadline {
+            let left = deadline.saturating_duration_since(started);
+            if left.is_zero() && times.asked > 0 {
+                break;
+            }
+            client.config_mut().retransmission.deadline = Some(left);
+        }
         match client.evaluate_watched(operator, operands, &mut watch) {
             Ok(evaluation) => {
                 times.answered(&evaluation);
                 if !output.0.json && !output.0.quiet {
                     output::print(&line(output, &evaluation))?;
                 }
-                report.evaluation(&evaluation, output.number(&evaluation.result));
+                report.evaluation(&evaluation);
             }
             Err(Error::Interrupted) => {
                 output::leave_interrupted_line();
@@ -43,7 +65,7 @@ pub fn repeat(
                 break;
             }
             Err(error @ Error::Unanswered(_)) => {
-                times.asked += 1;
+                times.unanswered(&error);
                 if !output.0.json {
                     output::complain(&error);
                 }
@@ -54,15 +76,25 @@ pub fn repeat(
                 return Err(Failure::client(error, hint));
             }
         }
+        thread::sleep(repetition.interval.saturating_sub(started.elapsed()));
+        // A signal between two waits sets the flag alone.
+        if client.interrupt().load(Ordering::Relaxed) {
+            output::leave_interrupted_line();
+            break;
+        }
     }
     if !output.0.json {
         output::print(&times.summary())?;
     }
+    report.counts(times.asked, times.sent);
     match last {
         Some(error) if times.answered == 0 => Err(Failure::client(error, "")),
         _ => {
             report.round_trips(times.round_trips());
-            Ok(())
+            match times.results.len() {
+                0 | 1 => Ok(()),
+                count => Err(Failure::inconsistent(count, times.answered)),
+            }
         }
     }
 }
@@ -72,10 +104,15 @@ fn line(output: &Output, evaluation: &Evaluation) -> String {
     format!("Result: {}  {time:.3} ms\n", output.number(&evaluation.result))
 }
 
+/// So many different results are remembered; one is right.
+const MOST_RESULTS: usize = 1000;
+
 struct Times {
     asked: u64,
     answered: u64,
+    /// Datagrams.
     sent: u64,
+    results: BTreeSet<String>,
     /// Nanoseconds, to three digits.
     histogram: Histogram<u64>,
 }
@@ -83,16 +120,26 @@ struct Times {
 impl Times {
     fn new() -> Times {
         let histogram = Histogram::new(3).expect("three digits are allowed");
-        Times { asked: 0, answered: 0, sent: 0, histogram }
+        Times { asked: 0, answered: 0, sent: 0, results: BTreeSet::new(), histogram }
     }
 
     fn answered(&mut self, evaluation: &Evaluation) {
         self.asked += 1;
         self.answered += 1;
         self.sent += evaluation.transmissions;
+        if self.results.len() < MOST_RESULTS {
+            self.results.insert(evaluation.result.to_string());
+        }
         let nanoseconds = evaluation.rtt.map_or(0, |rtt| rtt.as_nanos() as u64);
         // It grows with its values; 64 bits of nanoseconds are centuries.
         let _ = self.histogram.record(nanoseconds);
+    }
+
+    fn unanswered(&mut self, error: &Error) {
+        self.asked += 1;
+        if let Error::Unanswered(all) = error {
+            self.sent += all.iter().map(|one| sent(&one.reason)).sum::<u64>();
+        }
     }
 
     fn round_trips(&self) -> RoundTrips {
@@ -101,8 +148,9 @@ impl Times {
         RoundTrips {
             asked: self.asked,
             answered: self.answered,
+            results: self.results.len() as u64,
             min_us: at(times.min()),
-            mean_us: times.mean() / 1e3,
+            mean_us: at(times.mean().round() as u64),
             p50_us: at(times.value_at_quantile(0.5)),
             p99_us: at(times.value_at_quantile(0.99)),
             max_us: at(times.max()),
@@ -112,13 +160,20 @@ impl Times {
     fn summary(&self) -> String {
         let Times { asked, answered, sent, .. } = self;
         let (lost, plural) = (asked - answered, if *sent == 1 { "" } else { "s" });
-        let counts =
-            format!("{asked} asked, {answered} answered, {lost} lost; {sent} datagram{plural} sent for the answers\n");
+        let counts = format!("{asked} asked, {answered} answered, {lost} unanswered; {sent} datagram{plural} sent\n");
         if *answered == 0 {
             return counts;
         }
         let RoundTrips { min_us, mean_us, p50_us, p99_us, max_us, .. } = self.round_trips();
         let [min, mean, p50, p99, max] = [min_us, mean_us, p50_us, p99_us, max_us].map(|time| time / 1e3);
         counts + &format!("round trip min/mean/p50/p99/max = {min:.3}/{mean:.3}/{p50:.3}/{p99:.3}/{max:.3} ms\n")
+    }
+}
+
+/// The datagrams that were sent to an address which did not answer.
+fn sent(reason: &UnansweredReason) -> u64 {
+    match reason {
+        UnansweredReason::Silent { transmissions, .. } => u64::from(*transmissions),
+        _ => 0,
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::failure::Complaint;
-use calc6::client::{Description, Evaluation};
+use calc6::arithmetic::Number;
+use calc6::client::{Description, Evaluation, ExpressionValue};
 use calc6::wire::{Form, Operator};
 
 /// One run of the program.
@@ -43,6 +44,8 @@ pub struct Report {
 pub struct RoundTrips {
     pub asked: u64,
     pub answered: u64,
+    /// Different results; more than one is an anomaly.
+    pub results: u64,
     pub min_us: f64,
     pub mean_us: f64,
     pub p50_us: f64,
@@ -71,8 +74,8 @@ impl Report {
         self.expression = Some(text.to_owned());
     }
 
-    /// How the result came, and the result as it is printed.
-    pub fn evaluation(&mut self, evaluation: &Evaluation, result: String) {
+    /// The result, and how it came.
+    pub fn evaluation(&mut self, evaluation: &Evaluation) {
         self.operands = Some(evaluation.operands);
         self.came(
             Some(evaluation.form),
@@ -81,7 +84,7 @@ impl Report {
             evaluation.transmissions,
             evaluation.rtt,
         );
-        self.result = Some(result);
+        self.result = Some(evaluation.result.to_string());
     }
 
     /// What a server says of itself.
@@ -91,12 +94,17 @@ impl Report {
     }
 
     /// The value of an expression, and how the last of its requests came; there may be none.
-    pub fn value(&mut self, result: String, last: Option<&Evaluation>, requests: u64, transmissions: u64) {
-        match last {
-            Some(last) => self.came(None, last.peer, requests, transmissions, last.rtt),
+    pub fn value(&mut self, value: &ExpressionValue) {
+        match &value.last {
+            Some(last) => self.came(Some(last.form), last.peer, value.requests, value.transmissions, last.rtt),
             None => (self.requests, self.attempts) = (Some(0), Some(0)),
         }
-        self.result = Some(result);
+        self.result = Some(value.result.to_string());
+    }
+
+    /// All requests and datagrams of `--repeat`.
+    pub fn counts(&mut self, requests: u64, attempts: u64) {
+        (self.requests, self.attempts) = (Some(requests), Some(attempts));
     }
 
     /// What `--repeat` has measured.
@@ -109,6 +117,11 @@ impl Report {
     pub fn error(&mut self, complaint: Complaint) {
         let Complaint { sentence, kind, status, exit, .. } = complaint;
         self.error = Some(ErrorReport { kind, status, message: sentence, exit_status: exit });
+    }
+
+    /// The result.
+    pub fn result(&self) -> Option<Number> {
+        self.result.as_deref().and_then(|digits| digits.parse().ok())
     }
 
     /// One line.
@@ -131,7 +144,7 @@ impl Report {
     }
 }
 
-/// With three decimals.
+/// With at most three decimals.
 pub fn microseconds(time: Duration) -> f64 {
     time.as_nanos() as f64 / 1e3
 }

@@ -1,4 +1,5 @@
-//! Integers from a text of any length, separated by white space or commas, in constant memory.
+//! Integers from a text of any length, separated by white space or commas, in constant memory; `#` starts a
+//! comment that ends with its line.
 
 use std::io::{self, Read};
 
@@ -24,6 +25,8 @@ pub struct IntegerReader<R> {
     at_end: bool,
     /// Whether an integer stands before the next comma.
     behind_integer: bool,
+    /// Whether what comes up to the line's end is no operand.
+    in_comment: bool,
     /// Lines that have left the buffer, and octets of the line that the buffer begins with.
     lines: u64,
     columns: u64,
@@ -66,6 +69,9 @@ pub enum OperandErrorKind {
         /// IgnoredReason not.
         error: ParseError,
     },
+    /// The text is encoded in UTF-16, as some programs of Windows write it.
+    #[error("the text is UTF-16; expected UTF-8 (in PowerShell: Out-File -Encoding utf8)")]
+    Utf16,
     /// A comma without an integer before it.
     #[error("a comma with no integer before it")]
     Comma,
@@ -90,6 +96,7 @@ impl<R: Read> IntegerReader<R> {
             end: 0,
             at_end: false,
             behind_integer: false,
+            in_comment: false,
             lines: 0,
             columns: 0,
             octets: 0,
@@ -127,13 +134,18 @@ impl<R: Read> IntegerReader<R> {
     #[inline]
     pub fn next_item(&mut self) -> Result<Item, OperandError> {
         loop {
-            match self.buffer[self.start..self.end].first() {
+            if self.in_comment {
+                self.skip_comment();
+            }
+            match self.buffer[self.start..self.end].first().copied() {
                 Some(b' ' | b'\n' | b'\t' | b'\r' | 0x0b | 0x0c) => self.start += 1,
                 Some(b',') if self.behind_integer => {
                     self.behind_integer = false;
                     self.start += 1;
                 }
                 Some(b',') => return Err(self.bad(OperandErrorKind::Comma)),
+                Some(b'#') => self.in_comment = true,
+                Some(0xef..) if self.taken() == 0 && self.skip_byte_order_mark()? => {}
                 Some(_) => break,
                 None if self.at_end => return Ok(Item::End),
                 None => return Ok(Item::Pending),
@@ -159,6 +171,29 @@ impl<R: Read> IntegerReader<R> {
             }
         }
         self.any_word()
+    }
+
+    /// Goes on after the line's end, or after what was read of the line.
+    #[cold]
+    fn skip_comment(&mut self) {
+        let end = self.buffer[self.start..self.end].iter().position(|octet| *octet == b'\n');
+        self.in_comment = end.is_none();
+        self.start = end.map_or(self.end, |end| self.start + end);
+    }
+
+    /// At the start of the text: skips UTF-8's mark (RFC 3629, section 6), and says so.
+    ///
+    /// # Errors
+    /// The mark is UTF-16's.
+    #[cold]
+    fn skip_byte_order_mark(&mut self) -> Result<bool, OperandError> {
+        let rest = &self.buffer[self.start..self.end];
+        if rest.starts_with(b"\xff\xfe") || rest.starts_with(b"\xfe\xff") {
+            return Err(self.bad(OperandErrorKind::Utf16));
+        }
+        let found = rest.starts_with(b"\xef\xbb\xbf");
+        self.start += if found { 3 } else { 0 };
+        Ok(found)
     }
 
     /// Words of other spelling, long ones, and those at the end of what was read.
@@ -216,7 +251,7 @@ impl<R: Read> IntegerReader<R> {
 }
 
 fn is_separator(octet: u8) -> bool {
-    matches!(octet, b' ' | b'\n' | b'\t' | b'\r' | 0x0b | 0x0c | b',')
+    matches!(octet, b' ' | b'\n' | b'\t' | b'\r' | 0x0b | 0x0c | b',' | b'#')
 }
 
 /// For a message: printable, and a long word's beginning.
@@ -263,6 +298,7 @@ mod tests {
             (b" \n", &[]),
             (b"1", &[1]),
             (b"1 -2\n3\t4\r\n5,6, 7 ,8,\n", &[1, -2, 3, 4, 5, 6, 7, 8]),
+            (b"\xef\xbb\xbf1#one\n# two\r\n,2 #three", &[1, 2]),
             (b"0x10 0b11 0o17 1_000 +5 -0x80", &[16, 3, 15, 1000, 5, -128]),
             (
                 b"999999999999999999 9223372036854775807 -9223372036854775808",
@@ -272,6 +308,18 @@ mod tests {
             let numbers: Vec<Number> = numbers.iter().copied().map(Number::from).collect();
             for piece in 1..30 {
                 assert_eq!(read_all(text, piece).as_ref(), Ok(&numbers), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn utf_16_is_named() {
+        for text in [b"\xff\xfe1\0", b"\xfe\xff\x001"] {
+            for piece in 1..5 {
+                assert!(
+                    read_all(text, piece).unwrap_err().contains("line 1, column 1: the text is UTF-16"),
+                    "{text:?}"
+                );
             }
         }
     }

@@ -10,9 +10,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
-use rustix::termios::{Termios, Winsize, tcgetattr, tcgetsid, tcsetwinsize};
+use rustix::termios::{LocalModes, Termios, Winsize, tcgetattr, tcgetsid, tcsetwinsize};
 use vt100::Screen;
 
 use crate::asking::Guard;
@@ -65,12 +65,8 @@ pub struct Left {
 }
 
 impl Terminal {
-    /// Runs a program with everything at a terminal of this many columns. The environment says nothing about colours.
-    pub fn start<I: IntoIterator<Item: AsRef<OsStr>>>(columns: u16, program: &str, words: I) -> Terminal {
-        Terminal::with(columns, program, words, |command| command)
-    }
-
-    /// The same, with what `change` does to the command: its environment, or its standard output or error.
+    /// Runs a program with everything at a terminal of this many columns, after `change` to the command: its environment,
+    /// or its standard output or error. The environment says nothing about colours.
     pub fn with<I: IntoIterator<Item: AsRef<OsStr>>>(
         columns: u16,
         program: &str,
@@ -115,7 +111,22 @@ impl Terminal {
 
     /// Presses keys.
     pub fn types(&mut self, keys: &str) {
-        self.keyboard.write_all(keys.as_bytes()).unwrap();
+        self.types_octets(keys.as_bytes());
+    }
+
+    /// Sends what a keyboard of another encoding sends.
+    pub fn types_octets(&mut self, octets: &[u8]) {
+        self.keyboard.write_all(octets).unwrap();
+    }
+
+    /// Sends a signal to the program.
+    pub fn signal(&self, signal: Signal) {
+        rustix::process::kill_process(Pid::from_child(&self.child.0), signal).unwrap();
+    }
+
+    /// Whether the terminal reads whole lines (ICANON, termios(3)), as before the program started.
+    pub fn is_canonical(&self) -> bool {
+        tcgetattr(&self.line).unwrap().local_modes.contains(LocalModes::ICANON)
     }
 
     /// Waits until the screen is as it should be.
