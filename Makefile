@@ -58,7 +58,9 @@ DESTDIR ?=
 LINKS ?=
 PROGRAMS = server client lab
 ROOT = $(DESTDIR)$(PREFIX)
-DOCUMENTS = README.md CHANGELOG.md docs/protocol.md docs/client.md docs/operations.md docs/lab.md
+# Everything that the pages link to, in its place beside README.md, but for the sources.
+DOCUMENTS = $(shell find README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE-MIT LICENSE-APACHE src/capi/calc6.h \
+  docs tests/tour -type f ! -name '*.rs')
 INSTALL = install -D -m 644
 
 install: ## programs, man pages, completions, documents and units, below PREFIX (/usr/local), behind DESTDIR; LINKS=1
@@ -73,7 +75,7 @@ install: ## programs, man pages, completions, documents and units, below PREFIX 
 	  ln -sf calc6-$$name $(ROOT)/bin/$$name && \
 	  ln -sf calc6-$$name.1 $(ROOT)/share/man/man1/$$name.1 && $(completions) || exit 1; \
 	done
-	for file in $(DOCUMENTS); do $(INSTALL) $$file $(ROOT)/share/doc/calc6/$${file##*/} || exit 1; done
+	$(call documents,$(ROOT)/share/doc/calc6)
 	$(INSTALL) docs/wireshark/calc6.lua $(ROOT)/share/calc6/calc6.lua
 	$(INSTALL) docs/systemd/calc6.socket $(ROOT)/lib/systemd/system/calc6.socket
 	$(call unit,$(PREFIX)/bin) >$(ROOT)/lib/systemd/system/calc6.service
@@ -82,12 +84,15 @@ completions = $(INSTALL) $(MANUAL)/bash/$$name.bash $(ROOT)/share/bash-completio
 	  $(INSTALL) $(MANUAL)/zsh/_$$name $(ROOT)/share/zsh/site-functions/_$$name && \
 	  $(INSTALL) $(MANUAL)/fish/$$name.fish $(ROOT)/share/fish/vendor_completions.d/$$name.fish
 
+documents = for file in $(DOCUMENTS); do $(INSTALL) $$file $(1)/$$file || exit 1; done
+
 # The unit of the service, for a program in this folder.
 unit = sed 's|^ExecStart=.*|ExecStart=$(1)/calc6-server|' docs/systemd/calc6.service
 
 deb: build docs ## a Debian package, in target/debian; its installation starts nothing
 	@$(CARGO) deb --version >/dev/null 2>&1 || { echo "cargo-deb is missing: cargo install cargo-deb" >&2; exit 1; }
 	mkdir -p $(MANUAL)/systemd
+	rm -rf $(MANUAL)/doc && $(call documents,$(MANUAL)/doc)
 	$(call unit,/usr/bin) >$(MANUAL)/systemd/calc6.service
 	$(CARGO) deb --no-build --output $(TARGET)/debian/calc6.deb
 	tests/deb $(TARGET)/debian/calc6.deb
