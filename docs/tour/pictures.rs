@@ -59,7 +59,7 @@ fn draw_all(folder: &Path, data: &Path) -> Outcome {
     Ok(())
 }
 
-/// What was measured, as a table in Markdown.
+/// The measurements as a Markdown table.
 fn table(csv: &str) -> Option<String> {
     let mut table = "\
 | clients | way | round trips a second | round trip, µs | first reply, ms | memory, MiB |
@@ -69,7 +69,7 @@ fn table(csv: &str) -> Option<String> {
     for row in csv.lines().skip(1) {
         let [way, clients, throughput, median, first, memory] = row.split(',').collect::<Vec<_>>().try_into().ok()?;
         let (first, memory): (f64, f64) = (first.parse().ok()?, memory.parse::<f64>().ok()? / 1024.0);
-        // Three digits are as many as such a measurement has.
+        // Such a measurement has at most three significant digits.
         let first = if first < 10.0 { format!("{first:.2}") } else { format!("{first:.0}") };
         let throughput = throughput.parse::<u64>().ok()? / 1000;
         table += &format!("| {clients} | {way} | {throughput},000 | {median} | {first} | {memory:.1} |\n");
@@ -96,16 +96,22 @@ fn exchange() -> Outcome<String> {
         for (operand, i) in [1u32, 3, 5, 7, 9].into_iter().zip(0..) {
             let fill = if i % 2 == 0 { PALE_BLUE } else { PAPER };
             octets(146 + 128 * i, 76, &operand.to_be_bytes(), fill)?;
-            p.text(210 + 128 * i, 120, &format!("operand {operand}"), 13, Face::Sans)?;
+            p.text(210 + 128 * i, 120, &format!("operand {}: {operand}", i + 1), 13, Face::Sans)?;
         }
         p.text(130, 120, "header", 13, Face::Sans)?;
         p.arrow((80, 140), (820, 158), BLUE)?;
         octets(114, 190, &[0xff], YELLOW)?;
         octets(146, 190, &25u32.to_be_bytes(), PALE_GREEN)?;
         p.text(130, 234, "header", 13, Face::Sans)?;
-        p.text(210, 234, "result 25", 13, Face::Sans)?;
+        p.text(210, 234, "result: 25", 13, Face::Sans)?;
         p.text_left(300, 196, "header of the request: opcode 0 (sum), format 0 (integer)", 13, Face::Faint)?;
-        p.text_left(300, 216, "header of the reply: success; the other bits say that it is a reply", 13, Face::Faint)?;
+        p.text_left(
+            300,
+            216,
+            "header of the reply: success; the other seven bits mark it as a reply",
+            13,
+            Face::Faint,
+        )?;
         p.arrow((820, 252), (80, 270), GREEN)
     })
 }
@@ -131,7 +137,7 @@ fn sending() -> Outcome<String> {
         p.arrow((520, 230), (240, 255), GREEN)?;
         p.text(380, 228, "hello yourself", 14, Face::Mono)?;
         p.call(150, 265, "14 octets", PALE_BLUE)?;
-        p.text(380, 318, "time runs downwards; in a yellow box a system call waits", 13, Face::Faint)
+        p.text(380, 318, "time runs from top to bottom; a yellow box is a system call that waits", 13, Face::Faint)
     })
 }
 
@@ -148,9 +154,15 @@ fn integers() -> Outcome<String> {
         p.arrow((360, 20), (480, 20), FAINT)?;
         row(p, 40, 9u32.to_be_bytes(), "9 in network order (htonl)", "read in network order: 9", PALE_GREEN)?;
         row(p, 100, 9u32.to_le_bytes(), "9 as x86 and ARM hold it", "read in network order: 150994944", PALE_RED)?;
-        p.text_left(20, 180, "200 + 100, both swapped twice:", 14, Face::Sans)?;
+        p.text_left(
+            20,
+            180,
+            "100 + 200, sent by a client that forgets both conversions; the server adds in network order:",
+            14,
+            Face::Sans,
+        )?;
         for (i, (octets, sign)) in
-            [([0xc8u8, 0, 0, 0], "+"), ([0x64, 0, 0, 0], "="), ([0x2c, 0, 0, 0], "")].iter().enumerate()
+            [([0x64u8, 0, 0, 0], "+"), ([0xc8, 0, 0, 0], "="), ([0x2c, 0, 0, 0], "")].iter().enumerate()
         {
             let x = 40 + 230 * i as i32;
             for (j, octet) in octets.iter().enumerate() {
@@ -161,7 +173,7 @@ fn integers() -> Outcome<String> {
         p.text_left(
             40,
             262,
-            "The carry out of the first octet is lost: the sum comes back as 44, not as 300.",
+            "The carry out of the first octet is lost: the client reads 0x2c = 44, not 300.",
             14,
             Face::Sans,
         )
@@ -206,11 +218,11 @@ fn calculator() -> Outcome<String> {
         p.text_left(
             180,
             282,
-            "The first bit is 1 for success, 0 for an error; the other seven mean nothing,",
+            "The first bit is 1 for success, 0 for an error. The other seven have no meaning;",
             13,
             Face::Sans,
         )?;
-        p.text_left(180, 302, "and we send them as ones: so nobody takes a reply for a request.", 13, Face::Sans)?;
+        p.text_left(180, 302, "we send ones, so that no server takes a reply for a request.", 13, Face::Sans)?;
         p.text_left(20, 360, "All integers travel in network order.", 13, Face::Faint)
     })
 }
@@ -233,13 +245,7 @@ fn streams() -> Outcome<String> {
         p.text(284, 96, "command", 13, Face::Sans)?;
         p.text(460, 96, "length", 13, Face::Sans)?;
         p.text(636, 96, "command", 13, Face::Sans)?;
-        p.text_left(
-            20,
-            130,
-            "Read: the same octets in the same order, but cut wherever the network happened to cut them",
-            15,
-            Face::Sans,
-        )?;
+        p.text_left(20, 130, "Read: the same octets in the same order, in pieces of any size", 15, Face::Sans)?;
         for (i, (from, to)) in [(0, 3), (3, 10), (10, 11), (11, 16)].iter().enumerate() {
             let (left, width) = (20 + 44 * from, 44 * (to - from));
             p.rect(left + 2, 150, width - 4, 40, PALE_GREEN)?;
@@ -254,18 +260,24 @@ fn streams() -> Outcome<String> {
         p.text_left(
             20,
             225,
-            "Read 1 ends within a length; read 2 holds its end, a whole command and the start of another length.",
+            "Read 1 ends within a length; read 2 has its end, a whole command and part of the next length.",
             14,
             Face::Sans,
         )?;
         p.text_left(
             20,
             250,
-            "The reader's loop puts the frames together again: four octets, then as many as they say.",
+            "The reader's loop rebuilds the frames: four octets of length, then that many octets.",
             14,
             Face::Sans,
         )?;
-        p.text_left(20, 280, "A stream has no messages; a datagram socket has no halves.", 13, Face::Faint)
+        p.text_left(
+            20,
+            280,
+            "A stream has no message boundaries; a datagram arrives whole or not at all.",
+            13,
+            Face::Faint,
+        )
     })
 }
 
@@ -273,9 +285,9 @@ fn echo() -> Outcome<String> {
     picture(760, 420, |p| {
         let ways = [
             ("iterative", "one process; the others wait in the kernel"),
-            ("a process per client", "each with a memory of its own"),
+            ("a process per client", "each with its own memory"),
             ("a thread per client", "all in one memory"),
-            ("a pool", "threads made in advance, and a queue that has an end"),
+            ("a pool", "threads started in advance, and a bounded queue"),
             ("one event loop", "the kernel says which sockets are ready"),
         ];
         for (i, (name, explained)) in ways.iter().enumerate() {
@@ -285,7 +297,7 @@ fn echo() -> Outcome<String> {
             for client in 0..4 {
                 p.cell(395, y + 17 * client, 26, 14, "", PALE_BLUE)?;
             }
-            // Who serves which client: none where it waits.
+            // The server of each client; None: the client waits.
             let servers: [Option<i32>; 4] = match i {
                 0 => [Some(0), None, None, None],
                 3 => [Some(0), Some(1), None, None],
@@ -337,8 +349,8 @@ fn datagrams() -> Outcome<String> {
         p.text_left(x - 72, 132, "timeout", 13, Face::Sans)?;
         p.arrow((x, 190), (x + 120, 215), BLUE)?;
         p.arrow((x + 120, 225), (x, 250), GREEN)?;
-        p.text(x + 60, 352, "The same octets are sent again,", 13, Face::Sans)?;
-        p.text(x + 60, 370, "later each time.", 13, Face::Sans)?;
+        p.text(x + 60, 352, "The same octets are sent again;", 13, Face::Sans)?;
+        p.text(x + 60, 370, "each wait is twice as long.", 13, Face::Sans)?;
         // One request, two replies.
         let x = 345;
         p.arrow((x, 75), (x + 120, 100), BLUE)?;
@@ -377,16 +389,24 @@ fn peers() -> Outcome<String> {
             }
         }
         p.arrow((150, 156), (318, 70), INK)?;
-        p.text_left(112, 105, "register ID PORT", 13, Face::Mono)?;
+        p.text_left(70, 105, "register ID PORT", 13, Face::Mono)?;
         p.arrow((610, 156), (442, 70), INK)?;
-        p.text_left(542, 105, "register ID PORT", 13, Face::Mono)?;
+        p.text_left(560, 105, "register ID PORT", 13, Face::Mono)?;
         p.arrow((380, 284), (380, 70), INK)?;
-        p.text_left(390, 190, "list ID", 13, Face::Mono)?;
+        p.text_left(390, 180, "list ID PORT", 13, Face::Mono)?;
+        p.text_left(390, 202, "enrols C,", 13, Face::Faint)?;
+        p.text_left(390, 220, "returns A and B", 13, Face::Faint)?;
         p.arrow((150, 240), (296, 310), GREEN)?;
         p.text_left(100, 292, "chunks 0, 1", 13, Face::Sans)?;
         p.arrow((610, 240), (464, 310), GREEN)?;
         p.text_left(560, 292, "chunks 2, 3, 4", 13, Face::Sans)?;
-        p.text(380, 388, "Chunk 5 is nowhere yet: C asks again until somebody brings it.", 13, Face::Faint)
+        p.text(
+            380,
+            388,
+            "Nobody has chunk 5 yet: C asks again until a peer has it. A and B fetch from each other, too.",
+            13,
+            Face::Faint,
+        )
     })
 }
 
@@ -442,7 +462,7 @@ fn plot(csv: &str) -> Outcome<String> {
     })
 }
 
-/// 10000 as 10k: labels beside an axis have little room.
+/// 10000 as 10k: there is little room beside an axis.
 fn short(value: f64) -> String {
     match value {
         v if v >= 1e6 => format!("{}M", v / 1e6),
@@ -451,7 +471,7 @@ fn short(value: f64) -> String {
     }
 }
 
-// The tools: boxes, words and arrows.
+// Drawing: boxes, text and arrows.
 
 #[derive(Clone, Copy)]
 enum Face {
@@ -517,7 +537,7 @@ impl Canvas<'_> {
         Ok(())
     }
 
-    /// A process, as a line down which time runs.
+    /// A process as a vertical line; time runs downwards.
     fn lane(&self, x: i32, from: i32, to: i32) -> Outcome {
         self.line((x, from), (x, to), FAINT)
     }
