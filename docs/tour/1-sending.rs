@@ -1,7 +1,9 @@
-//! Chapter 1 of the tour: a datagram out, a datagram in. The page beside this file explains it: 1-sending.md.
+//! Chapter 1 of the tour: one datagram out, one datagram in. The page 1-sending.md explains it.
 use std::env;
+use std::fs;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddrV6, UdpSocket};
+use std::os::unix::net::UnixDatagram;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,21 +11,28 @@ use std::time::Duration;
 use signal_hook::consts::SIGPIPE;
 use signal_hook::flag::register_conditional_default;
 
-/// Longer than any datagram that crosses an Ethernet unfragmented. What does not fit is cut off without a word.
+/// Longer than any datagram that crosses an Ethernet in one piece. `recv` discards what does not fit.
 const MAX_MESSAGE_SIZE: usize = 2500;
 
 fn main() -> ExitCode {
-    // As in C, a program ends when nobody reads what it prints (`| head -1`); Rust's ignore SIGPIPE, and panic.
+    // As in C, the program ends when nobody reads its output (`| head -1`); Rust ignores SIGPIPE and panics instead.
     let _ = register_conditional_default(SIGPIPE, Arc::new(true.into()));
     let words: Vec<String> = env::args().skip(1).collect();
-    let [mode, host, port] = words.as_slice() else { return usage() };
-    let Ok(address) = format!("[{host}]:{port}").parse() else { return usage() };
-    let outcome = match mode.as_str() {
-        "send" => send(address),
-        "receive" => receive(address),
-        "receive-from" => receive_from(address),
-        "connected" => connected(address),
-        "answer" => answer(address),
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let outcome = match words[..] {
+        ["receive-unix", path] => receive_unix(path),
+        ["send-unix", path] => send_unix(path),
+        [mode, host, port] => {
+            let Ok(address) = format!("[{host}]:{port}").parse() else { return usage() };
+            match mode {
+                "send" => send(address),
+                "receive" => receive(address),
+                "receive-from" => receive_from(address),
+                "connected" => connected(address),
+                "answer" => answer(address),
+                _ => return usage(),
+            }
+        }
         _ => return usage(),
     };
     match outcome {
@@ -35,7 +44,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// One datagram to `peer`, by sendto(2). That it was sent says nothing about whether it arrived.
+/// Sends one datagram to `peer` with sendto(2). Success does not mean that it arrived.
 fn send(peer: SocketAddrV6) -> io::Result<()> {
     let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0))?;
     let sent = socket.send_to(b"hello", peer)?;
@@ -52,7 +61,7 @@ fn receive(local: SocketAddrV6) -> io::Result<()> {
     Ok(())
 }
 
-/// The same by recvfrom(2), which also says who sent it.
+/// The same with recvfrom(2), which also returns the sender's address.
 fn receive_from(local: SocketAddrV6) -> io::Result<()> {
     let socket = listen(local)?;
     let mut buffer = [0; MAX_MESSAGE_SIZE];
@@ -62,7 +71,7 @@ fn receive_from(local: SocketAddrV6) -> io::Result<()> {
     Ok(())
 }
 
-/// Fixes the peer with connect(2), so that send(2) and recv(2) need no address, and reads the reply back.
+/// Sets the peer with connect(2), so that send(2) and recv(2) need no address, and waits for the reply.
 fn connected(peer: SocketAddrV6) -> io::Result<()> {
     let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0))?;
     socket.connect(peer)?;
@@ -75,7 +84,7 @@ fn connected(peer: SocketAddrV6) -> io::Result<()> {
     Ok(())
 }
 
-/// The other end of `connected`: whoever writes gets a reply, at the address that came with the datagram.
+/// The peer of `connected`: replies to the address that came with the datagram.
 fn answer(local: SocketAddrV6) -> io::Result<()> {
     let socket = listen(local)?;
     let mut buffer = [0; MAX_MESSAGE_SIZE];
@@ -86,14 +95,32 @@ fn answer(local: SocketAddrV6) -> io::Result<()> {
     Ok(())
 }
 
-/// A socket bound to `local`; with port 0 the kernel chooses one, which is why it is printed.
+/// A socket bound to `local`. With port 0 the kernel chooses a port, so it is printed.
 fn listen(local: SocketAddrV6) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind(local)?;
     eprintln!("listening on {}", socket.local_addr()?);
     Ok(socket)
 }
 
-/// `0x68 ('h')` for every octet; a full stop stands for what cannot be printed.
+/// `receive` with a path in the file system as address (AF_UNIX): datagrams between programs of one machine.
+fn receive_unix(path: &str) -> io::Result<()> {
+    let socket = UnixDatagram::bind(path)?;
+    eprintln!("listening on {path}");
+    let mut buffer = [0; MAX_MESSAGE_SIZE];
+    let outcome = socket.recv(&mut buffer);
+    // bind(2) made a file of type socket. It stays until somebody removes it.
+    fs::remove_file(path)?;
+    print_octets(&buffer[..outcome?]);
+    Ok(())
+}
+
+fn send_unix(path: &str) -> io::Result<()> {
+    let sent = UnixDatagram::unbound()?.send_to(b"hello", path)?;
+    println!("sent {sent} octets to {path}");
+    Ok(())
+}
+
+/// Prints `0x68 ('h')` for every octet, and a full stop where there is no printable character.
 fn print_octets(octets: &[u8]) {
     let printable = |octet: u8| if octet == b' ' || octet.is_ascii_graphic() { octet as char } else { '.' };
     let words: Vec<String> = octets.iter().map(|&octet| format!("{octet:#04x} ('{}')", printable(octet))).collect();
@@ -102,5 +129,6 @@ fn print_octets(octets: &[u8]) {
 
 fn usage() -> ExitCode {
     eprintln!("usage: sending send|receive|receive-from|connected|answer IPV6-ADDRESS PORT");
+    eprintln!("       sending send-unix|receive-unix PATH");
     ExitCode::from(2)
 }

@@ -13,7 +13,7 @@ use signal_hook::flag::register_conditional_default;
 const MAX_MESSAGE_SIZE: usize = 1024;
 
 fn main() -> ExitCode {
-    // As in C, a program ends when nobody reads what it prints (`| head -1`); Rust's ignore SIGPIPE, and panic.
+    // As in C, the program ends when nobody reads its output (`| head -1`); Rust ignores SIGPIPE and panics instead.
     let _ = register_conditional_default(SIGPIPE, Arc::new(true.into()));
     let words: Vec<String> = env::args().skip(1).collect();
     let [mode, host, port, numbers @ ..] = words.as_slice() else { return usage() };
@@ -25,11 +25,13 @@ fn main() -> ExitCode {
         numbers = vec![1, 3, 5, 7, 9];
     }
     let outcome = match mode.as_str() {
-        "sum-server" => serve(address, |sum| sum.to_be_bytes().to_vec()),
-        "text-server" => serve(address, |sum| sum.to_string().into_bytes()),
+        "sum-server" => serve(address, u32::from_be_bytes, |sum| sum.to_be_bytes().to_vec()),
+        "text-server" => serve(address, u32::from_be_bytes, |sum| sum.to_string().into_bytes()),
+        "unswapped-server" => serve(address, u32::from_ne_bytes, |sum| sum.to_ne_bytes().to_vec()),
         "ask" => ask(address, &numbers, u32::to_be_bytes, |reply| integer(reply, u32::from_be_bytes)),
         "ask-text" => ask(address, &numbers, u32::to_be_bytes, text),
         "ask-unswapped" => ask(address, &numbers, u32::to_ne_bytes, |reply| integer(reply, u32::from_ne_bytes)),
+        "ask-half-swapped" => ask(address, &numbers, u32::to_be_bytes, |reply| integer(reply, u32::from_ne_bytes)),
         _ => return usage(),
     };
     match outcome {
@@ -41,7 +43,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Sends `numbers`, each as the four octets that `encode` makes of it, and prints what `decode` makes of the reply.
+/// Sends `numbers`, each encoded as four octets by `encode`, and prints the reply as `decode` reads it.
 fn ask(
     peer: SocketAddrV6,
     numbers: &[u32],
@@ -57,13 +59,13 @@ fn ask(
     let mut buffer = [0; MAX_MESSAGE_SIZE];
     let length = socket.recv(&mut buffer)?;
     println!("received {}", hex(&buffer[..length]));
-    let result = decode(&buffer[..length]).ok_or_else(|| io::Error::other("this is no reply to such a request"))?;
+    let result = decode(&buffer[..length]).ok_or_else(|| io::Error::other("this is not a reply to such a request"))?;
     println!("sum      {result}");
     Ok(())
 }
 
-/// Sums the integers of every datagram and returns the sum in the form that `encode` gives it, for ever.
-fn serve(local: SocketAddrV6, encode: fn(u32) -> Vec<u8>) -> io::Result<()> {
+/// Replies to every datagram with the sum of its integers, as `decode` reads them and `encode` writes the sum.
+fn serve(local: SocketAddrV6, decode: fn([u8; 4]) -> u32, encode: fn(u32) -> Vec<u8>) -> io::Result<()> {
     let socket = UdpSocket::bind(local)?;
     eprintln!("listening on {}", socket.local_addr()?);
     let mut buffer = [0; MAX_MESSAGE_SIZE];
@@ -75,8 +77,8 @@ fn serve(local: SocketAddrV6, encode: fn(u32) -> Vec<u8>) -> io::Result<()> {
             println!("from {peer}: {length} octets are not a list of 32-bit integers");
             continue;
         }
-        // Wrapping is what unsigned arithmetic does in C; a debug build of Rust would stop at the overflow.
-        let sum = integers.iter().fold(0, |sum: u32, &octets| sum.wrapping_add(u32::from_be_bytes(octets)));
+        // Unsigned arithmetic wraps in C. In Rust, `+` would panic here in a debug build.
+        let sum = integers.iter().fold(0, |sum: u32, &octets| sum.wrapping_add(decode(octets)));
         println!("from {peer}: {} integers, sum {sum}", integers.len());
         if let Err(error) = socket.send_to(&encode(sum), peer) {
             println!("to {peer}: {error}");
@@ -88,7 +90,7 @@ fn integer(reply: &[u8], decode: fn([u8; 4]) -> u32) -> Option<String> {
     Some(decode(reply.try_into().ok()?).to_string())
 }
 
-/// A C server that prints with `sprintf` may send the terminating NUL along: it is no part of the number.
+/// Accepts one terminating NUL after the digits: C servers that use sprintf(3) often send it.
 fn text(reply: &[u8]) -> Option<String> {
     let digits = reply.strip_suffix(b"\0").unwrap_or(reply);
     let number = digits.iter().all(u8::is_ascii_digit) && !digits.is_empty();
@@ -102,6 +104,7 @@ fn hex(octets: &[u8]) -> String {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("usage: integers sum-server|text-server|ask|ask-text|ask-unswapped IPV6-ADDRESS PORT [INTEGER...]");
+    eprintln!("usage: integers sum-server|text-server|unswapped-server IPV6-ADDRESS PORT");
+    eprintln!("       integers ask|ask-text|ask-unswapped|ask-half-swapped IPV6-ADDRESS PORT [INTEGER...]");
     ExitCode::from(2)
 }

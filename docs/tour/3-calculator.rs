@@ -1,4 +1,4 @@
-//! Chapter 3 of the tour: the calculator's classic protocol on one page, without this crate. See 3-calculator.md.
+//! Chapter 3 of the tour: the calculator's classic protocol in one file that does not use this crate. See 3-calculator.md.
 use std::env;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddrV6, UdpSocket};
@@ -13,12 +13,12 @@ use signal_hook::flag::register_conditional_default;
 const MAX_REQUEST: usize = 1 + 4 * 64;
 /// A header octet and up to 256 octets of result.
 const MAX_REPLY: usize = 1 + 256;
-/// What we send: S and seven ones. A server that sees such a first octet knows it for a reply.
+/// The first octet of our replies: S and seven ones. It tells a server that the datagram is a reply.
 const SUCCESS: u8 = 0xff;
 const ERROR: u8 = 0x7f;
 
 fn main() -> ExitCode {
-    // As in C, a program ends when nobody reads what it prints (`| head -1`); Rust's ignore SIGPIPE, and panic.
+    // As in C, the program ends when nobody reads its output (`| head -1`); Rust ignores SIGPIPE and panics instead.
     let _ = register_conditional_default(SIGPIPE, Arc::new(true.into()));
     let words: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -61,15 +61,15 @@ fn ask(peer: SocketAddrV6, symbol: &str, as_text: bool, operands: &[u32]) -> io:
     Ok(())
 }
 
-/// The reply's payload as decimal digits. Only the first octet's highest bit counts; the other seven may be anything.
+/// The reply's payload as decimal digits. Of the first octet only the first bit counts.
 fn result(reply: &[u8], as_text: bool) -> io::Result<String> {
     match reply {
-        [status, ..] if status & 0x80 == 0 => Err(io::Error::other("the server answered with an error")),
+        [status, ..] if status & 0x80 == 0 => Err(io::Error::other("the server replied with an error")),
         [_, digits @ ..] if as_text && !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
             Ok(digits.iter().map(|&digit| digit as char).collect())
         }
         &[_, a, b, c, d] if !as_text => Ok(u32::from_be_bytes([a, b, c, d]).to_string()),
-        _ => Err(io::Error::other("this is no reply to such a request")),
+        _ => Err(io::Error::other("this is not a reply to such a request")),
     }
 }
 
@@ -78,7 +78,7 @@ fn result(reply: &[u8], as_text: bool) -> io::Result<String> {
 fn serve(local: SocketAddrV6) -> io::Result<()> {
     let socket = UdpSocket::bind(local)?;
     eprintln!("listening on {}", socket.local_addr()?);
-    // One octet more than the longest request, so that a longer one is seen to be too long.
+    // One octet more than the longest request, so that a longer one is recognised.
     let mut buffer = [0; MAX_REQUEST + 1];
     loop {
         let (length, peer) = socket.recv_from(&mut buffer)?;
@@ -89,7 +89,7 @@ fn serve(local: SocketAddrV6) -> io::Result<()> {
     }
 }
 
-/// The reply to `request`, or none: to a reply, and to what is not 1 to 64 operands.
+/// The reply to `request`; None for a reply and for anything but 1 to 64 operands.
 fn reply(request: &[u8]) -> Option<Vec<u8>> {
     let (&header, payload) = request.split_first()?;
     let (operands, rest) = payload.as_chunks::<4>();
@@ -112,7 +112,7 @@ fn reply(request: &[u8]) -> Option<Vec<u8>> {
     Some([&[SUCCESS], &payload[..]].concat())
 }
 
-/// `number * factor + term`. A number is a list of digits in base 10^9, the least one first.
+/// `number * factor + term`. A number is a list of digits in base 10^9, least significant first.
 fn multiply_add(mut number: Vec<u32>, factor: u32, term: u32) -> Vec<u32> {
     let mut carry = u64::from(term);
     for digit in &mut number {

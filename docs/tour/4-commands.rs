@@ -1,18 +1,28 @@
-//! Chapter 4 of the tour: commands and answers over TCP, each with its length before it. See 4-streams.md.
+//! Chapter 4 of the tour: commands and answers over TCP, each with its length in front. See 4-streams.md.
 use std::env;
-use std::io::{self, BufRead, ErrorKind, Read, Write};
+use std::io::{self, BufRead, ErrorKind, IsTerminal, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use signal_hook::consts::SIGPIPE;
 use signal_hook::flag::register_conditional_default;
 
-/// The longest frame that we accept, in octets. Without a limit a stranger's four octets could ask for 4 GiB of memory.
+/// The longest frame accepted, in octets. Without a limit, four octets from a stranger could ask for 4 GiB of memory.
 const MAX_FRAME: usize = 64 * 1024;
 
+const HELP: &str = "\
+server is active.
+
+commands:
+  help  this text
+  stop  the server closes this connection
+quit ends the client";
+
 fn main() -> ExitCode {
-    // As in C, a program ends when nobody reads what it prints (`| head -1`); Rust's ignore SIGPIPE, and panic.
+    // As in C, the program ends when nobody reads its output (`| head -1`); Rust ignores SIGPIPE and panics instead.
     let _ = register_conditional_default(SIGPIPE, Arc::new(true.into()));
     let words: Vec<String> = env::args().skip(1).collect();
     let [mode, host, port] = words.as_slice() else { return usage() };
@@ -31,44 +41,51 @@ fn main() -> ExitCode {
     }
 }
 
-/// Serves one client after the other until one of them says `stop`.
+/// Serves one client after the other.
 fn serve(host: &str, port: u16) -> io::Result<()> {
     let listener = TcpListener::bind((host, port))?;
     eprintln!("listening on {}", listener.local_addr()?);
     loop {
-        let (mut client, peer) = listener.accept()?;
-        match converse(&mut client) {
-            Ok(Verdict::Stop) => return Ok(()),
-            Ok(Verdict::NextClient) => eprintln!("{peer} has left"),
-            // One client's trouble is not the others'.
-            Err(error) => eprintln!("{peer}: {error}"),
+        let (mut client, peer) = match listener.accept() {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // The next accept may succeed; the pause avoids a busy loop when, for example, no descriptor is free.
+                eprintln!("accept: {error}");
+                thread::sleep(Duration::from_millis(50));
+                continue;
+            }
+        };
+        println!("Connection received from {}", peer.ip());
+        // An error of one client is not an error of the server.
+        if let Err(error) = converse(&mut client) {
+            eprintln!("{peer}: {error}");
         }
     }
 }
 
-enum Verdict {
-    NextClient,
-    Stop,
-}
-
-fn converse(client: &mut TcpStream) -> io::Result<Verdict> {
+/// Answers commands until the client says `stop` or closes the connection.
+fn converse(client: &mut TcpStream) -> io::Result<()> {
     while let Some(command) = read_frame(client)? {
         match command.as_slice() {
-            b"help" => write_frame(client, b"commands: help, stop; quit ends the client")?,
-            b"stop" => {
-                write_frame(client, b"the server stops")?;
-                return Ok(Verdict::Stop);
-            }
-            _ => write_frame(client, b"invalid command")?,
+            b"help" => write_frame(client, HELP.as_bytes())?,
+            b"stop" => return write_frame(client, b"closing server connection"),
+            _ => write_frame(client, b"invalid command (try help).")?,
         }
     }
-    Ok(Verdict::NextClient)
+    Ok(())
 }
 
-/// Reads commands from standard input, one a line, and prints the answers. `quit` is between us and the user.
+/// Reads commands from standard input, one a line, and prints the answers. `quit` is not sent.
 fn talk(host: &str, port: u16) -> io::Result<()> {
-    // A name may have several addresses: getaddrinfo(3) lists them, and connect tries them in turn.
+    // A name may have several addresses: connect gets them from getaddrinfo(3) and tries one after the other.
     let mut server = TcpStream::connect((host, port))?;
+    let prompt = || {
+        if io::stdin().is_terminal() {
+            print!("Enter command: ");
+        }
+        io::stdout().flush()
+    };
+    prompt()?;
     for line in io::stdin().lock().lines() {
         let command = line?;
         if command == "quit" {
@@ -77,21 +94,25 @@ fn talk(host: &str, port: u16) -> io::Result<()> {
         write_frame(&mut server, command.as_bytes())?;
         let answer = read_frame(&mut server)?.ok_or(ErrorKind::UnexpectedEof)?;
         println!("{}", String::from_utf8_lossy(&answer));
+        if command == "stop" {
+            break;
+        }
+        prompt()?;
     }
     Ok(())
 }
 
-/// Four octets of length in network order, then the octets themselves, in one buffer so that they leave together.
+/// Four octets of length in network order, then the octets themselves, in one call so that they are sent together.
 fn write_frame(stream: &mut impl Write, octets: &[u8]) -> io::Result<()> {
     let length = u32::try_from(octets.len()).map_err(|_| ErrorKind::InvalidInput)?;
-    // write(2) may take only a part; write_all comes back with the rest until all is taken.
+    // write(2) may take only a part of the octets; write_all repeats it for the rest.
     stream.write_all(&[&length.to_be_bytes(), octets].concat())
 }
 
-/// The next frame, or none where the peer closed the connection between two frames.
+/// The next frame, or None if the peer closed the connection between two frames.
 fn read_frame(stream: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     let mut length = [0; 4];
-    // read(2) gives what is there, be it one octet: read on until the four are complete.
+    // read(2) returns what has arrived, possibly a single octet: repeat it until there are four.
     let mut filled = 0;
     while filled < length.len() {
         match stream.read(&mut length[filled..]) {
@@ -106,7 +127,7 @@ fn read_frame(stream: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     if length > MAX_FRAME {
         return Err(io::Error::other(format!("a frame of {length} octets; at most {MAX_FRAME} are accepted")));
     }
-    // read_exact is that loop in the standard library, but takes every end for an error.
+    // read_exact is the same loop in the standard library. It reports every end of the stream as an error.
     let mut octets = vec![0; length];
     stream.read_exact(&mut octets)?;
     Ok(Some(octets))

@@ -1,4 +1,4 @@
-//! Chapter 5 of the tour: measures the five ways of 5-echo, and prints what 5-echo.csv holds.
+//! Chapter 5 of the tour: measures the five ways of 5-echo and prints the lines of 5-echo.csv.
 use std::env;
 use std::fs;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
@@ -15,14 +15,14 @@ use signal_hook::flag::register_conditional_default;
 
 const WAYS: [&str; 5] = ["iterative", "processes", "threads", "pool", "events"];
 const CLIENTS: [usize; 3] = [1, 100, 1000];
-/// Round trips of one run, shared out among its clients, and the octets of each message.
+/// Round trips of one run, divided among its clients, and the octets of each message.
 const ROUND_TRIPS: usize = 100_000;
 const MESSAGE: usize = 64;
-/// Of so many runs the median is taken. The ways take turns, so that a busy moment meets them all.
+/// The result is the median of this many runs. The ways take turns, so that a busy moment affects all of them.
 const RUNS: usize = 5;
 
 fn main() -> ExitCode {
-    // As in C, a program ends when nobody reads what it prints (`| head -1`); Rust's ignore SIGPIPE, and panic.
+    // As in C, the program ends when nobody reads its output (`| head -1`); Rust ignores SIGPIPE and panics instead.
     let _ = register_conditional_default(SIGPIPE, Arc::new(true.into()));
     match measure() {
         Ok(()) => ExitCode::SUCCESS,
@@ -58,20 +58,20 @@ fn measure() -> io::Result<()> {
     Ok(())
 }
 
-/// What one run showed.
+/// The results of one run.
 #[derive(Default)]
 struct Run {
-    /// Round trips a second, all clients together, from the first connect to the last reply.
+    /// Round trips per second, all clients together, from the first connect to the last reply.
     throughput: u64,
-    /// The median of the round trips but for each client's first, in microseconds.
+    /// The median of the round trips without each client's first, in microseconds.
     median_us: u64,
-    /// From connect to the first reply, in microseconds: 99 of 100 clients waited no longer.
+    /// From connect to the first reply, in microseconds, 99th percentile of the clients.
     first_us: u64,
     /// The memory of the server and its children, in KiB.
     memory: u64,
 }
 
-/// Runs `clients` at once, each with a connection of its own, and takes the times.
+/// Runs `clients` at once, each with its own connection, and measures the times.
 fn load(server: &Server, clients: usize) -> io::Result<Run> {
     let each = ROUND_TRIPS / clients;
     let mut first = Vec::with_capacity(clients);
@@ -90,7 +90,7 @@ fn load(server: &Server, clients: usize) -> io::Result<Run> {
     })
 }
 
-/// Connects them all and lets each that is served have one reply; then, with all of them there, looks at the memory.
+/// Connects all clients, waits until each that is served has had one reply, and then reads the memory.
 fn memory(server: &Server, clients: usize) -> io::Result<u64> {
     let mut streams = Vec::with_capacity(clients);
     for _ in 0..clients {
@@ -101,7 +101,7 @@ fn memory(server: &Server, clients: usize) -> io::Result<u64> {
     for stream in &streams {
         stream.set_nonblocking(true)?;
     }
-    // Some ways never serve them all: when none has got a reply for a while, no more will.
+    // Some ways never serve all: when no reply has come for a while, none will.
     let mut waiting: Vec<_> = streams.iter_mut().collect();
     let mut quiet_since = Instant::now();
     while !waiting.is_empty() && quiet_since.elapsed() < Duration::from_millis(500) {
@@ -115,7 +115,7 @@ fn memory(server: &Server, clients: usize) -> io::Result<u64> {
     proportional_memory(server.child.id())
 }
 
-/// The clients' side: one event loop, so that 1,000 of them cost the machine little.
+/// The clients' side: one event loop, so that 1,000 of them need little processor time.
 fn run(server: &Server, clients: usize, each: usize, mut took: impl FnMut(usize, Duration)) -> io::Result<()> {
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(1024);
@@ -160,7 +160,7 @@ struct Caller {
 }
 
 impl Caller {
-    /// Goes on with the round trips until all are made, or with `WouldBlock` until the kernel has news.
+    /// Continues the round trips: Ok when all are done, `WouldBlock` when the socket is not ready.
     fn advance(&mut self, each: usize, took: &mut impl FnMut(usize, Duration)) -> io::Result<()> {
         while self.round < each {
             while self.sent < MESSAGE {
@@ -190,14 +190,14 @@ impl Server {
     fn start(way: &str) -> io::Result<Server> {
         let program = env::current_exe()?.with_file_name("echo");
         let mut child =
-            Command::new(&program).args([way, "::1", "0"]).stderr(Stdio::piped()).spawn().map_err(|error| {
+            Command::new(&program).args(["-q", way, "::1", "0"]).stderr(Stdio::piped()).spawn().map_err(|error| {
                 io::Error::other(format!("{}: {error}; cargo build --release --examples", program.display()))
             })?;
         let mut line = String::new();
         if let Some(stderr) = child.stderr.take() {
             let mut stderr = BufReader::new(stderr);
             stderr.read_line(&mut line)?;
-            // What clients cause by leaving is of no interest, but must not fill the pipe.
+            // Read and discarded, so that messages about clients that leave cannot fill the pipe.
             std::thread::spawn(move || io::copy(&mut stderr, &mut io::sink()));
         }
         let address = line.trim_end().strip_prefix("listening on ").and_then(|address| address.parse().ok());
@@ -215,7 +215,7 @@ impl Drop for Server {
 }
 
 /// The proportional set size of a process and its descendants in KiB (proc(5), smaps_rollup): pages that several
-/// processes share, as they share the program's text, count in parts.
+/// processes share, such as the program's code, are divided among them.
 fn proportional_memory(process: u32) -> io::Result<u64> {
     let folder = Path::new("/proc").join(process.to_string());
     let rollup = fs::read_to_string(folder.join("smaps_rollup")).unwrap_or_default();

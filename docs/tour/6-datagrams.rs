@@ -13,11 +13,11 @@ use signal_hook::flag::register_conditional_default;
 
 /// The first wait for a reply; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
-/// So often a request is sent at most: with twice the wait each time, it gives up after 7.75 s.
+/// A request is sent at most this many times. As each wait is twice the one before, `ask` gives up after 7.75 s.
 const TRANSMISSIONS: u32 = 5;
 
 fn main() -> ExitCode {
-    // As in C, a program ends when nobody reads what it prints (`| head -1`); Rust's ignore SIGPIPE, and panic.
+    // As in C, the program ends when nobody reads its output (`| head -1`); Rust ignores SIGPIPE and panics instead.
     let _ = register_conditional_default(SIGPIPE, Arc::new(true.into()));
     let words: Vec<String> = env::args().skip(1).collect();
     if words == ["loop"] {
@@ -44,8 +44,8 @@ fn finish(outcome: io::Result<()>) -> ExitCode {
     }
 }
 
-/// Asks for the sums 1, 2, 3, … of a single operand each, so that a reply names its request, and says what became
-/// of them.
+/// Asks for the sums 1, 2, 3, … of a single operand each, so that each reply names its request, and prints which
+/// replies arrived.
 fn burst(peer: SocketAddrV6, count: u32) -> io::Result<()> {
     let socket = connect(peer)?;
     for number in 1..=count {
@@ -72,7 +72,7 @@ fn burst(peer: SocketAddrV6, count: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// One exchange as it is done where datagrams get lost: the same octets again, after longer and longer waits.
+/// One exchange with retransmission: the same octets again, after longer and longer waits.
 fn ask(peer: SocketAddrV6, numbers: &[u32]) -> io::Result<()> {
     let socket = connect(peer)?;
     let mut wait = FIRST_WAIT;
@@ -87,10 +87,10 @@ fn ask(peer: SocketAddrV6, numbers: &[u32]) -> io::Result<()> {
         println!("nothing for {} ms", wait.as_millis());
         wait *= 2;
     }
-    Err(io::Error::other(format!("no answer to {TRANSMISSIONS} transmissions")))
+    Err(io::Error::other(format!("no reply to {TRANSMISSIONS} transmissions")))
 }
 
-/// A server that must not be asked twice: every request changes what the next one is told.
+/// A server that must not be asked twice: every request changes the reply to the next.
 fn account(local: SocketAddrV6) -> io::Result<()> {
     let socket = UdpSocket::bind(local)?;
     eprintln!("listening on {}", socket.local_addr()?);
@@ -109,14 +109,14 @@ fn account(local: SocketAddrV6) -> io::Result<()> {
     }
 }
 
-/// Two servers, and one datagram that seems to come from the other: first two that answer whatever they do not
-/// understand with an error, then two that answer no reply.
+/// Two servers, and one datagram that seems to come from the other: first two that answer with an error whatever they
+/// do not understand, then two that answer no reply.
 fn show_loop() -> io::Result<()> {
-    let courteous: fn(&[u8]) -> bool = |_| true;
+    let everything: fn(&[u8]) -> bool = |_| true;
     let careful: fn(&[u8]) -> bool = |datagram| !matches!(datagram, [0xff | 0x7f, ..]);
-    for (name, answers) in [("answer everything", courteous), ("answer no reply", careful)] {
+    for (name, answers) in [("answer everything", everything), ("answer no reply", careful)] {
         let sockets = [UdpSocket::bind((Ipv6Addr::LOCALHOST, 0))?, UdpSocket::bind((Ipv6Addr::LOCALHOST, 0))?];
-        // What an attacker does by forging the source address, we can do with the socket itself.
+        // An attacker forges the source address; here the socket itself sends the datagram.
         sockets[0].send_to(b"?", sockets[1].local_addr()?)?;
         let until = Instant::now() + Duration::from_millis(100);
         let answered: u64 = thread::scope(|scope| {
@@ -128,7 +128,7 @@ fn show_loop() -> io::Result<()> {
     Ok(())
 }
 
-/// Answers every datagram that `answers` lets through with an error; how many it was.
+/// Answers every datagram that `answers` accepts with an error; returns how many.
 fn reply_until(until: Instant, socket: &UdpSocket, answers: fn(&[u8]) -> bool) -> u64 {
     let mut buffer = [0; 512];
     let mut answered = 0;
@@ -155,7 +155,7 @@ fn request(numbers: &[u32]) -> Vec<u8> {
     [0].into_iter().chain(numbers.iter().flat_map(|number| number.to_be_bytes())).collect()
 }
 
-/// The integer of the next reply, or none when the socket's timeout is over. What is no such reply is passed over.
+/// The integer of the next reply, or None after the socket's timeout. Other datagrams are skipped.
 fn receive(socket: &UdpSocket) -> io::Result<Option<u32>> {
     let mut buffer = [0; 512];
     let waits = socket.read_timeout()?.unwrap_or(Duration::MAX);
@@ -171,7 +171,7 @@ fn receive(socket: &UdpSocket) -> io::Result<Option<u32>> {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
-        // Strange datagrams must not make the wait endless.
+        // Other datagrams must not make the wait longer and longer.
         if begun.elapsed() >= waits {
             return Ok(None);
         }

@@ -1,15 +1,21 @@
-//! Chapter 6: the service through a network that misbehaves, both ways round with C.
+//! Chapter 6: the service through a bad network, in each of the languages.
 use std::process::Command;
 
-use crate::support::{PATIENCE, Program, Running, c, fails, run, rust, serve, start};
+use crate::support::{PATIENCE, Program, Running, c, fails, python, run, rust, serve, start};
 
 fn ours() -> Command {
     rust("datagrams")
 }
 
-fn theirs() -> Command {
+fn in_c() -> Command {
     c("6-datagrams")
 }
+
+fn in_python() -> Command {
+    python("6-datagrams")
+}
+
+const ALL: [Program; 3] = [ours, in_c, in_python];
 
 fn server() -> (Running, String) {
     serve(Command::new(env!("CARGO_BIN_EXE_server")), &["::1", "0"])
@@ -36,25 +42,29 @@ fn numbers(printed: &str, line: &str) -> Vec<u32> {
 #[test]
 fn without_the_relay_nothing_happens_to_a_datagram() {
     let (_server, port) = server();
-    let printed = run(ours(), &["burst", "::1", &port, "50"]);
-    assert_eq!(numbers(&printed, "arrived: "), (1..=50).collect::<Vec<u32>>());
-    assert!(printed.ends_with("lost: none\nrepeated: none\novertaken: none\n"), "{printed}");
+    for program in [ours as Program, in_python] {
+        let printed = run(program(), &["burst", "::1", &port, "50"]);
+        assert_eq!(numbers(&printed, "arrived: "), (1..=50).collect::<Vec<u32>>());
+        assert!(printed.ends_with("lost: none\nrepeated: none\novertaken: none\n"), "{printed}");
+    }
 }
 
 #[test]
 fn the_relay_loses_repeats_and_reorders() {
     let (_server, port) = server();
     let (_relay, port) = relay(&port, &["--loss", "20%", "--duplicate", "20%", "--reorder", "20%"]);
-    let printed = run(ours(), &["burst", "::1", &port, "200"]);
-    let [arrived, lost, repeated, overtaken] =
-        ["arrived: ", "lost: ", "repeated: ", "overtaken: "].map(|line| numbers(&printed, line));
-    assert!(!lost.is_empty() && !repeated.is_empty() && !overtaken.is_empty(), "{printed}");
-    assert_eq!(arrived.len() - repeated.len() + lost.len(), 200);
+    for program in [ours as Program, in_python] {
+        let printed = run(program(), &["burst", "::1", &port, "200"]);
+        let [arrived, lost, repeated, overtaken] =
+            ["arrived: ", "lost: ", "repeated: ", "overtaken: "].map(|line| numbers(&printed, line));
+        assert!(!lost.is_empty() && !repeated.is_empty() && !overtaken.is_empty(), "{printed}");
+        assert_eq!(arrived.len() - repeated.len() + lost.len(), 200);
+    }
 }
 
 #[test]
 fn a_request_is_repeated_until_it_is_answered() {
-    for client in [ours as Program, theirs] {
+    for client in ALL {
         let (_server, port) = server();
         // With this seed the first datagram is lost, and not all five.
         let (_relay, port) = relay(&port, &["--loss", "60%", "--direction", "to-server"]);
@@ -67,7 +77,7 @@ fn a_request_is_repeated_until_it_is_answered() {
 /// The sum is the same however often it is asked for; the balance is not.
 #[test]
 fn a_repeat_counts_twice_where_the_operation_is_not_pure() {
-    for (account, client) in [(ours as Program, theirs as Program), (theirs, ours)] {
+    for (account, client) in [(ours as Program, in_c as Program), (in_c, in_python), (in_python, ours)] {
         let (_account, port) = serve(account(), &["account", "::1", "0"]);
         assert!(run(client(), &["ask", "::1", &port, "5"]).ends_with("Result: 5\n"));
         let (_relay, port) = relay(&port, &["--loss", "60%", "--direction", "to-client"]);
@@ -79,12 +89,12 @@ fn a_repeat_counts_twice_where_the_operation_is_not_pure() {
 }
 
 #[test]
-fn nothing_answers_for_ever() {
+fn a_request_is_given_up_in_the_end() {
     let begun = std::time::Instant::now();
     let (_server, port) = server();
     let (_relay, port) = relay(&port, &["--loss", "100%"]);
     let (code, said) = fails(ours(), &["ask", "::1", &port, "1"]);
-    assert_eq!((code, said.as_str()), (1, "datagrams: no answer to 5 transmissions\n"));
+    assert_eq!((code, said.as_str()), (1, "datagrams: no reply to 5 transmissions\n"));
     assert!(begun.elapsed() < PATIENCE);
 }
 
@@ -101,4 +111,21 @@ fn two_servers_that_answer_everything_never_stop() {
     assert!(
         counts.inspect(|[_, careful]| assert!(*careful <= 1)).any(|[endless, careful]| endless > 10 && careful == 1)
     );
+}
+
+#[test]
+fn wrong_arguments_are_explained() {
+    for program in ALL {
+        for wrong in [
+            &[][..],
+            &["ask", "::1", "1"],
+            &["ask", "::1", "1", "x"],
+            &["account", "::1", "65536"],
+            &["sing", "::1", "1"],
+        ] {
+            let (code, said) = fails(program(), wrong);
+            assert_eq!(code, 2, "{wrong:?}");
+            assert!(said.starts_with("usage: "), "{said}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Chapter 5: the same tests for all five ways, with the Rust and the C client, and the C servers besides.
+//! Chapter 5: the same tests for all five ways in all three languages.
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -6,37 +6,41 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{PATIENCE, Program, Running, c, eventually, rust, serve, start};
+use socket2::SockRef;
+
+use crate::support::{PATIENCE, Program, Running, c, eventually, fails, python, rust, serve, start};
 
 fn ours() -> Command {
     rust("echo")
 }
 
-fn theirs() -> Command {
+fn in_c() -> Command {
     c("5-echo")
 }
 
-/// Program, mode, and whether a second client is served while the first says nothing.
-const SERVERS: [(Program, &str, bool); 7] = [
-    (ours, "iterative", false),
-    (ours, "processes", true),
-    (ours, "threads", true),
-    (ours, "pool", true),
-    (ours, "events", true),
-    (theirs, "iterative", false),
-    (theirs, "fork", true),
-];
+fn in_python() -> Command {
+    python("5-echo")
+}
+
+const ALL: [Program; 3] = [ours, in_c, in_python];
+const WAYS: [&str; 5] = ["iterative", "processes", "threads", "pool", "events"];
+
+/// Each program with each way, and whether it serves a second client while the first says nothing.
+fn servers() -> impl Iterator<Item = (Program, &'static str, bool)> {
+    ALL.into_iter().flat_map(|program| WAYS.map(|way| (program, way, way != "iterative")))
+}
 
 #[test]
 fn what_is_sent_comes_back() {
-    for (program, mode, _) in SERVERS {
+    for (program, mode, _) in servers() {
         let (_server, port) = serve(program(), &[mode, "::1", "0"]);
-        let mut client = start(theirs(), &["client", "::1", &port]);
-        for line in ["one", "", "three"] {
-            client.type_line(line);
-            assert_eq!(client.line(), line, "{mode}");
+        for client in [in_c as Program, in_python] {
+            let mut client = start(client(), &["client", "::1", &port]);
+            for line in ["one", "", "three"] {
+                client.type_line(line);
+                assert_eq!(client.line(), line, "{mode}");
+            }
         }
-        drop(client);
         let mut client = start(ours(), &["client", "::1", &port]);
         assert_eq!(client.line(), format!("connected to [::1]:{port}"));
         client.type_line("four");
@@ -46,13 +50,13 @@ fn what_is_sent_comes_back() {
 
 #[test]
 fn a_second_client_waits_on_the_iterative_one_only() {
-    for (program, mode, served) in SERVERS {
+    for (program, mode, served) in servers() {
         let (_server, port) = serve(program(), &[mode, "::1", "0"]);
-        let mut first = start(theirs(), &["client", "::1", &port]);
+        let mut first = start(in_c(), &["client", "::1", &port]);
         first.type_line("first");
         assert_eq!(first.line(), "first", "{mode}");
         let mut second = start(ours(), &["client", "::1", &port]);
-        // The kernel completes the handshake for both: connect(2) tells nothing of accept(2).
+        // The kernel completes the handshake for both: connect(2) says nothing about accept(2).
         assert!(second.line().starts_with("connected"));
         second.type_line("second");
         if served {
@@ -71,7 +75,13 @@ fn a_second_client_waits_on_the_iterative_one_only() {
 
 #[test]
 fn a_pool_serves_as_many_as_it_has_threads() {
-    let (_server, port) = serve(ours(), &["pool", "::1", "0"]);
+    for program in ALL {
+        a_pool_serves_eight(program);
+    }
+}
+
+fn a_pool_serves_eight(program: Program) {
+    let (_server, port) = serve(program(), &["pool", "::1", "0"]);
     let mut clients: Vec<TcpStream> = (0..9).map(|_| connect(&port)).collect();
     for client in &mut clients {
         client.write_all(b"x").expect("an octet sent");
@@ -87,10 +97,10 @@ fn a_pool_serves_as_many_as_it_has_threads() {
     clients[7].read_exact(&mut [0]).expect("an echo once a thread is free");
 }
 
-/// More than all the buffers on the way hold: whoever writes on without reading would stand still.
+/// More octets than all buffers on the way hold: a server that writes without reading would block.
 #[test]
 fn a_large_transfer_is_complete() {
-    for (program, mode, _) in SERVERS {
+    for (program, mode, _) in servers() {
         let (_server, port) = serve(program(), &[mode, "::1", "0"]);
         let stream = connect(&port);
         let sent: Vec<u8> = (0..8_000_000u32).map(|i| (i ^ i >> 11) as u8).collect();
@@ -106,10 +116,10 @@ fn a_large_transfer_is_complete() {
     }
 }
 
-/// No descriptor, thread or process (zombies too) remains of clients that have gone, even of those that break off.
+/// No descriptor, thread, process or zombie remains of clients that have gone, even of those that reset.
 #[test]
 fn nothing_remains_of_clients_that_have_gone() {
-    for (program, mode, _) in SERVERS {
+    for (program, mode, _) in servers() {
         let (server, port) = serve(program(), &[mode, "::1", "0"]);
         let mut first = connect(&port);
         exchange(&mut first);
@@ -120,9 +130,49 @@ fn nothing_remains_of_clients_that_have_gone() {
             if round % 2 == 0 {
                 exchange(&mut client);
             }
+            if round % 5 == 0 {
+                // Leaves with a reset, and with an echo on its way: a linger time of 0 s (socket(7)).
+                client.write_all(b"gone").expect("octets sent");
+                SockRef::from(&client).set_linger(Some(Duration::ZERO)).expect("SO_LINGER");
+            }
         }
         exchange(&mut connect(&port));
         eventually(mode, || descriptors(&server) <= before && children(&server) == 0 && threads(&server) <= 10);
+    }
+}
+
+#[test]
+fn each_server_prints_its_clients_and_what_it_received() {
+    for (program, mode, _) in servers() {
+        let (server, port) = serve(program(), &[mode, "::1", "0"]);
+        let mut client = connect(&port);
+        exchange(&mut client);
+        let own = client.local_addr().expect("an address").port();
+        assert_eq!(server.line(), format!("Connected to (::1, {own})"), "{mode}");
+        assert_eq!(server.line(), "server received 5 bytes", "{mode}");
+    }
+}
+
+#[test]
+fn a_server_can_be_started_again_at_once() {
+    for program in ALL {
+        let (running, port) = serve(program(), &["iterative", "::1", "0"]);
+        let mut client = connect(&port);
+        exchange(&mut client);
+        // The server's side closes first, and stays in TIME-WAIT.
+        drop(running);
+        drop(client);
+        serve(program(), &["iterative", "::1", &port]);
+    }
+}
+
+#[test]
+fn wrong_arguments_are_explained() {
+    for program in ALL {
+        for wrong in [&[][..], &["pool", "::1"], &["dance", "::1", "1"], &["pool", "::1", "65536"]] {
+            let (code, said) = fails(program(), wrong);
+            assert!(code == 2 && said.starts_with("usage: "), "{wrong:?}: {said}");
+        }
     }
 }
 
@@ -141,7 +191,7 @@ fn threads(server: &Running) -> usize {
     fs::read_dir(format!("/proc/{}/task", server.id())).map_or(0, Iterator::count)
 }
 
-/// The server's child processes, of whichever of its threads.
+/// The child processes of all threads of the server.
 fn children(server: &Running) -> usize {
     let tasks = fs::read_dir(format!("/proc/{}/task", server.id())).expect("a running server");
     let of = |task: fs::DirEntry| fs::read_to_string(task.path().join("children")).unwrap_or_default();

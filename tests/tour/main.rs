@@ -1,4 +1,4 @@
-//! The tour's programs at work: each against its C counterpart, both ways round, on ::1, ports by the kernel.
+//! The tour's programs at work: each against its C and Python counterparts, on ::1, with ports that the kernel chose.
 mod calculator;
 mod datagrams;
 mod echo;

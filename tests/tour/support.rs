@@ -1,4 +1,4 @@
-//! Starting the tour's programs and their C counterparts, with an end to every wait and to every process.
+//! Starts the tour's programs and their C and Python counterparts. Every wait is bounded, and every process is ended.
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv6Addr, SocketAddr};
@@ -10,10 +10,10 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Longer than any step takes on a busy machine; reached only by a failure.
+/// Longer than any step takes on a busy machine; only a failure lasts so long.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How to start a program: one of the tour's, or its C counterpart.
+/// How to start a program: one of the tour's, or a counterpart.
 pub type Program = fn() -> Command;
 
 /// The tour's program of this name, a Cargo example.
@@ -21,7 +21,7 @@ pub fn rust(name: &str) -> Command {
     Command::new(example(name))
 }
 
-/// Where Cargo puts an example: beside the folder of this test's own executable.
+/// The path of an example: in the folder beside that of this test's executable.
 pub fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the path of this test");
     let profile = test.parent().and_then(Path::parent).expect("target/PROFILE/deps");
@@ -37,14 +37,26 @@ pub fn c(name: &str) -> Command {
     Command::new(compiled.entry(name.to_owned()).or_insert_with(|| compile(name)))
 }
 
+/// The Python counterpart tests/tour/NAME.py.
+pub fn python(name: &str) -> Command {
+    // Fails here with the command that helps, and not somewhere in a test.
+    static VERSION: LazyLock<()> = LazyLock::new(|| {
+        Command::new("python3").arg("--version").output().expect("python3: apt-get install python3");
+    });
+    LazyLock::force(&VERSION);
+    let mut command = Command::new("python3");
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tour").join(name).with_extension("py"));
+    command
+}
+
 fn compile(name: &str) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tour").join(name).with_extension("c");
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("tour-{name}"));
     let gcc = Command::new("gcc")
-        .args(["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-o"])
+        .args(["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"])
         .args([&program, &source])
         .output()
-        .expect("gcc, which tests/need installs: apt-get install gcc");
+        .expect("gcc: apt-get install gcc");
     assert!(gcc.status.success(), "{}", String::from_utf8_lossy(&gcc.stderr));
     program
 }
@@ -75,7 +87,7 @@ pub fn start(mut command: Command, args: &[&str]) -> Running {
 pub fn serve(command: Command, args: &[&str]) -> (Running, String) {
     let server = start(command, args);
     let said = server.error();
-    // This project's own programs put their name before it.
+    // This project's own programs print their name first.
     let address = said.split_once("listening on ").and_then(|(_, rest)| rest.parse::<SocketAddr>().ok()).expect(&said);
     assert_eq!(address.ip(), Ipv6Addr::LOCALHOST);
     (server, address.port().to_string())
@@ -148,7 +160,7 @@ impl Drop for Running {
         if self.child.try_wait().is_ok_and(|status| status.is_some()) {
             return;
         }
-        // The shell's own kill reaches the whole group, and so a server's child processes too.
+        // The shell's kill reaches the whole process group, and so a server's child processes too.
         let group = format!("kill -9 -{} 2>/dev/null", self.child.id());
         let _ = Command::new("sh").args(["-c", &group]).status();
         let _ = self.child.wait();

@@ -1,4 +1,4 @@
-//! The fifth way: one thread, and the kernel says which sockets are ready (epoll(7), through mio).
+//! The fifth way: one thread; the kernel says which sockets are ready (epoll(7), used through mio).
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
 
@@ -26,20 +26,24 @@ pub fn serve(listener: std::net::TcpListener) -> io::Result<()> {
             } else if let Some(client) = clients.get_mut(&event.token())
                 && client.advance().map_err(|error| eprintln!("client: {error}")) != Ok(State::Waiting)
             {
-                // Dropped, the socket is closed, and with that it is off epoll's list.
+                // Dropping the client closes its socket, and closing removes it from the epoll set.
                 clients.remove(&event.token());
             }
         }
     }
 }
 
-/// Accepts until none is left: epoll reports a change once, not for as long as it lasts.
+/// Accepts until no connection is waiting: epoll reports each change only once (edge-triggered).
 fn accept(listener: &TcpListener, poll: &Poll, clients: &mut HashMap<Token, Client>, last: &mut Token) {
     loop {
         let mut stream = match listener.accept() {
-            Ok((stream, _)) => stream,
+            Ok((stream, peer)) => {
+                super::print_connected(peer);
+                stream
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => return,
             Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => continue,
+            // Out of descriptors, for example. The next event tries again.
             Err(error) => return eprintln!("accept: {error}"),
         };
         last.0 += 1;
@@ -50,7 +54,7 @@ fn accept(listener: &TcpListener, poll: &Poll, clients: &mut HashMap<Token, Clie
     }
 }
 
-/// What a thread would keep on its stack: the socket, and how far the echo has come.
+/// What a thread would keep on its stack: the socket, and the state of the echo.
 struct Client {
     stream: TcpStream,
     buffer: [u8; 4096],
@@ -65,8 +69,8 @@ enum State {
 }
 
 impl Client {
-    /// Goes on until the kernel has nothing more to give or to take. Reads no more before the last is written:
-    /// a client that sends and never reads fills its own queues, not our memory.
+    /// Reads and writes until the kernel says `WouldBlock`. Reads nothing new before the last echo is written, so a
+    /// client that sends and never reads fills its own queues, not our memory.
     fn advance(&mut self) -> io::Result<State> {
         loop {
             let step = if self.written < self.filled {
@@ -74,7 +78,10 @@ impl Client {
             } else {
                 match self.stream.read(&mut self.buffer) {
                     Ok(0) => return Ok(State::Ended),
-                    outcome => outcome.map(|count| (self.filled, self.written) = (count, 0)),
+                    outcome => outcome.map(|count| {
+                        super::print_received(count);
+                        (self.filled, self.written) = (count, 0);
+                    }),
                 }
             };
             match step {

@@ -1,4 +1,4 @@
-//! The first way: one client after the other. While one is served, the next waits in the kernel's queue.
+//! The first way: one client after the other. While one is served, the others wait in the kernel's queue.
 use std::io;
 use std::net::TcpListener;
 

@@ -1,4 +1,4 @@
-//! Chapter 5 of the tour: one echo service, five ways. The page beside this folder explains them: ../5-echo.md.
+//! Chapter 5 of the tour: one echo service, five ways. The page ../5-echo.md explains it.
 mod events;
 mod iterative;
 mod pool;
@@ -6,10 +6,11 @@ mod processes;
 mod threads;
 
 use std::env;
-use std::io::{self, BufRead, ErrorKind, Read, Write};
-use std::net::{SocketAddrV6, TcpListener, TcpStream};
+use std::io::{self, BufRead, ErrorKind, IsTerminal, Read, Write};
+use std::net::{SocketAddr, SocketAddrV6, TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,10 +18,17 @@ use signal_hook::consts::SIGPIPE;
 use signal_hook::flag::register_conditional_default;
 use socket2::{Domain, Socket, Type};
 
+/// With `-q` nothing is printed for each client and each read, as a measurement needs it.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
 fn main() -> ExitCode {
-    // As in C, a program ends when nobody reads what it prints (`| head -1`); Rust's ignore SIGPIPE, and panic.
+    // As in C, the program ends when nobody reads its output (`| head -1`); Rust ignores SIGPIPE and panics instead.
     let _ = register_conditional_default(SIGPIPE, Arc::new(true.into()));
-    let words: Vec<String> = env::args().skip(1).collect();
+    let mut words: Vec<String> = env::args().skip(1).collect();
+    if words.first().is_some_and(|word| word == "-q") {
+        QUIET.store(true, Ordering::Relaxed);
+        words.remove(0);
+    }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let outcome = match words[..] {
         ["child"] => processes::child(),
@@ -47,7 +55,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// A listening socket. socket2 instead of std for the backlog: 1,000 callers may come at once, and std asks for 128.
+/// A listening socket, made with socket2 because std fixes the backlog at 128: 1,000 clients may connect at once.
 fn listen(address: SocketAddrV6) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::IPV6, Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
@@ -58,38 +66,57 @@ fn listen(address: SocketAddrV6) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// The next client. A failed accept(2) is no reason to leave the others alone: it is said, and tried again.
+/// The next client. After a failed accept(2) it tries again: other clients may still be accepted.
 fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept() {
-            Ok((client, _)) => return client,
+            Ok((client, peer)) => {
+                print_connected(peer);
+                return client;
+            }
             Err(error) => {
                 eprintln!("accept: {error}");
-                // Out of descriptors, most likely: without a pause this loop would do nothing but fail.
+                // The usual reason is that no descriptor is free. The pause avoids a busy loop.
                 thread::sleep(Duration::from_millis(50));
             }
         }
     }
 }
 
-/// What four of the five ways do with a client: everything that comes goes back, until the client has said its last.
+/// Used by four of the five ways: sends back everything that the client sends, until it has closed its direction.
 fn echo(mut client: &TcpStream) -> io::Result<()> {
     let mut buffer = [0; 4096];
     loop {
         match client.read(&mut buffer) {
             Ok(0) => return Ok(()),
-            Ok(length) => client.write_all(&buffer[..length])?,
+            Ok(length) => {
+                print_received(length);
+                client.write_all(&buffer[..length])?;
+            }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
 }
 
-/// The same client for all five: sends the lines of standard input, shows what returns and how long that took.
+fn print_connected(peer: SocketAddr) {
+    if !QUIET.load(Ordering::Relaxed) {
+        println!("Connected to ({}, {})", peer.ip(), peer.port());
+    }
+}
+
+fn print_received(length: usize) {
+    if !QUIET.load(Ordering::Relaxed) {
+        println!("server received {length} bytes");
+    }
+}
+
+/// The client for all five: sends the lines of standard input, prints what returns and how long that took.
 fn talk(address: SocketAddrV6) -> io::Result<()> {
     let mut server = TcpStream::connect(address)?;
     println!("connected to {address}");
     server.set_read_timeout(Some(Duration::from_secs(1)))?;
+    prompt()?;
     for line in io::stdin().lock().lines() {
         let line = line? + "\n";
         let begun = Instant::now();
@@ -108,12 +135,20 @@ fn talk(address: SocketAddrV6) -> io::Result<()> {
             }
         }
         print!("{} ms: {}", begun.elapsed().as_millis(), String::from_utf8_lossy(&back));
+        prompt()?;
     }
     Ok(())
 }
 
+fn prompt() -> io::Result<()> {
+    if io::stdin().is_terminal() {
+        print!("> ");
+    }
+    io::stdout().flush()
+}
+
 fn usage() -> ExitCode {
-    eprintln!("usage: echo iterative|processes|threads|pool|events IPV6-ADDRESS PORT");
+    eprintln!("usage: echo [-q] iterative|processes|threads|pool|events IPV6-ADDRESS PORT");
     eprintln!("       echo client IPV6-ADDRESS PORT");
     ExitCode::from(2)
 }

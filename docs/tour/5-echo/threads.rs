@@ -1,4 +1,4 @@
-//! The third way: a thread for each client. They share the memory; the scheduler shares out the processors.
+//! The third way: a thread for each client. All threads share one memory.
 use std::io;
 use std::net::TcpListener;
 use std::thread;
@@ -11,7 +11,7 @@ pub fn serve(listener: TcpListener) -> io::Result<()> {
                 eprintln!("client: {error}");
             }
         });
-        // The closure, and the socket in it, is gone then: the client sees the connection closed.
+        // Dropping the closure closes the socket in it: the client sees the end of the connection.
         if let Err(error) = started {
             eprintln!("client: {error}");
         }

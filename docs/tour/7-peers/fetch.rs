@@ -1,4 +1,4 @@
-//! A peer as a client: a thread for each of the others, all of which take chunks from the same list.
+//! A peer as a client: a thread for each other peer. All threads take chunks from the same list.
 use std::collections::HashMap;
 use std::io::{self, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,25 +9,25 @@ use std::time::{Duration, Instant};
 use super::store::Store;
 use super::{TIMEOUT, read_line, tracker};
 
-/// From so many others at once.
+/// The most peers to fetch from at once.
 const MAX_SOURCES: usize = 8;
 /// How long to wait before the tracker, or a peer without news, is asked again.
 const PAUSE: Duration = Duration::from_millis(200);
 /// How long to wait before a peer that failed is tried again.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// How it ended with a peer.
+/// How the exchange with a peer ended.
 enum End {
-    /// We have all chunks, or the connection broke.
+    /// All chunks are here, or the connection failed.
     Parted(io::Result<()>),
-    /// What it sent as a chunk is something else: that peer is asked no more.
+    /// It sent something else than the chunk: it is not asked again.
     Lied(usize),
 }
 
-/// Fetches what is missing from whoever has it, until nothing is missing.
+/// Fetches chunks from the peers that the tracker lists, until the file is complete.
 pub fn fetch(store: &Arc<Store>, tracker: SocketAddr, own: SocketAddr) {
     let mut sources: HashMap<SocketAddr, JoinHandle<End>> = HashMap::new();
-    // Not before that instant; none is never.
+    // When a peer may be asked again; None: never.
     let mut avoided: HashMap<SocketAddr, Option<Instant>> = HashMap::new();
     while !is_complete(store) {
         let over: Vec<SocketAddr> = sources.iter().filter(|(_, t)| t.is_finished()).map(|(&peer, _)| peer).collect();
@@ -45,7 +45,7 @@ pub fn fetch(store: &Arc<Store>, tracker: SocketAddr, own: SocketAddr) {
             };
             avoided.insert(peer, until);
         }
-        let peers = tracker::list(tracker, store.id()).unwrap_or_else(|error| {
+        let peers = tracker::list(tracker, store.id(), own.port()).unwrap_or_else(|error| {
             eprintln!("tracker: {error}");
             Vec::new()
         });
@@ -60,7 +60,7 @@ pub fn fetch(store: &Arc<Store>, tracker: SocketAddr, own: SocketAddr) {
     }
 }
 
-/// Takes from one peer whatever it has and we lack, for as long as we lack anything.
+/// Takes from one peer whatever it has and we lack, until we lack nothing.
 fn fetch_from(peer: SocketAddr, store: &Store) -> End {
     let converse = || -> io::Result<Option<usize>> {
         let mut stream = TcpStream::connect_timeout(&peer, TIMEOUT)?;
@@ -70,12 +70,14 @@ fn fetch_from(peer: SocketAddr, store: &Store) -> End {
         while !is_complete(store) {
             stream.write_all(format!("have {}\n", store.id()).as_bytes())?;
             let line = read_line(&mut answers, store.count().1 + 8)?.ok_or(io::ErrorKind::UnexpectedEof)?;
-            let Some(bitmap) = line.strip_prefix("have ") else { return Err(io::Error::other("it has no such file")) };
+            let Some(bitmap) = line.strip_prefix("have ") else {
+                return Err(io::Error::other("it does not have this file"));
+            };
             while let Some(claim) = store.claim(bitmap) {
                 stream.write_all(format!("get {} {}\n", store.id(), claim.index).as_bytes())?;
                 let line = read_line(&mut answers, 32)?.ok_or(io::ErrorKind::UnexpectedEof)?;
                 if line != format!("chunk {}", claim.length()) {
-                    return Err(io::Error::other("it does not give what it said it has"));
+                    return Err(io::Error::other("it does not send a chunk that it said it has"));
                 }
                 let mut octets = vec![0; claim.length()];
                 answers.read_exact(&mut octets)?;

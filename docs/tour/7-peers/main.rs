@@ -1,4 +1,4 @@
-//! Chapter 7 of the tour: peers that exchange a file in chunks. The page beside this folder: ../7-peers.md.
+//! Chapter 7 of the tour: peers that exchange a file in chunks. The page ../7-peers.md explains it.
 mod fetch;
 mod serve;
 mod sidecar;
@@ -19,13 +19,13 @@ use signal_hook::flag::register_conditional_default;
 
 use store::Store;
 
-/// Whoever is silent for so long is given up, so that nobody can hold on to our threads.
+/// A peer that is silent for this long is given up, so that nobody can keep our threads busy for ever.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Well within the time after which a tracker forgets a peer.
+/// Much less than the time after which a tracker forgets a peer.
 const REGISTER_EVERY: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
-    // As in C, a program ends when nobody reads what it prints (`| head -1`); Rust's ignore SIGPIPE, and panic.
+    // As in C, the program ends when nobody reads its output (`| head -1`); Rust ignores SIGPIPE and panics instead.
     let _ = register_conditional_default(SIGPIPE, Arc::new(true.into()));
     let words: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -48,14 +48,14 @@ fn main() -> ExitCode {
 fn tracker(host: &str, port: &str) -> io::Result<()> {
     let listener = TcpListener::bind(address(host, port)?)?;
     eprintln!("listening on {}", listener.local_addr()?);
-    tracker::serve(&listener)
+    tracker::serve(&listener);
 }
 
-/// Serves the chunks that we have, fetches those that we lack, and then stays for the others, or leaves.
+/// Serves the chunks that we have and fetches those that we lack. Then it stays for the other peers, or ends.
 fn peer(host: &str, port: &str, sidecar: &Path, stay: bool) -> io::Result<()> {
     let store = Arc::new(Store::open(sidecar)?);
     let tracker = address(host, port)?;
-    // At the address by which the tracker sees us, the others will find us too.
+    // The address by which the tracker sees us is one by which other peers can reach us.
     let listener = TcpListener::bind((TcpStream::connect(tracker)?.local_addr()?.ip(), 0))?;
     let port = listener.local_addr()?.port();
     let own = tracker::register(tracker, store.id(), port)?;
@@ -77,7 +77,7 @@ fn peer(host: &str, port: &str, sidecar: &Path, stay: bool) -> io::Result<()> {
     fetch::fetch(&store, tracker, own);
     println!("complete");
     if stay {
-        // Nothing unparks this thread; parking may still end by itself.
+        // Nothing unparks this thread, but park may return without a reason.
         loop {
             thread::park();
         }
@@ -86,7 +86,7 @@ fn peer(host: &str, port: &str, sidecar: &Path, stay: bool) -> io::Result<()> {
 }
 
 fn address(host: &str, port: &str) -> io::Result<SocketAddr> {
-    let port: u16 = port.parse().map_err(|_| io::Error::other(format!("\"{port}\" is no port")))?;
+    let port: u16 = port.parse().map_err(|_| io::Error::other(format!("\"{port}\" is not a port from 0 to 65535")))?;
     (host, port).to_socket_addrs()?.next().ok_or_else(|| ErrorKind::NotFound.into())
 }
 

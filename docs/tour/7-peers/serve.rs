@@ -1,4 +1,4 @@
-//! A peer as a server: says which chunks it has, and gives them, to several others at once.
+//! A peer as a server: says which chunks it has and sends them, to several other peers at once.
 use std::io::{self, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -8,11 +8,11 @@ use std::time::Duration;
 use super::store::Store;
 use super::{TIMEOUT, read_line};
 
-/// So many others are served at once.
+/// The most peers served at once.
 const MAX_CLIENTS: usize = 32;
 
 pub fn serve(listener: &TcpListener, store: &Arc<Store>) {
-    // Each thread holds a token, so that the tokens tell how many there are.
+    // Each thread holds a token, so that the number of tokens is the number of threads.
     let tokens = Arc::new(());
     for client in listener.incoming() {
         if Arc::strong_count(&tokens) > MAX_CLIENTS {
@@ -34,7 +34,7 @@ pub fn serve(listener: &TcpListener, store: &Arc<Store>) {
     }
 }
 
-/// Answers one request after the other until the client has had enough.
+/// Answers one request after the other until the client closes the connection.
 fn answer(mut client: &TcpStream, store: &Store) -> io::Result<()> {
     client.set_read_timeout(Some(TIMEOUT))?;
     client.set_write_timeout(Some(TIMEOUT))?;

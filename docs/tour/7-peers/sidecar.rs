@@ -1,4 +1,4 @@
-//! The sidecar: a small text file that says what a file consists of, without a single octet of it.
+//! The sidecar: a small text file that describes a file without containing any of it.
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
@@ -7,12 +7,12 @@ use sha2::{Digest, Sha256};
 
 const TITLE: &str = "chunks 1";
 const CHUNK_SIZE: usize = 64 * 1024;
-/// A chunk is held in memory whole, so there must be an end.
+/// A whole chunk is held in memory, so its size is limited.
 const MAX_CHUNK_SIZE: usize = 1024 * 1024;
 
 /// A file's size and the SHA-256 of each of its chunks.
 pub struct Sidecar {
-    /// The SHA-256 of the sidecar itself: by this name trackers and peers know the file.
+    /// The SHA-256 of the sidecar itself: the name of the file for trackers and peers.
     pub id: String,
     pub size: u64,
     chunk_size: usize,
@@ -38,20 +38,20 @@ pub fn describe(file: &Path) -> io::Result<String> {
 impl Sidecar {
     pub fn read(path: &Path) -> io::Result<Sidecar> {
         let text = fs::read_to_string(path)?;
-        parse(&text).ok_or_else(|| io::Error::other(format!("{} is no sidecar", path.display())))
+        parse(&text).ok_or_else(|| io::Error::other(format!("{} is not a sidecar", path.display())))
     }
 
     pub fn chunks(&self) -> usize {
         self.hashes.len()
     }
 
-    /// Where a chunk begins, and its octets: all chunks are of one size but for the last.
+    /// A chunk's offset and length: all chunks have the same size but the last.
     pub fn place(&self, index: usize) -> (u64, usize) {
         let offset = index as u64 * self.chunk_size as u64;
         (offset, (self.size - offset).min(self.chunk_size as u64) as usize)
     }
 
-    /// Whether these octets are the chunk. Nothing else about a stranger needs to be trusted.
+    /// Whether these octets are the chunk. So the sender need not be trusted.
     pub fn verifies(&self, index: usize, octets: &[u8]) -> bool {
         octets.len() == self.place(index).1 && sha256(octets) == self.hashes[index]
     }

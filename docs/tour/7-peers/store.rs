@@ -1,4 +1,4 @@
-//! The file on disk, and which of its chunks are here. Threads that serve and threads that fetch share it.
+//! The file on disk, and the state of each chunk. Threads that serve and threads that fetch share it.
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -18,23 +18,23 @@ enum State {
     Missing,
     /// A thread is fetching it.
     Coming,
-    /// It is in the file, and its hash is right.
+    /// It is in the file, and its hash has been checked.
     Here,
 }
 
 impl Store {
-    /// Opens FILE beside FILE.chunks, or makes it, and finds out which chunks are there already.
+    /// Opens or creates FILE beside FILE.chunks, and checks which chunks are already there.
     pub fn open(path: &Path) -> io::Result<Store> {
         let sidecar = Sidecar::read(path)?;
         if path.extension().is_none_or(|extension| extension != "chunks") {
-            return Err(io::Error::other("a sidecar's name ends in .chunks"));
+            return Err(io::Error::other("the name of a sidecar ends in .chunks"));
         }
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.with_extension(""))?;
         let length = file.metadata()?.len();
         if length > sidecar.size {
-            // Cutting it would lose something; it is not the file that was described.
-            return Err(io::Error::other(format!("the file has {length} octets, and its sidecar {}", sidecar.size)));
+            // It is not the file that was described, and truncating it would lose data.
+            return Err(io::Error::other(format!("the file has {length} octets, the sidecar says {}", sidecar.size)));
         }
         file.set_len(sidecar.size)?;
         let state = |index| match read_chunk(&file, &sidecar, index) {
@@ -66,7 +66,7 @@ impl Store {
         here.then(|| read_chunk(&self.file, &self.sidecar, index))
     }
 
-    /// Chooses a chunk that nobody fetches yet among those that a peer has, by its bitmap.
+    /// Chooses a chunk that is missing here, offered by a peer's bitmap, and fetched by no other thread.
     pub fn claim(&self, offered: &str) -> Option<Claim<'_>> {
         let mut chunks = self.chunks();
         let wanted = |(state, offered)| state == State::Missing && offered == b'1';
@@ -80,19 +80,19 @@ impl Store {
     }
 }
 
-/// One chunk that one thread fetches. Dropped without the chunk, it is free for another.
+/// One chunk that one thread fetches. If it is dropped without the chunk, another thread may claim the chunk.
 pub struct Claim<'a> {
     store: &'a Store,
     pub index: usize,
 }
 
 impl Claim<'_> {
-    /// How many octets the chunk has.
+    /// The chunk's length in octets.
     pub fn length(&self) -> usize {
         self.store.sidecar.place(self.index).1
     }
 
-    /// Takes the octets if they are the chunk, and says whether they were.
+    /// Writes the octets if they are the chunk; false if they are not.
     pub fn fulfil(self, octets: &[u8]) -> io::Result<bool> {
         let right = self.store.sidecar.verifies(self.index, octets);
         if right {

@@ -1,4 +1,4 @@
-//! The tracker: who has registered for a file. It never sees the file. Below, what peers ask of it.
+//! The tracker: it knows who has registered for a file, and never sees the file. At the end: what peers ask of it.
 use std::collections::HashMap;
 use std::io::{self, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,19 +8,27 @@ use std::time::{Duration, Instant};
 
 use super::{TIMEOUT, read_line};
 
-/// A peer that has not registered again by then has gone.
+/// A peer that has not registered again within this time is forgotten.
 const LIFETIME: Duration = Duration::from_secs(60);
-/// So many peers and files are remembered, and no more, whoever asks.
+/// The most peers and files that are remembered, whoever asks.
 const MAX_PEERS: usize = 100;
 const MAX_FILES: usize = 1000;
 
-/// When each peer of each file was last heard of.
+/// The last time each peer of each file was heard of.
 type Files = HashMap<String, HashMap<SocketAddr, Instant>>;
 
-pub fn serve(listener: &TcpListener) -> io::Result<()> {
+pub fn serve(listener: &TcpListener) -> ! {
     let files = Arc::new(Mutex::new(Files::new()));
     loop {
-        let (client, peer) = listener.accept()?;
+        let (client, peer) = match listener.accept() {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // The next accept may succeed; the pause avoids a busy loop when, for example, no descriptor is free.
+                eprintln!("accept: {error}");
+                thread::sleep(Duration::from_millis(50));
+                continue;
+            }
+        };
         let files = Arc::clone(&files);
         let answered = thread::Builder::new().spawn(move || {
             if let Err(error) = answer(&client, peer, &files) {
@@ -40,33 +48,52 @@ fn answer(mut client: &TcpStream, peer: SocketAddr, files: &Mutex<Files>) -> io:
     let Some(line) = read_line(&mut BufReader::new(client), 128)? else { return Ok(()) };
     let answer = match line.split(' ').collect::<Vec<_>>()[..] {
         ["register", id, port] if is_id(id) => match port.parse() {
-            Ok(port) => enter(&mut files.lock().unwrap_or_else(PoisonError::into_inner), id, (peer.ip(), port).into()),
+            Ok(port) => {
+                let peer = (peer.ip(), port).into();
+                match enrol(&mut files.lock().unwrap_or_else(PoisonError::into_inner), id, peer) {
+                    true => format!("registered {peer}\n"),
+                    false => "error\n".to_owned(),
+                }
+            }
             Err(_) => "error\n".to_owned(),
         },
-        ["list", id] => {
-            let files = files.lock().unwrap_or_else(PoisonError::into_inner);
-            let peers = files.get(id).into_iter().flatten().filter(|(_, heard)| heard.elapsed() < LIFETIME);
-            peers.map(|(peer, _)| format!("{peer}\n")).collect()
-        }
+        ["list", id] if is_id(id) => list_of(&files.lock().unwrap_or_else(PoisonError::into_inner), id),
+        // With a port, asking for the list also enrols.
+        ["list", id, port] if is_id(id) => match port.parse() {
+            Ok(port) => {
+                let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
+                match enrol(&mut files, id, (peer.ip(), port).into()) {
+                    true => list_of(&files, id),
+                    false => "error\n".to_owned(),
+                }
+            }
+            Err(_) => "error\n".to_owned(),
+        },
         _ => "error\n".to_owned(),
     };
     client.write_all(answer.as_bytes())
 }
 
-fn enter(files: &mut Files, id: &str, peer: SocketAddr) -> String {
+/// Notes a peer of a file. False if there is no room.
+fn enrol(files: &mut Files, id: &str, peer: SocketAddr) -> bool {
     files.retain(|_, peers| {
         peers.retain(|_, heard| heard.elapsed() < LIFETIME);
         !peers.is_empty()
     });
     if files.len() >= MAX_FILES && !files.contains_key(id) {
-        return "error\n".to_owned();
+        return false;
     }
     let peers = files.entry(id.to_owned()).or_default();
     if peers.len() >= MAX_PEERS && !peers.contains_key(&peer) {
-        return "error\n".to_owned();
+        return false;
     }
     peers.insert(peer, Instant::now());
-    format!("registered {peer}\n")
+    true
+}
+
+fn list_of(files: &Files, id: &str) -> String {
+    let peers = files.get(id).into_iter().flatten().filter(|(_, heard)| heard.elapsed() < LIFETIME);
+    peers.map(|(peer, _)| format!("{peer}\n")).collect()
 }
 
 fn is_id(id: &str) -> bool {
@@ -77,12 +104,12 @@ fn is_id(id: &str) -> bool {
 pub fn register(tracker: SocketAddr, id: &str, port: u16) -> io::Result<SocketAddr> {
     let answer = ask(tracker, &format!("register {id} {port}\n"))?;
     let address = answer.strip_prefix("registered ").and_then(|rest| rest.trim_end().parse().ok());
-    address.ok_or_else(|| io::Error::other("the tracker does not register us"))
+    address.ok_or_else(|| io::Error::other("the tracker did not register us"))
 }
 
-/// Who has registered for a file.
-pub fn list(tracker: SocketAddr, id: &str) -> io::Result<Vec<SocketAddr>> {
-    let answer = ask(tracker, &format!("list {id}\n"))?;
+/// The peers of a file. The tracker enrols us at the same time.
+pub fn list(tracker: SocketAddr, id: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let answer = ask(tracker, &format!("list {id} {port}\n"))?;
     Ok(answer.lines().filter_map(|line| line.parse().ok()).collect())
 }
 
