@@ -105,7 +105,7 @@ fn take_message(client: &mut TcpStream) -> io::Result<()> {
 }
 
 /// Closes the connection so that the answer cannot be lost: close(2) with octets that nobody has read makes the kernel
-/// send RST, and RST discards what the client has not read yet (RFC 9293, section 3.10.4).
+/// send RST (RFC 9293, section 3.6.1), which may discard what the client has not read yet (RFC 9112, section 9.6).
 fn close(client: &mut TcpStream) -> io::Result<()> {
     client.shutdown(Shutdown::Write)?;
     client.set_read_timeout(Some(CLOSING))?;
