@@ -10,3 +10,4 @@ mod receiving;
 mod sending;
 mod streams;
 mod support;
+mod typed;

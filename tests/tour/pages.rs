@@ -1,4 +1,4 @@
-//! The tour as one reads it: links that lead somewhere, pictures and the table as the code draws them.
+//! The tour's pages: links that lead somewhere, pictures and the table as the code draws them.
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -34,16 +34,33 @@ fn pictures_and_table_are_what_the_code_draws() {
 }
 
 #[test]
-fn every_chapter_has_a_picture_a_program_a_counterpart_and_exercises() {
+fn every_chapter_has_a_picture_a_program_counterparts_exercises_and_answers() {
     let chapters: Vec<PathBuf> = files("md").into_iter().filter(|path| !path.ends_with("README.md")).collect();
     assert_eq!(chapters.len(), 7);
     for (number, chapter) in (1..).zip(chapters) {
         let text = fs::read_to_string(&chapter).expect("a chapter");
         let begins = format!("# {number}. ");
-        for part in [begins.as_str(), ".svg)", ".rs)", "\n## In C\n", ".c)", "\n## Exercises\n\n1. "] {
+        for part in [
+            begins.as_str(),
+            ".svg)",
+            ".rs)",
+            "\n## In C and Python\n",
+            ".c)",
+            ".py)",
+            "\n## Exercises\n\n1. ",
+            "\n## Answers\n\n1. ",
+        ] {
             assert!(text.contains(part), "{}: no {part:?}", chapter.display());
         }
+        let (exercises, answers) = text.split_once("\n## Answers\n").expect("answers");
+        let (_, exercises) = exercises.split_once("\n## Exercises\n").expect("exercises");
+        assert_eq!(numbered(exercises), numbered(answers), "{}", chapter.display());
     }
+}
+
+/// How many items a numbered list has.
+fn numbered(list: &str) -> usize {
+    list.lines().filter(|line| line.split_once(". ").is_some_and(|(number, _)| number.parse::<u32>().is_ok())).count()
 }
 
 #[test]
@@ -63,7 +80,7 @@ fn every_link_leads_somewhere() {
     }
 }
 
-/// A heading as it stands behind `#` in a link: small letters, a hyphen for each space, no other punctuation.
+/// A heading as it is written after `#` in a link: lower case, a hyphen for each space, no other punctuation.
 fn slug(heading: &str) -> String {
     let kept = heading.trim_start_matches('#').trim().to_lowercase();
     kept.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c)).collect::<String>().replace(' ', "-")
