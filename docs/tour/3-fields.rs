@@ -30,10 +30,10 @@ fn main() -> ExitCode {
 /// The fields as octets, the first field first and its most significant bit first, without padding between them.
 fn pack(fields: &[(u64, u32)]) -> Vec<u8> {
     let mut octets = Vec::new();
-    let mut used = 0;
+    let mut used = 0_usize;
     for &(value, bits) in fields {
         for place in (0..bits).rev() {
-            if used % 8 == 0 {
+            if used.is_multiple_of(8) {
                 octets.push(0);
             }
             octets[used / 8] |= ((value >> place & 1) as u8) << (7 - used % 8);
@@ -69,7 +69,7 @@ fn unpack_words(hex: &str, words: &[String]) -> Result<String, String> {
     let widths = words.iter().map(|word| width(word)).collect::<Result<Vec<u32>, _>>()?;
     let digits: Vec<u32> =
         hex.chars().filter(|c| *c != ' ').map(|c| c.to_digit(16)).collect::<Option<_>>().unwrap_or_default();
-    if digits.is_empty() || digits.len() % 2 != 0 {
+    if digits.is_empty() || !digits.len().is_multiple_of(2) {
         return Err(format!("expected octets in hexadecimal, two digits each, found \"{hex}\""));
     }
     let octets: Vec<u8> = digits.chunks(2).map(|pair| (pair[0] << 4 | pair[1]) as u8).collect();

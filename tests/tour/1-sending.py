@@ -80,6 +80,8 @@ def usage():
 
 def main(words):
     if len(words) == 2 and words[0] in UNIX_MODES:
+        if not hasattr(socket, "AF_UNIX"):
+            sys.exit("1-sending.py: this system has no AF_UNIX datagrams")
         return UNIX_MODES[words[0]](words[1])
     try:
         mode, host, port = words
