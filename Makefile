@@ -9,7 +9,7 @@ build: ## the three programs, in target/release
 CAPI = $(CARGO) rustc --release --lib --no-default-features --features capi --crate-type
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-capi: ## the course's two C functions: libcalc6.a, libcalc6.so and calc6.h, in target/release
+capi: ## the course's C functions: libcalc6.a, libcalc6.so and calc6.h, in target/release
 	$(CAPI) staticlib
 	$(CAPI) cdylib -- -C link-arg=-Wl,-soname,libcalc6.so
 	cp src/capi/calc6.h $(TARGET)/release/

@@ -1,18 +1,22 @@
-//! The course's two C functions, on libc's socket calls: `make capi` builds the libraries, `calc6.h` declares them.
+//! The course's C functions, built on libc's socket calls: `make capi` builds the libraries, `calc6.h` declares them.
 //!
-//! They follow the exercises *An advanced client application* and *An advanced server application* of "Computer
-//! Networking: Principles, Protocols and Practice": one socket call after the other, -1 at the first that fails, no
-//! timeout and no retransmission. The calls are libc's symbols, so a linker's `--wrap` can intercept every one.
-//! `calc6.h` says what the exercises leave open.
+//! They follow the five exercises on sockets of "Computer Networking: Principles, Protocols and Practice" (by Maxime
+//! Piraux, <https://github.com/cnp3/exercises-inginious>): one socket call after the other, -1 at the first that fails,
+//! no timeout and no retransmission. The calls are libc's symbols, so a linker's `--wrap` can intercept each of them.
+//! `calc6.h` says what the exercises leave open. This file has the last two exercises, the calculator; [`first`] has the
+//! first three.
 #![allow(unsafe_code)]
 
-use std::mem::{self, MaybeUninit};
+mod first;
+mod socket;
 
-use libc::{c_char, c_int, c_void, size_t, sockaddr, sockaddr_storage, socklen_t, ssize_t};
+use libc::{c_char, c_int, size_t, sockaddr, socklen_t};
 
 use crate::arithmetic::{Operands, decimal_bits, evaluate_octets};
 use crate::wire::classic::{self, Decimal, Reply, Request};
 use crate::wire::{Format, Kind, Operator};
+
+use socket::{Failed, Socket, set_errno, status};
 
 /// Asks the server at `dest_addr` for the sum (`'+'`) or product (`'*'`) of `no_int` integers, to be sent as an
 /// integer (`'d'`) or as a string (`'s'`), and stores it in `*result`.
@@ -23,7 +27,7 @@ use crate::wire::{Format, Kind, Operator};
 ///
 /// # Safety
 /// `dest_addr` goes to connect(2) untouched and unread. `ints` must point to `no_int` integers (it may be null if
-/// that is 0), `result` to an integer that may be written; neither is looked at before the socket is connected.
+/// that is 0), `result` to an integer that may be written; neither is read or written before the socket is connected.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn create_and_send_message(
     dest_addr: *const sockaddr,
@@ -43,14 +47,14 @@ pub unsafe extern "C" fn create_and_send_message(
         if result.is_null() || ints.is_null() && no_int > 0 {
             return Err(set_errno(libc::EFAULT));
         }
-        // SAFETY: not null, and the caller vouches for `no_int` integers behind it.
+        // SAFETY: not null, and the caller promises that it points to `no_int` integers.
         let ints = if no_int == 0 { &[] } else { unsafe { std::slice::from_raw_parts(ints, no_int) } };
         let (request, len, format) = request(ints, operation, output_format)?;
         socket.send(&request[..len])?;
-        // One octet more than the longest reply, so that a longer datagram is seen to be too long.
+        // One octet more than the longest reply, so that a longer datagram is recognised.
         let mut reply = [0; classic::MAX_REPLY + 1];
         let len = socket.recv(&mut reply)?;
-        // SAFETY: not null, and the caller vouches that it may be written.
+        // SAFETY: not null, and the caller promises that it may be written.
         unsafe { *result = integer(&reply[..len], format)? };
         Ok(())
     };
@@ -59,8 +63,8 @@ pub unsafe extern "C" fn create_and_send_message(
 
 /// Waits at `src_addr` for one datagram and answers it.
 ///
-/// Returns 0, or -1 with `errno` as left by the socket call that failed. What deserves no answer (a reply, no operand,
-/// a length that no request has) gets none, and that is a success: no call has failed.
+/// Returns 0, or -1 with `errno` as left by the socket call that failed. A datagram that must not be answered (a reply,
+/// no operand, a length that no request has) is not, and that is a success: no call has failed.
 ///
 /// # Safety
 /// `src_addr` goes to bind(2) untouched and unread.
@@ -69,7 +73,7 @@ pub unsafe extern "C" fn recv_and_handle_message(src_addr: *const sockaddr, addr
     let exchange = || {
         let socket = Socket::datagram()?;
         socket.bind(src_addr, addrlen)?;
-        // Longer than any request, so that what is too long is not taken for a request.
+        // One octet more than the longest request, so that a longer datagram is recognised.
         let mut request = [0; crate::wire::MAX_REQUEST + 1];
         let (len, sender) = socket.recv_from(&mut request)?;
         let mut reply = [0; classic::MAX_REPLY];
@@ -79,16 +83,6 @@ pub unsafe extern "C" fn recv_and_handle_message(src_addr: *const sockaddr, addr
         }
     };
     status(exchange())
-}
-
-/// A call failed, and `errno` says why.
-struct Failed;
-
-fn status(outcome: Result<(), Failed>) -> c_int {
-    match outcome {
-        Ok(()) => 0,
-        Err(Failed) => -1,
-    }
 }
 
 /// The request's octets: every integer as its own 32 bits, as htonl(3) leaves them.
@@ -108,7 +102,7 @@ fn request(
     for (place, int) in operands.chunks_exact_mut(classic::OPERAND).zip(ints) {
         place.copy_from_slice(&int.to_be_bytes());
     }
-    // Encoded with all the operands and then cut: the exercise sends an empty list too, which the wire room refuses.
+    // Encoded with all operands and then truncated: the exercise sends an empty list too, which `Request` rejects.
     let full = Request::new(operator, format, &operands).map_err(|_| set_errno(libc::EINVAL))?;
     let mut out = [0; classic::MAX_REQUEST];
     full.encode(&mut out);
@@ -131,7 +125,7 @@ fn decimal(digits: Decimal<'_>) -> Option<c_int> {
     text.parse().ok().or_else(|| text.parse().ok().map(u32::cast_signed))
 }
 
-/// Writes the reply to `request`, if it is to have one, and returns its length.
+/// Writes the reply to `request` and returns its length; None if it must not be answered.
 fn answer(request: &[u8], reply: &mut [u8; classic::MAX_REPLY]) -> Option<usize> {
     match Kind::of(request) {
         Kind::Classic => {
@@ -141,7 +135,7 @@ fn answer(request: &[u8], reply: &mut [u8; classic::MAX_REPLY]) -> Option<usize>
                 None => Reply::Error(classic::UNKNOWN_OPCODE.as_bytes()).encode(reply),
             })
         }
-        // Opcode 7 is unknown here, whatever it means to others; the error tells an extended client so at once.
+        // Opcode 7 is unknown here; the error tells an extended client so at once.
         Kind::Extended if request.len() > crate::wire::MAX_REQUEST => None,
         Kind::Extended | Kind::Escape { answered: true } => {
             Some(Reply::Error(classic::UNKNOWN_OPCODE.as_bytes()).encode(reply))
@@ -163,87 +157,4 @@ fn compute(request: &Request<'_>, operator: Operator, reply: &mut [u8; classic::
             .map(|len| classic::HEADER + len),
     };
     written.unwrap_or_else(|| Reply::Error(classic::OVERFLOW.as_bytes()).encode(reply))
-}
-
-/// A descriptor, closed when dropped, and the six calls that the exercises name. Each is made once.
-struct Socket(c_int);
-
-/// The sender's address as recvfrom(2) wrote it, passed back octet for octet.
-struct Sender {
-    storage: MaybeUninit<sockaddr_storage>,
-    len: socklen_t,
-}
-
-impl Socket {
-    fn datagram() -> Result<Socket, Failed> {
-        // SAFETY: takes no pointers.
-        match unsafe { libc::socket(libc::AF_INET6, libc::SOCK_DGRAM, 0) } {
-            -1 => Err(Failed),
-            descriptor => Ok(Socket(descriptor)),
-        }
-    }
-
-    fn connect(&self, addr: *const sockaddr, len: socklen_t) -> Result<(), Failed> {
-        // SAFETY: only the kernel reads the address, and answers EFAULT where it cannot.
-        unless_failed(unsafe { libc::connect(self.0, addr, len) } as ssize_t).map(drop)
-    }
-
-    fn bind(&self, addr: *const sockaddr, len: socklen_t) -> Result<(), Failed> {
-        // SAFETY: only the kernel reads the address, and answers EFAULT where it cannot.
-        unless_failed(unsafe { libc::bind(self.0, addr, len) } as ssize_t).map(drop)
-    }
-
-    fn send(&self, octets: &[u8]) -> Result<(), Failed> {
-        // SAFETY: the pointer and length are a slice's.
-        unless_failed(unsafe { libc::send(self.0, octets.as_ptr().cast(), octets.len(), 0) }).map(drop)
-    }
-
-    fn recv(&self, buffer: &mut [u8]) -> Result<usize, Failed> {
-        // SAFETY: the pointer and length are a slice's.
-        let len = unless_failed(unsafe { libc::recv(self.0, buffer.as_mut_ptr().cast(), buffer.len(), 0) })?;
-        Ok(len.min(buffer.len()))
-    }
-
-    fn recv_from(&self, buffer: &mut [u8]) -> Result<(usize, Sender), Failed> {
-        let mut storage = MaybeUninit::<sockaddr_storage>::zeroed();
-        let mut len = mem::size_of::<sockaddr_storage>() as socklen_t;
-        let room: *mut c_void = buffer.as_mut_ptr().cast();
-        // SAFETY: the buffer's pointer and length are a slice's, the address's those of a sockaddr_storage.
-        let received =
-            unsafe { libc::recvfrom(self.0, room, buffer.len(), 0, storage.as_mut_ptr().cast(), &raw mut len) };
-        let received = unless_failed(received)?;
-        Ok((received.min(buffer.len()), Sender { storage, len }))
-    }
-
-    fn send_to(&self, octets: &[u8], to: &Sender) -> Result<(), Failed> {
-        let (data, addr) = (octets.as_ptr().cast(), to.storage.as_ptr().cast());
-        // SAFETY: the pointer and length are a slice's; the address is what recvfrom(2) wrote.
-        unless_failed(unsafe { libc::sendto(self.0, data, octets.len(), 0, addr, to.len) }).map(drop)
-    }
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        // SAFETY: takes no pointers; errno(3) is a valid thread-local.
-        // What close(2) says changes nothing for the caller, whose errno must stay that of the call that failed.
-        unsafe {
-            let errno = *libc::__errno_location();
-            libc::close(self.0);
-            *libc::__errno_location() = errno;
-        }
-    }
-}
-
-/// -1 alone is a failure, as the man pages have it; any other count is what it is.
-fn unless_failed(returned: ssize_t) -> Result<usize, Failed> {
-    match returned {
-        -1 => Err(Failed),
-        count => Ok(count.try_into().unwrap_or(0)),
-    }
-}
-
-fn set_errno(value: c_int) -> Failed {
-    // SAFETY: errno(3) is a valid thread-local.
-    unsafe { *libc::__errno_location() = value };
-    Failed
 }

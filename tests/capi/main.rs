@@ -19,15 +19,19 @@ fn built() -> &'static Path {
             .env_remove("MAKEFLAGS")
             .env_remove("MAKELEVEL")
             .output()
-            .expect("make, which tests/need installs: apt-get install make");
+            .expect("make: apt-get install make");
         assert!(make.status.success(), "{}", String::from_utf8_lossy(&make.stderr));
         target.join("release")
     })
 }
 
 /// Compiles tests/capi/NAME.c with these arguments.
-fn compile(name: &str, args: &[&str]) -> PathBuf {
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("capi-{name}"));
+fn compile(name: &str, args: &[String]) -> PathBuf {
+    compile_as(name, name, args)
+}
+
+fn compile_as(name: &str, program: &str, args: &[String]) -> PathBuf {
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("capi-{program}"));
     let gcc = Command::new("gcc")
         .args(["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-o"])
         .arg(&program)
@@ -36,40 +40,70 @@ fn compile(name: &str, args: &[&str]) -> PathBuf {
         .arg(built())
         .args(args)
         .output()
-        .expect("gcc, which tests/need installs: apt-get install gcc");
+        .expect("gcc: apt-get install gcc");
     assert!(gcc.status.success(), "{}", String::from_utf8_lossy(&gcc.stderr));
     program
 }
 
 #[test]
 fn every_call_is_the_exercises() {
+    run_wrapped(compile("wrapped", &wrapped()));
+    for exercise in ["1", "2", "3"] {
+        let define = format!("-DCALC6_EXERCISE={exercise}");
+        let mut args = wrapped();
+        // One header for both tests: not every test needs every call of it.
+        args.extend([define, "-Wno-unused-function".to_owned()]);
+        run_wrapped(compile_as("first", &format!("first-{exercise}"), &args));
+    }
+}
+
+/// The static library, with libc's socket calls replaced by those of tests/capi/wrap.h.
+fn wrapped() -> Vec<String> {
     let calls = ["socket", "connect", "bind", "send", "recv", "recvfrom", "sendto", "close"];
-    let wraps = calls.map(|call| format!("-Wl,--wrap={call}")).join(" ");
-    let library = built().join("libcalc6.a");
-    let mut args: Vec<&str> = vec![library.to_str().expect("a path in UTF-8")];
-    args.extend(wraps.split(' '));
-    let output = Command::new(compile("wrapped", &args)).output().expect("the test program");
+    let mut args = vec![built().join("libcalc6.a").to_str().expect("a path in UTF-8").to_owned()];
+    args.extend(calls.map(|call| format!("-Wl,--wrap={call}")));
+    args
+}
+
+fn run_wrapped(program: PathBuf) {
+    let output = Command::new(program).output().expect("the test program");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
 #[test]
-fn the_shared_library_exports_the_two_functions() {
+fn the_shared_library_exports_the_five_functions() {
     let library = built().join("libcalc6.so");
     let nm = Command::new("nm").args(["-D", "--defined-only"]).arg(library).output().expect("nm, of package binutils");
     let listing = String::from_utf8(nm.stdout).expect("names");
     let mut names: Vec<&str> = listing.lines().filter_map(|line| line.split(' ').next_back()).collect();
     names.sort_unstable();
-    assert_eq!(names, ["create_and_send_message", "recv_and_handle_message"]);
+    assert_eq!(
+        names,
+        [
+            "calc6_exercise1_create_and_send_message",
+            "calc6_exercise2_recv_and_handle_message",
+            "calc6_exercise3_recv_and_handle_message",
+            "create_and_send_message",
+            "recv_and_handle_message"
+        ]
+    );
 }
 
 #[test]
 fn the_header_is_cpp_too() {
-    let check = Command::new("g++")
-        .args(["-x", "c++", "-Wall", "-Wextra", "-Werror", "-fsyntax-only"])
-        .arg(built().join("calc6.h"))
-        .output()
-        .expect("g++, which tests/need installs: apt-get install g++");
-    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+    for (define, accepted) in [
+        ("-DANYTHING", true),
+        ("-DCALC6_EXERCISE=1", true),
+        ("-DCALC6_EXERCISE=3", true),
+        ("-DCALC6_EXERCISE=6", false),
+    ] {
+        let check = Command::new("g++")
+            .args(["-x", "c++", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", define])
+            .arg(built().join("calc6.h"))
+            .output()
+            .expect("g++: apt-get install g++");
+        assert_eq!(check.status.success(), accepted, "{define}: {}", String::from_utf8_lossy(&check.stderr));
+    }
 }
 
 #[test]
@@ -96,7 +130,7 @@ fn the_server_function_answers_the_client() {
     let live = live();
     let port = free_port();
     let mut server = Command::new(&live).args(["server", &port, "1"]).spawn().expect("the server");
-    // It tries a port that refuses again; should the server be slower to come than that, so do we.
+    // The client tries a port that refuses again; if the server starts even later, so do we.
     let deadline = Instant::now() + Duration::from_secs(20);
     let output = loop {
         let client = Command::new(env!("CARGO_BIN_EXE_client"))
@@ -171,18 +205,18 @@ fn live() -> PathBuf {
     static LIVE: OnceLock<PathBuf> = OnceLock::new();
     let compiled = || {
         let folder = built().to_str().expect("a path in UTF-8");
-        compile("live", &["-L", folder, "-lcalc6", &format!("-Wl,-rpath,{folder}")])
+        compile("live", &["-L".into(), folder.into(), "-lcalc6".into(), format!("-Wl,-rpath,{folder}")])
     };
     LIVE.get_or_init(compiled).clone()
 }
 
-/// A port that nobody had a moment ago. The functions take port 0, but do not tell which one the kernel chose.
+/// A port that was free a moment ago. The functions take port 0, but do not say which one the kernel chose.
 fn free_port() -> String {
     let socket = UdpSocket::bind("[::1]:0").expect("a socket");
     socket.local_addr().expect("its address").port().to_string()
 }
 
-/// Runs the client function; again while nobody listens, and where its datagram came to a socket about to be closed.
+/// Runs the client function; again while nobody listens, and if its datagram came to a socket that was being closed.
 fn ask(live: &Path, port: &str, args: &[&str]) -> Output {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
