@@ -11,7 +11,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, unshare};
@@ -194,6 +194,8 @@ struct Terminal {
     command: String,
     child: Child,
     keyboard: File,
+    /// Ends when nothing has the terminal open any more.
+    reader: JoinHandle<()>,
     /// What it has printed and nobody has compared yet.
     output: Arc<Mutex<String>>,
 }
@@ -222,7 +224,7 @@ impl Terminal {
         let keyboard = File::from(keyboard);
         let output = Arc::new(Mutex::new(String::new()));
         let (mut from, to) = (keyboard.try_clone().expect("a descriptor"), Arc::clone(&output));
-        thread::spawn(move || {
+        let reader = thread::spawn(move || {
             let mut octets = [0; 4096];
             // EIO: nobody has the terminal open any more (pty(7)).
             while let Ok(length @ 1..) = from.read(&mut octets) {
@@ -230,7 +232,7 @@ impl Terminal {
                 to.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);
             }
         });
-        Terminal { command: command.to_owned(), child, keyboard, output }
+        Terminal { command: command.to_owned(), child, keyboard, reader, output }
     }
 
     /// Reads and types what the page shows: its lines must come, in this order, and nothing in between.
@@ -338,9 +340,8 @@ impl Terminal {
     fn has_ended_within(&mut self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         loop {
-            if self.child.try_wait().expect("a child").is_some() {
-                // The last of its output is on its way.
-                thread::sleep(Duration::from_millis(20));
+            // The last of its output may still be on its way to the reader.
+            if self.child.try_wait().expect("a child").is_some() && self.reader.is_finished() {
                 return true;
             }
             if Instant::now() >= deadline {
