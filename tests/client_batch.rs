@@ -140,16 +140,16 @@ fn losses_cost_repeats_never_correctness() {
 #[test]
 fn servers_share_the_work_and_take_over() {
     let other = Server::start(&["::1", "0"]);
-    // Answers the first hundred requests, then falls silent.
+    // Answers the first thirty requests, then falls silent; the other may be much faster.
     let server = Server::start(&["::1", "0"]);
-    let dying = before(&server, |count| usize::from(count < 100));
+    let dying = before(&server, |count| usize::from(count < 30));
     let nobody = free_port();
     let line = format!("-op + --also [::1]:{} --also [::1]:{nobody} {} -", other.port, dying.words());
     client_reading(&line, &lines(300_000)).printed("Result: 45000150000\n");
     let totals = other.stop();
     assert!(!totals.contains("served 0,"), "{totals}");
     let totals = server.stop();
-    assert!(totals.contains("served 100,"), "{totals}");
+    assert!(totals.contains("served 30,"), "{totals}");
 }
 
 #[test]

@@ -4,15 +4,20 @@ use std::io;
 use std::net::SocketAddrV6;
 use std::time::{Duration, Instant};
 
-use calc6::net::socket::{Options, bind_group};
-use calc6::net::{Batch, Socket, Wait};
+use calc6::net::{Options, ReceiveBatch, Segmentation, SendBatch, Socket, Wait, bind_group};
 
 /// A load on one server. Whoever drives it should do so on a processor that the server does not use.
 pub struct Load {
-    lines: Vec<(Socket, Batch)>,
+    connections: Vec<Connection>,
     server: SocketAddrV6,
     request: Vec<u8>,
     window: usize,
+}
+
+struct Connection {
+    socket: Socket,
+    requests: SendBatch,
+    replies: ReceiveBatch,
 }
 
 /// What happened while a load ran.
@@ -25,13 +30,15 @@ pub struct Outcome {
 }
 
 impl Load {
-    /// `sockets` bound to `from`, each keeping `window` copies of `request` on their way to `server`.
+    /// `sockets` bound to `from`, each keeping `window` copies of `request` on their way to `server`; with `segmentation`
+    /// they travel as segments of one message.
     pub fn new(
         from: SocketAddrV6,
         server: SocketAddrV6,
         request: &[u8],
         sockets: usize,
         window: usize,
+        segmentation: Segmentation,
     ) -> io::Result<Load> {
         let options = Options {
             ipv6_only: false,
@@ -39,10 +46,16 @@ impl Load {
             receive_buffer: 4 << 20,
             receive_timeout: Duration::ZERO,
             packet_info: false,
+            segmentation,
         };
-        let line = |_| Ok((bind_group(from, 1, &options)?.remove(0), Batch::new(window, 4096, request.len(), false)));
-        let lines = (0..sockets).map(line).collect::<io::Result<_>>()?;
-        Ok(Load { lines, server, request: request.to_vec(), window })
+        let connection = |_| {
+            let socket = bind_group(from, 1, &options)?.remove(0);
+            let requests = SendBatch::new(window, request.len(), socket.capabilities().segmentation);
+            let replies = ReceiveBatch::new(window, 4096, socket.capabilities());
+            Ok(Connection { socket, requests, replies })
+        };
+        let connections = (0..sockets).map(connection).collect::<io::Result<_>>()?;
+        Ok(Load { connections, server, request: request.to_vec(), window })
     }
 
     /// Runs for `time`, without ever sleeping, and then lets what is in flight arrive.
@@ -74,29 +87,30 @@ impl Load {
 
     /// Sends a full window on every socket.
     fn fill(&mut self) {
-        for (socket, _) in &self.lines {
-            for _ in 0..self.window {
-                // What cannot be sent is missing from the window, and no more than that.
-                let _ = socket.send_to(&self.request, self.server);
-            }
+        for Connection { socket, requests, .. } in &mut self.connections {
+            (0..self.window).for_each(|_| requests.append(Some(self.server), None, &self.request));
+            // What cannot be sent is missing from the window, and no more than that.
+            requests.flush(socket);
         }
     }
 
     /// Takes the replies that are there and, if `again`, answers each with a request.
     fn turn(&mut self, again: bool) -> u64 {
-        let mut replies = 0;
-        for (socket, batch) in &mut self.lines {
-            let Ok(received) = batch.receive(&*socket, Wait::No) else {
+        let mut count = 0;
+        for Connection { socket, requests, replies } in &mut self.connections {
+            let Ok(received) = replies.receive(socket, Wait::No) else {
                 continue;
             };
-            replies += received.count as u64;
-            batch.answer(|_, request| {
-                request.copy_from_slice(&self.request);
-                if again { self.request.len() } else { 0 }
-            });
-            batch.send(&*socket);
+            count += received.datagrams as u64;
+            for _ in replies.datagrams().filter(|_| again) {
+                if requests.is_full() {
+                    requests.flush(socket);
+                }
+                requests.append(Some(self.server), None, &self.request);
+            }
+            requests.flush(socket);
         }
-        replies
+        count
     }
 }
 

@@ -9,7 +9,7 @@ use std::net::SocketAddrV6;
 use std::process::{Child, Command, Stdio, exit};
 use std::time::Duration;
 
-use calc6::net::cpu;
+use calc6::net::{Segmentation, cpu};
 use load::Load;
 
 /// The address of the server in the namespace, none of loopback's.
@@ -117,8 +117,14 @@ impl Program {
 
     /// A load of copies of one request.
     pub fn load(&self, request: &[u8]) -> Load {
+        self.load_of(request, SOCKETS, WINDOW, Segmentation::Off)
+    }
+
+    /// A load over so many sockets with so many requests in flight on each, with or without segments.
+    pub fn load_of(&self, request: &[u8], sockets: usize, window: usize, segmentation: Segmentation) -> Load {
         let address = |text: &str, port| SocketAddrV6::new(text.parse().expect("an address"), port, 0, 0);
-        Load::new(address(CLIENT, 0), address(SERVER, self.port), request, SOCKETS, WINDOW).expect("sockets")
+        Load::new(address(CLIENT, 0), address(SERVER, self.port), request, sockets, window, segmentation)
+            .expect("sockets")
     }
 
     /// Runs a load and returns how many requests were answered, and the server's processor time.

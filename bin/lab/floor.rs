@@ -9,12 +9,12 @@ use clap::{Args, ValueEnum};
 
 use super::{Failure, target};
 use crate::common::usage::{Port, whole};
-use calc6::net::fixed_reply::{FixedReply, PacketInfo};
-use calc6::net::socket::{Options, bind_group};
+use calc6::net::{Options, ReceiveBatch, Segmentation, SendBatch, Wait, bind_group};
 
 /// Serve the least that a datagram server can do: recvmmsg, five fixed octets, sendmmsg
 ///
-/// It is the yardstick of `make bench`: compare requests per second of processor time under the same load.
+/// It is the yardstick of `make bench`: compare requests per second of processor time under the same load. With
+/// --segments replies to one peer leave as segments of one message, and trains of requests are received whole.
 #[derive(Args, Debug)]
 pub struct Arguments {
     /// Address to serve, IPv6 or IPv4
@@ -23,11 +23,14 @@ pub struct Arguments {
     #[arg(value_parser = Port::to_serve)]
     port: Port,
     /// Most datagrams that one system call takes or sends
-    #[arg(long, value_name = "N", default_value = "32", value_parser = whole::<NonZeroUsize>(1..=u64::MAX))]
+    #[arg(long, value_name = "N", default_value = "32", value_parser = whole::<NonZeroUsize>(1..=1024))]
     batch: NonZeroUsize,
     /// What to do about the address that each datagram was sent to; only with all addresses (::)
     #[arg(long, value_name = "WHAT", default_value = "none")]
     packet_info: Address,
+    /// Join replies to one peer into segments of one message (UDP_SEGMENT), and receive joined requests (UDP_GRO)
+    #[arg(long)]
+    segments: bool,
 }
 
 /// What a floor does about the address that was asked.
@@ -53,20 +56,37 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         receive_buffer: 4 << 20,
         receive_timeout: Duration::ZERO,
         packet_info: arguments.packet_info != Address::None,
+        segmentation: if arguments.segments { Segmentation::Auto } else { Segmentation::Off },
     };
     let socket = bind_group(address, 1, &options)
         .map_err(|error| Failure::run(format_args!("cannot bind {address}"), error))?
         .remove(0);
     eprintln!("lab floor: listening on {}", socket.local_addr());
-    let packet_info = match arguments.packet_info {
-        _ if !socket.is_wildcard() => PacketInfo::Unasked,
-        Address::None => PacketInfo::Unasked,
-        Address::Receive => PacketInfo::Received,
-        Address::Reply => PacketInfo::Answered,
-    };
-    let mut rounds = FixedReply::new(arguments.batch.get(), packet_info);
+    let (slots, capabilities) = (arguments.batch.get(), socket.capabilities());
+    if arguments.segments && !capabilities.segmentation {
+        return Err(Failure::Run("this system has no segments (UDP_SEGMENT of udp(7), Linux 4.18)".into()));
+    }
+    let mut requests = ReceiveBatch::new(slots, REQUEST, capabilities);
+    let mut replies = SendBatch::new(REPLIES, REPLY.len(), capabilities.segmentation);
     loop {
-        // A refused reply ends its batch, no more: the floor does nothing about errors either.
-        let _ = rounds.round(&socket);
+        // A refused reply is lost, no more: the floor does nothing about errors either.
+        let _ = requests.receive(&socket, Wait::ForOne);
+        for request in requests.datagrams() {
+            if replies.is_full() {
+                replies.flush(&socket);
+            }
+            let from = request.destination.local().filter(|_| arguments.packet_info == Address::Reply);
+            replies.append(Some(request.source), from, &REPLY);
+        }
+        replies.flush(&socket);
     }
 }
+
+/// The reply: the classic form of 25.
+const REPLY: [u8; 5] = [0xff, 0, 0, 0, 25];
+
+/// Replies that wait for one system call.
+const REPLIES: usize = 256;
+
+/// Octets of the longest request.
+const REQUEST: usize = 1280;

@@ -138,7 +138,17 @@ impl Page<'_, '_> {
 
         let kernel = "Datagrams that the kernel dropped because a socket's receive buffer was full";
         self.counter("kernel_drops", kernel, count(Counter::KernelDrops))?;
-        self.counter("receive_errors", "Receive calls that failed", count(Counter::ReceiveErrors))
+        self.counter("receive_errors", "Receive calls that failed", count(Counter::ReceiveErrors))?;
+
+        let trains = "Messages that were trains: datagrams of one peer and length, joined, by direction";
+        let mut family = self.family("trains", trains, MetricType::Counter)?;
+        sample(&mut family, &[("direction", "in")], count(Counter::TrainsReceived))?;
+        sample(&mut family, &[("direction", "out")], count(Counter::TrainsSent))?;
+        let mut family = self.family("segments", "Datagrams in trains, by direction", MetricType::Counter)?;
+        sample(&mut family, &[("direction", "in")], count(Counter::SegmentsReceived))?;
+        sample(&mut family, &[("direction", "out")], count(Counter::SegmentsSent))?;
+        let refused = "Trains that the kernel refused: their replies were sent one by one";
+        self.counter("refused_trains", refused, count(Counter::TrainsRefused))
     }
 
     fn batches(&mut self) -> fmt::Result {
@@ -153,7 +163,7 @@ impl Page<'_, '_> {
             below = bound + 1;
         }
         buckets.push((f64::INFINITY, 0));
-        let help = "Datagrams that one receive call brought";
+        let help = "Messages, each a datagram or a train of them, that one receive call brought";
         let mut family = self.family("batch_size", help, MetricType::Histogram)?;
         family.encode_histogram::<Labels<'_>>(sum as f64, number, &buckets, None)
     }

@@ -13,8 +13,8 @@ use super::pipeline::{GivenUp, Ignored, NewRequest, Pipeline, PipelineCounts, Ti
 use super::random::Random;
 use super::transport::{BUFFER, Event, RECEIVED_AT_ONCE, Watch, connect, timespec};
 use crate::exchange::{self, IgnoredReason, Received, Retransmission};
-use crate::net::{Batch, Wait};
-use crate::wire::extended;
+use crate::net::{Capabilities, ReceiveBatch, SendBatch, Wait};
+use crate::wire::{self, extended};
 
 /// Where requests come from and replies go to.
 pub trait RequestSource {
@@ -99,7 +99,7 @@ fn timeouts(retransmission: &Retransmission) -> Timeouts {
 pub struct BatchDriver {
     pipeline: Pipeline,
     servers: Vec<PeerSocket>,
-    batch: Batch,
+    replies: ReceiveBatch,
     start: Instant,
     deadline: Option<Duration>,
     open: Box<OpenSocket>,
@@ -119,17 +119,27 @@ pub enum Turn {
     Wait { later: bool },
 }
 
+/// What makes batches of datagrams cheap.
+const WANTED: Capabilities = Capabilities { segmentation: true, receive_offload: true, ..Capabilities::NONE };
+
+/// Requests that one system call sends, in one train or several.
+const SENT_AT_ONCE: usize = 64;
+
 /// One server: the address in use, with its socket, and those untried.
 struct PeerSocket {
     untried: Vec<SocketAddrV6>,
     peer: Option<(SocketAddrV6, socket2::Socket)>,
+    /// Requests that wait to be sent.
+    requests: SendBatch,
     /// The last error of the system other than ECONNREFUSED.
     trouble: Option<io::Error>,
 }
 
 impl PeerSocket {
     fn new(addresses: &[SocketAddrV6]) -> PeerSocket {
-        PeerSocket { untried: addresses.iter().rev().copied().collect(), peer: None, trouble: None }
+        // Made anew for each socket: see `next_address`.
+        let requests = SendBatch::new(1, 0, false);
+        PeerSocket { untried: addresses.iter().rev().copied().collect(), peer: None, requests, trouble: None }
     }
 }
 
@@ -146,11 +156,11 @@ impl BatchDriver {
     ) -> Result<BatchDriver, Error> {
         let pipeline = Pipeline::new(servers.len(), timeouts(retransmission));
         let servers = servers.iter().map(|addresses| PeerSocket::new(addresses)).collect();
-        let batch = Batch::new(RECEIVED_AT_ONCE, BUFFER, 1, false);
+        let replies = ReceiveBatch::connected(RECEIVED_AT_ONCE, BUFFER, WANTED);
         let mut driver = BatchDriver {
             pipeline,
             servers,
-            batch,
+            replies,
             start,
             deadline: retransmission.deadline,
             open,
@@ -191,6 +201,7 @@ impl BatchDriver {
                 NextRequest::Done => done = true,
             }
         }
+        self.flush(watch);
         if done && self.pipeline.unanswered() == 0 {
             return Ok(Turn::Done);
         }
@@ -205,49 +216,67 @@ impl BatchDriver {
         [self.pipeline.wake_at(), self.deadline].into_iter().flatten().min()
     }
 
+    /// Appends what is due to what is sent next.
     fn transmit(&mut self, watch: &mut Watch<'_>) {
-        let BatchDriver { pipeline, servers, start, .. } = self;
         loop {
-            let now = start.elapsed();
-            let Some((place, datagram, transmission)) = pipeline.transmit(now) else { return };
-            let server = &mut servers[place];
-            let Some((peer, socket)) = &server.peer else { continue };
-            let peer = *peer;
-            match socket.send(datagram) {
-                Ok(_) => watch(now, Event::Sent { peer, datagram, transmission }),
-                // The request counts as sent, and is repeated like one that was lost.
-                Err(error) => failed(pipeline, server, place, now, peer, error, watch),
+            let now = self.start.elapsed();
+            let Some((place, datagram, transmission)) = self.pipeline.transmit(now) else { return };
+            let server = &mut self.servers[place];
+            let Some((peer, _)) = server.peer else { continue };
+            server.requests.append(None, None, datagram);
+            watch(now, Event::Sent { peer, datagram, transmission });
+            if server.requests.is_full() {
+                self.flush_server(place, watch);
             }
+        }
+    }
+
+    /// Sends what has been appended: requests of one length as segments of one message.
+    fn flush(&mut self, watch: &mut Watch<'_>) {
+        for place in 0..self.servers.len() {
+            if self.servers[place].requests.waiting() > 0 {
+                self.flush_server(place, watch);
+            }
+        }
+    }
+
+    fn flush_server(&mut self, place: usize, watch: &mut Watch<'_>) {
+        let BatchDriver { pipeline, servers, start, .. } = self;
+        let server = &mut servers[place];
+        let Some((peer, socket)) = &server.peer else { return };
+        let peer = *peer;
+        let sent = server.requests.flush(socket);
+        // What could not be sent counts as sent, and is repeated like what was lost.
+        let closed_port = (sent.closed_port > 0).then(|| io::ErrorKind::ConnectionRefused.into());
+        let queue_full = (sent.queue_full > 0).then(|| io::ErrorKind::WouldBlock.into());
+        let refused = sent.last_refusal.map(io::Error::from_raw_os_error);
+        for error in [closed_port, queue_full, refused].into_iter().flatten() {
+            failed(pipeline, server, place, start.elapsed(), peer, error, watch);
         }
     }
 
     /// Takes in what has arrived, and says how many datagrams.
     fn receive(&mut self, work: &mut dyn RequestSource, watch: &mut Watch<'_>) -> Result<usize, Error> {
-        let BatchDriver { pipeline, servers, batch, start, .. } = self;
+        let BatchDriver { pipeline, servers, replies, start, .. } = self;
         let mut received = 0;
         for (place, server) in servers.iter_mut().enumerate() {
             let Some((peer, socket)) = &server.peer else { continue };
             let peer = *peer;
             loop {
-                let count = match batch.receive(socket, Wait::No) {
-                    Ok(received) => received.count,
+                let found = match replies.receive(socket, Wait::No) {
+                    Ok(found) => found,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) => {
                         failed(pipeline, server, place, start.elapsed(), peer, error, watch);
                         break;
                     }
                 };
-                received += count;
+                received += found.datagrams;
                 let now = start.elapsed();
-                let mut result = Ok(());
-                batch.answer(|datagram, _| {
-                    if result.is_ok() {
-                        result = take(pipeline, now, place, peer, datagram.octets, datagram.length, work, watch);
-                    }
-                    0
-                });
-                result?;
-                if count < RECEIVED_AT_ONCE {
+                for datagram in replies.datagrams() {
+                    take(pipeline, now, place, peer, datagram.octets, datagram.length, work, watch)?;
+                }
+                if found.messages < RECEIVED_AT_ONCE {
                     break;
                 }
             }
@@ -277,6 +306,8 @@ impl BatchDriver {
         while let Some(peer) = server.untried.pop() {
             match (self.open)(peer) {
                 Ok(socket) => {
+                    let segmentation = WANTED.enable(&socket).segmentation;
+                    server.requests = SendBatch::new(SENT_AT_ONCE, wire::MAX_REQUEST, segmentation);
                     server.peer = Some((peer, socket));
                     self.pipeline.replace(place);
                     return;

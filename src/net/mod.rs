@@ -1,20 +1,202 @@
-//! Sockets and batches of datagrams over IPv6, for Linux. Knows nothing of calculators.
+//! Sockets and batches of datagrams over IPv6. Knows nothing of calculators.
 //!
 //! Every socket here is `AF_INET6`; IPv4 peers appear with mapped addresses (`::ffff:192.0.2.1`, RFC 4291
-//! section 2.5.5.2). The room holds the server's `unsafe`: the two system calls that `socket2` does not wrap,
-//! recvmmsg(2) and sendmmsg(2); and the asynchronous client's, one call that hands a descriptor to the runtime.
-#![allow(unsafe_code)]
+//! section 2.5.5.2). A round of a server is three calls:
+//!
+//! ```no_run
+//! use calc6::net::{Options, ReceiveBatch, SendBatch, Wait, bind_group};
+//! let socket = bind_group("[::1]:0".parse().unwrap(), 1, &Options::default())?.remove(0);
+//! let mut received = ReceiveBatch::new(32, 1500, socket.capabilities());
+//! let mut replies = SendBatch::new(128, 1500, socket.capabilities().segmentation);
+//! loop {
+//!     received.receive(&socket, Wait::ForOne)?;
+//!     for datagram in received.datagrams() {
+//!         if replies.is_full() {
+//!             replies.flush(&socket);
+//!         }
+//!         replies.append(Some(datagram.source), datagram.destination.local(), datagram.octets);
+//!     }
+//!     replies.flush(&socket);
+//! }
+//! # #[allow(unreachable_code)]
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! What a system or a socket cannot do is asked for by name: [`Capabilities`]. The rest of this module is the same
+//! everywhere; `linux` holds the system calls and all `unsafe`.
 
-pub mod batch;
-pub mod clock;
-pub mod cpu;
-mod fixed;
-pub mod fixed_reply;
+mod linux;
+pub mod segments;
+
+use std::net::{Ipv6Addr, SocketAddrV6};
+
 #[cfg(feature = "tokio")]
-pub mod readiness;
-pub mod socket;
-pub mod volley;
+pub use linux::readiness;
+pub use linux::socket::{Options, Socket, bind_group};
+pub use linux::{Datagrams, ReceiveBatch, SendBatch, clock, cpu, socket};
 
-pub use batch::{Batch, Datagram, Destination, Received, Sent, Wait};
-pub use socket::Socket;
-pub use volley::Volley;
+/// What a system can do with a socket beyond sending and receiving datagrams one by one. All of it is best effort: what
+/// is missing costs speed or a figure, and only packet info decides whether a server can serve all addresses at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// One call sends many datagrams of one length to one peer (UDP_SEGMENT of udp(7)).
+    pub segmentation: bool,
+    /// One call receives many datagrams of one length from one peer (UDP_GRO of udp(7)).
+    pub receive_offload: bool,
+    /// Datagrams come with the address and interface that they were sent to (IPV6_RECVPKTINFO, RFC 3542 section 6.2).
+    pub packet_info: bool,
+    /// Datagrams come with the number that were dropped because the receive buffer was full (SO_RXQ_OVFL of socket(7)).
+    pub drop_counter: bool,
+}
+
+impl Capabilities {
+    /// Everything.
+    pub const ALL: Self = Self { segmentation: true, receive_offload: true, packet_info: true, drop_counter: true };
+
+    /// Nothing: datagrams one by one.
+    pub const NONE: Self =
+        Self { segmentation: false, receive_offload: false, packet_info: false, drop_counter: false };
+
+    /// Asks `socket` for each of these, and returns those that it has now.
+    pub fn enable(self, socket: &socket2::Socket) -> Self {
+        linux::socket::enable(self, socket)
+    }
+}
+
+/// Whether datagrams may be joined into segments of one message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Segmentation {
+    /// Where the system can, and as long as it does not refuse.
+    #[default]
+    Auto,
+    /// Never: one datagram, one message.
+    Off,
+}
+
+/// One received datagram.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram<'a> {
+    /// Who sent it; unspecified where the batch is for connected sockets.
+    pub source: SocketAddrV6,
+    /// Where it was sent to.
+    pub destination: Destination,
+    /// Its octets, as many as the batch shows.
+    pub octets: &'a [u8],
+    /// Its real length in octets, which may be more: then it was truncated.
+    pub length: usize,
+}
+
+/// Where a datagram was sent to, as far as the system says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Destination {
+    /// The address that the socket is bound to: it was not asked for packet info.
+    #[default]
+    Bound,
+    /// This address.
+    Address(Local),
+    /// A broadcast address: the local address of a datagram that came over IPv4 is another one (`ipi_spec_dst` and
+    /// `ipi_addr`, ip(7)).
+    Broadcast,
+    /// The packet info is missing or truncated (MSG_CTRUNC of recvmsg(2)).
+    Unknown,
+}
+
+impl Destination {
+    /// The address from which a reply has to leave; `None` leaves it to the system.
+    pub fn local(self) -> Option<Local> {
+        match self {
+            Destination::Address(local) => Some(local),
+            _ => None,
+        }
+    }
+}
+
+/// An address of this machine: where a datagram was sent to, or where one is to leave from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Local {
+    /// The address; mapped for IPv4.
+    pub address: Ipv6Addr,
+    /// The index of the interface. Where datagrams leave from it counts only for link-local addresses, which mean
+    /// nothing without it (RFC 4007 section 6); all others leave it to the routing table.
+    pub interface: u32,
+}
+
+/// Whether [`ReceiveBatch::receive`] waits for the first datagram. It never waits for a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Until one arrives, SO_RCVTIMEO passes, a signal comes or the socket is shut down.
+    ForOne,
+    /// Not at all.
+    No,
+}
+
+/// What [`ReceiveBatch::receive`] found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// Messages, each a datagram or a train of them. Fewer than the batch has slots: the socket's queue was empty then.
+    /// 0 after shutdown(2) of an empty socket.
+    pub messages: usize,
+    /// Datagrams in all messages.
+    pub datagrams: usize,
+    /// Messages that were trains of two datagrams or more.
+    pub trains: usize,
+    /// Datagrams in these trains.
+    pub in_trains: usize,
+    /// The socket's drop counter, if it came with them: see [`DropCounter`].
+    pub drops: Option<u32>,
+}
+
+/// How far a socket's drop counter, which wraps, has been read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DropCounter(pub u32);
+
+impl DropCounter {
+    /// How many datagrams the system dropped since the last report, because the socket's buffer was full.
+    pub fn advance(&mut self, counter: Option<u32>) -> u32 {
+        // A datagram carries the count at its arrival: one that was queued before the last reading has an older one.
+        match counter.map(|counter| (counter, counter.wrapping_sub(self.0))) {
+            Some((counter, moved)) if moved <= u32::MAX / 2 => {
+                self.0 = counter;
+                moved
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// What became of the datagrams of one [`SendBatch::flush`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Datagrams that the system took.
+    pub datagrams: usize,
+    /// Messages that the system took as trains of two datagrams or more.
+    pub trains: usize,
+    /// Datagrams in these trains; the others went one by one.
+    pub in_trains: usize,
+    /// Trains that the system refused to cut, so that their datagrams were sent one by one.
+    pub refused_trains: usize,
+    /// Datagrams given up because the send buffer was full (EAGAIN, ENOBUFS, ENOMEM).
+    pub queue_full: usize,
+    /// Datagrams that the system refused for what they are (EPERM, ENETUNREACH, EMSGSIZE and so on).
+    pub refused: usize,
+    /// The system's code of the last refusal.
+    pub last_refusal: Option<i32>,
+    /// On a connected socket: how often the system reported that an earlier datagram met a closed port
+    /// (ECONNREFUSED). The datagram in whose place the report came was sent all the same.
+    pub closed_port: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drop_counter_wraps_and_reports_each_drop_once() {
+        let mut drops = DropCounter(u32::MAX - 1);
+        assert_eq!(drops.advance(None), 0);
+        assert_eq!(drops.advance(Some(3)), 5);
+        assert_eq!(drops.advance(Some(3)), 0);
+        assert_eq!(drops.advance(Some(1)), 0, "an older count");
+        assert_eq!(drops.advance(Some(4)), 1);
+    }
+}

@@ -5,7 +5,7 @@ use super::counters::{Counter, Counters};
 use super::journal::{Cause, Journal};
 use super::rules::WorkerRules;
 use crate::limit::{self, Arrival, Decision, LoopGuard, RateClass, RateLimit, Refusal};
-use crate::net::{Datagram, Destination, Socket};
+use crate::net::{Datagram, Destination, Local, Socket};
 use crate::responder::{self, Limits, Reply, Verdict};
 use crate::wire::{Form, Status};
 
@@ -103,7 +103,9 @@ impl<'a> Answerer<'a> {
     fn arrival(&self, datagram: &Datagram<'_>) -> Arrival {
         let (destination, over_ipv4) = match datagram.destination {
             Destination::Bound => (limit::Destination::Bound, self.bound_ipv4),
-            Destination::Address(address) => (limit::Destination::Address(address), address.to_ipv4_mapped().is_some()),
+            Destination::Address(Local { address, .. }) => {
+                (limit::Destination::Address(address), address.to_ipv4_mapped().is_some())
+            }
             Destination::Broadcast => (limit::Destination::Broadcast, true),
             Destination::Unknown => (limit::Destination::Unknown, false),
         };

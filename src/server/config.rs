@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 
 use crate::limit::Rules;
 use crate::limit::rate::{Policy, Setting};
+use crate::net::Segmentation;
 use crate::responder::Limits;
 
 /// Everything that a [`Server`](super::Server) can be told. [`Config::default`] is what the program does without
@@ -23,8 +24,10 @@ pub struct Config {
     /// Processors, by the system's numbers, to which the workers are pinned in turn (sched_setaffinity(2)); empty: none
     /// is pinned.
     pub processors: Vec<usize>,
-    /// Most datagrams that one system call takes or sends, 1 to [`Config::MAX_BATCH`].
+    /// Most messages, each a datagram or a train of them, that one system call takes, 1 to [`Config::MAX_BATCH`].
     pub batch: usize,
+    /// Whether datagrams of one peer may be received and answered as segments of one message.
+    pub segmentation: Segmentation,
     /// What the responder may do.
     pub limits: Limits,
     /// Serves IPv6 only; otherwise the wildcard address `::` also serves IPv4, through mapped addresses.
@@ -69,6 +72,13 @@ impl Config {
     #[must_use]
     pub fn with_batch(mut self, batch: usize) -> Config {
         self.batch = batch;
+        self
+    }
+
+    /// With [`segmentation`](Self::segmentation), or without.
+    #[must_use]
+    pub fn with_segmentation(mut self, segmentation: Segmentation) -> Config {
+        self.segmentation = segmentation;
         self
     }
 
@@ -128,6 +138,7 @@ impl Default for Config {
             workers: None,
             processors: Vec::new(),
             batch: Self::DEFAULT_BATCH,
+            segmentation: Segmentation::Auto,
             limits: Limits::default(),
             ipv6_only: false,
             share_port: false,

@@ -54,7 +54,18 @@ pub enum Counter {
     KernelDrops,
     /// Receive calls that failed.
     ReceiveErrors,
-    /// Receive calls that brought this many datagrams, 0 to [`Config::MAX_BATCH`]; 0 when a wait ends with nothing.
+    /// Trains received: datagrams of one length and source that came as one message (UDP_GRO of udp(7)).
+    TrainsReceived,
+    /// Datagrams in these trains.
+    SegmentsReceived,
+    /// Trains sent: replies of one length to one peer that left as one message (UDP_SEGMENT of udp(7)).
+    TrainsSent,
+    /// Replies in these trains.
+    SegmentsSent,
+    /// Trains that the kernel refused to send: their replies were sent one by one.
+    TrainsRefused,
+    /// Receive calls that brought this many messages, 0 to [`Config::MAX_BATCH`]; 0 when a wait ends with nothing. A
+    /// train is one message.
     Batch(usize),
 }
 
@@ -64,7 +75,7 @@ const REPLIES: usize = REQUESTS + 2 * OPERATORS;
 const SILENT: usize = REPLIES + Status::ALL.len();
 const REFUSED: usize = SILENT + Reason::ALL.len();
 const SINGLE: usize = REFUSED + Refusal::ALL.len();
-const BATCHES: usize = SINGLE + 7;
+const BATCHES: usize = SINGLE + 12;
 const COUNT: usize = BATCHES + Config::MAX_BATCH + 1;
 
 impl Counter {
@@ -85,6 +96,11 @@ impl Counter {
                 Counter::SendRefused,
                 Counter::KernelDrops,
                 Counter::ReceiveErrors,
+                Counter::TrainsReceived,
+                Counter::SegmentsReceived,
+                Counter::TrainsSent,
+                Counter::SegmentsSent,
+                Counter::TrainsRefused,
             ])
             .chain((0..=Config::MAX_BATCH).map(Counter::Batch))
     }
@@ -106,6 +122,11 @@ impl Counter {
             Counter::SendRefused => SINGLE + 4,
             Counter::KernelDrops => SINGLE + 5,
             Counter::ReceiveErrors => SINGLE + 6,
+            Counter::TrainsReceived => SINGLE + 7,
+            Counter::SegmentsReceived => SINGLE + 8,
+            Counter::TrainsSent => SINGLE + 9,
+            Counter::SegmentsSent => SINGLE + 10,
+            Counter::TrainsRefused => SINGLE + 11,
             Counter::Batch(size) => BATCHES + size.min(Config::MAX_BATCH),
         }
     }

@@ -332,6 +332,7 @@ fn options(config: &Config) -> Options {
         receive_buffer: RECEIVE_BUFFER,
         receive_timeout: RECEIVE_TIMEOUT,
         packet_info: true,
+        segmentation: config.segmentation,
     }
 }
 

@@ -1,4 +1,4 @@
-//! One worker: a socket, a batch of buffers, and a loop of two system calls.
+//! One worker: a socket, a batch of buffers for each direction, and a loop of two system calls.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::answerer::Answerer;
 use super::config::Config;
 use super::counters::{Counter, Counters};
-use crate::net::{Batch, Received, Socket, Wait, clock, cpu};
+use crate::net::{DropCounter, ReceiveBatch, Received, SendBatch, Sent, Socket, Wait, clock, cpu};
 use crate::wire;
 
 /// What one thread needs to serve.
@@ -17,7 +17,9 @@ pub(super) struct Worker<'a> {
     stop: &'a AtomicBool,
     drain: bool,
     processor: Option<usize>,
-    batch: Batch,
+    requests: ReceiveBatch,
+    replies: SendBatch,
+    drops: DropCounter,
     answerer: Answerer<'a>,
 }
 
@@ -34,10 +36,12 @@ impl<'a> Worker<'a> {
     ) -> Self {
         // One octet more than the longest request, so that a longer one is recognised.
         let request_len = wire::MAX_REQUEST + 1;
-        let mut batch = Batch::new(config.batch, request_len, config.limits.max_reply.octets(), socket.is_wildcard());
+        let capabilities = socket.capabilities();
+        let requests = ReceiveBatch::new(config.batch, request_len, capabilities);
+        let replies = SendBatch::new(REPLIES, config.limits.max_reply.octets(), capabilities.segmentation);
         // What was dropped before is an earlier server's.
-        batch.count_drops_from(socket.drops());
-        Self { socket, counters, stop, drain, processor, batch, answerer }
+        let drops = socket.drop_counter();
+        Self { socket, counters, stop, drain, processor, requests, replies, drops, answerer }
     }
 
     /// Moves the calling thread to the worker's processor. Errors are those of sched_setaffinity(2).
@@ -50,9 +54,9 @@ impl<'a> Worker<'a> {
     pub fn run(mut self) -> io::Result<()> {
         let mut failures = 0;
         while !self.stop.load(Relaxed) {
-            match self.batch.receive(self.socket, Wait::ForOne) {
+            match self.requests.receive(self.socket, Wait::ForOne) {
                 // The end of shutdown(2), which comes at once from then on.
-                Ok(Received { count: 0, .. }) if !self.stop.load(Relaxed) => {
+                Ok(Received { messages: 0, .. }) if !self.stop.load(Relaxed) => {
                     return Err(io::Error::other("the socket was shut down"));
                 }
                 Ok(received) => {
@@ -72,33 +76,39 @@ impl<'a> Worker<'a> {
     #[inline]
     fn serve(&mut self, received: Received) {
         let counters = self.counters;
-        counters.add(Counter::Batch(received.count), 1);
-        if received.dropped_by_kernel > 0 {
-            counters.add(Counter::KernelDrops, received.dropped_by_kernel.into());
+        counters.add(Counter::Batch(received.messages), 1);
+        if received.drops.is_some() {
+            counters.add(Counter::KernelDrops, self.drops.advance(received.drops).into());
+        }
+        if received.trains > 0 {
+            counters.add(Counter::TrainsReceived, received.trains as u64);
+            counters.add(Counter::SegmentsReceived, received.in_trains as u64);
         }
         self.answerer.begin_batch();
         let now = clock::coarse();
         let (mut octets_in, mut octets_out) = (0, 0);
-        self.batch.answer(|datagram, reply| {
+        for datagram in self.requests.datagrams() {
+            // Trains may bring more datagrams than there is room for replies.
+            if self.replies.is_full() {
+                note_sent(counters, self.replies.flush(self.socket));
+            }
             octets_in += datagram.length as u64;
-            let len = self.answerer.answer(&datagram, now, reply);
-            octets_out += len as u64;
-            len
-        });
+            self.replies.append_with(Some(datagram.source), datagram.destination.local(), |reply| {
+                let len = self.answerer.answer(&datagram, now, reply);
+                octets_out += len as u64;
+                (len > 0).then_some(len)
+            });
+        }
         counters.add(Counter::OctetsIn, octets_in);
         counters.add(Counter::OctetsOut, octets_out);
-        let sent = self.batch.send(self.socket);
-        if sent.queue_full + sent.refused > 0 {
-            counters.add(Counter::SendQueueFull, sent.queue_full as u64);
-            counters.add(Counter::SendRefused, sent.refused as u64);
-        }
+        note_sent(counters, self.replies.flush(self.socket));
     }
 
     /// Answers what was received before the socket's intake was closed. The queue can only shrink; the time limit is
     /// for a socket whose intake could not be closed.
     fn finish(&mut self) {
         let until = Instant::now() + DRAIN_TIME;
-        while let Ok(received @ Received { count: 1.., .. }) = self.batch.receive(self.socket, Wait::No) {
+        while let Ok(received @ Received { messages: 1.., .. }) = self.requests.receive(self.socket, Wait::No) {
             self.serve(received);
             if Instant::now() > until {
                 break;
@@ -129,6 +139,22 @@ impl<'a> Worker<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// Replies that wait for one system call: several trains.
+const REPLIES: usize = 256;
+
+#[inline]
+fn note_sent(counters: &Counters, sent: Sent) {
+    if sent.trains + sent.refused_trains > 0 {
+        counters.add(Counter::TrainsSent, sent.trains as u64);
+        counters.add(Counter::SegmentsSent, sent.in_trains as u64);
+        counters.add(Counter::TrainsRefused, sent.refused_trains as u64);
+    }
+    if sent.queue_full + sent.refused > 0 {
+        counters.add(Counter::SendQueueFull, sent.queue_full as u64);
+        counters.add(Counter::SendRefused, sent.refused as u64);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The threads that send requests and read replies: closed loop (a window of requests in flight) or open loop (at
 //! given times, whatever has become of the earlier ones).
 
+use std::io::{self, ErrorKind};
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -15,8 +16,7 @@ use super::pace::{Pace, Spacing};
 use super::tally::Tally;
 use super::workload::Workload;
 use crate::Failure;
-use calc6::net::socket::{Options, bind_group};
-use calc6::net::{Socket, Volley, cpu};
+use calc6::net::{DropCounter, Options, ReceiveBatch, Segmentation, SendBatch, Socket, Wait, bind_group, cpu};
 
 /// Datagrams that one system call sends or takes.
 const BATCH: usize = 64;
@@ -47,6 +47,8 @@ pub struct Load {
     pub rate: Option<(f64, Spacing)>,
     /// Threads.
     pub threads: usize,
+    /// Whether requests may be sent, and replies received, as segments of one message.
+    pub segmentation: Segmentation,
     /// Processors to pin the threads to, in turn; none for no pinning.
     pub cpus: Vec<usize>,
     /// When a request counts as timed out.
@@ -94,8 +96,11 @@ impl Run {
         for number in 0..load.threads {
             let share = |all: usize| all / load.threads + usize::from(number < all % load.threads);
             let connections = (0..share(load.connections)).map(|_| Connection::open(server, workload, load));
+            let connections: Vec<Connection> = connections.collect::<Result<_, _>>()?;
+            let capabilities = connections[0].socket.capabilities();
             let worker = Worker {
-                connections: connections.collect::<Result<_, _>>()?,
+                replies: ReceiveBatch::connected(BATCH, workload.reply_len(), capabilities),
+                connections,
                 workload: Arc::clone(workload),
                 load: load.clone(),
                 pace: load.rate.map(|(rate, spacing)| {
@@ -147,7 +152,8 @@ impl Drop for Run {
 
 struct Connection {
     socket: Socket,
-    volley: Volley,
+    requests: SendBatch,
+    drops: DropCounter,
     ledger: Ledger,
     /// The identifier of its first request.
     base: u64,
@@ -161,6 +167,7 @@ impl Connection {
             receive_buffer: RECEIVE_BUFFER,
             receive_timeout: Duration::ZERO,
             packet_info: false,
+            segmentation: load.segmentation,
         };
         // A mapped address can only be reached from one: the wildcard takes the right family.
         let any = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0);
@@ -168,13 +175,15 @@ impl Connection {
         let socket = open().map_err(|error| Failure::run("cannot open a socket", error))?;
         socket.connect(server).map_err(|error| Failure::run(format_args!("cannot reach {server}"), error))?;
         let base = getrandom::u64().map_err(|error| Failure::run("cannot draw an identifier", error))?;
-        let volley = Volley::new(BATCH, workload.request_len(), workload.reply_len());
-        Ok(Self { socket, volley, ledger: Ledger::new(load.places()), base })
+        let requests = SendBatch::new(BATCH, workload.request_len(), socket.capabilities().segmentation);
+        let drops = socket.drop_counter();
+        Ok(Self { socket, requests, drops, ledger: Ledger::new(load.places()), base })
     }
 }
 
 struct Worker {
     connections: Vec<Connection>,
+    replies: ReceiveBatch,
     workload: Arc<Workload>,
     load: Load,
     pace: Option<Pace>,
@@ -218,33 +227,31 @@ impl Worker {
 
     /// Reads what has come on every connection; returns how many replies.
     fn receive(&mut self) -> usize {
-        let mut replies = 0;
+        let mut count = 0;
         for connection in &mut self.connections {
-            let Connection { socket, volley, ledger, base } = connection;
+            let Connection { socket, drops, ledger, base, .. } = connection;
             loop {
-                let received = match volley.receive(&*socket) {
+                let received = match self.replies.receive(socket, Wait::No) {
                     Ok(received) => received,
+                    Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => break,
                     Err(_) => {
                         self.tally.counts.refused += 1;
                         break;
                     }
                 };
-                self.tally.counts.dropped_by_kernel += u64::from(received.dropped_by_kernel);
-                if received.count == 0 {
-                    break;
-                }
-                replies += received.count;
+                self.tally.counts.dropped_by_kernel += u64::from(drops.advance(received.drops));
+                count += received.datagrams;
                 // One reading of the clock for all of a batch: they were there when the call returned.
                 let now = self.begun.elapsed().as_nanos() as u64;
-                for (reply, length) in volley.replies() {
-                    self.tally.reply(self.workload.read(reply, length, *base, ledger, now));
+                for reply in self.replies.datagrams() {
+                    self.tally.reply(self.workload.read(reply.octets, reply.length, *base, ledger, now));
                 }
-                if received.count < BATCH {
+                if received.messages < BATCH {
                     break;
                 }
             }
         }
-        replies
+        count
     }
 
     fn send(&mut self) -> Result<(), Failure> {
@@ -257,7 +264,7 @@ impl Worker {
     fn fill_windows(&mut self) -> Result<(), Failure> {
         let now = self.now();
         for connection in &mut self.connections {
-            while connection.ledger.waiting() < self.load.window && connection.volley.room() > 0 {
+            while connection.ledger.waiting() < self.load.window && !connection.requests.is_full() {
                 connection.queue(&self.workload, now);
             }
             connection.flush(&mut self.tally)?;
@@ -272,7 +279,7 @@ impl Worker {
         // No more than a batch for each at once, so that replies are read in between.
         for _ in 0..BATCH * count {
             let connection = &mut self.connections[self.next_connection];
-            if connection.volley.room() == 0 {
+            if connection.requests.is_full() {
                 break;
             }
             let Some(intended) = pace.due(now) else { break };
@@ -331,23 +338,18 @@ impl Connection {
     #[inline]
     fn queue(&mut self, workload: &Workload, intended: u64) -> bool {
         let (place, identifier) = (self.ledger.next_place(), self.base.wrapping_add(self.ledger.next_number()));
-        self.volley.queue(|buffer| workload.write(place, identifier, buffer));
+        self.requests.append_with(None, None, |buffer| Some(workload.write(place, identifier, buffer)));
         self.ledger.issue(intended)
     }
 
     /// Sends what is queued; what the kernel does not take now stays for the next round.
     fn flush(&mut self, tally: &mut Tally) -> Result<(), Failure> {
-        // An error of an earlier request is reported once, in place of a send: a second try sends.
-        for _ in 0..2 {
-            match self.volley.send(&self.socket) {
-                Ok(sent) => {
-                    tally.counts.sent += sent as u64;
-                    return Ok(());
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => tally.counts.refused += 1,
-                Err(error) => return Err(Failure::run("cannot send", error)),
-            }
+        let sent = self.requests.flush_or_keep(&self.socket);
+        tally.counts.sent += sent.datagrams as u64;
+        tally.counts.refused += sent.closed_port as u64;
+        match sent.last_refusal {
+            Some(errno) => Err(Failure::run("cannot send", io::Error::from_raw_os_error(errno))),
+            None => Ok(()),
         }
-        Ok(())
     }
 }

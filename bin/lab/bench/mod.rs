@@ -21,6 +21,7 @@ use super::Failure;
 use super::target::resolve;
 use crate::common::usage::duration;
 use crate::common::usage::{Port, whole};
+use calc6::net::Segmentation;
 use calc6::wire::Operator;
 use generator::{Load, Run};
 use live::Live;
@@ -163,6 +164,7 @@ impl<'a> Bench<'a> {
             window: arguments.window.into(),
             rate: arguments.rate.map(|rate| (rate, arguments.spacing)),
             threads: usize::from(arguments.threads.min(arguments.connections)),
+            segmentation: Segmentation::Auto,
             cpus: arguments.cpus.clone(),
             timeout: arguments.timeout,
             slice: SLICE,

@@ -2,17 +2,21 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV6};
+use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Protocol, SockAddr, SockFilter, Type};
 
+use super::super::{Capabilities, DropCounter, Segmentation};
+
 /// A bound `AF_INET6`, `SOCK_DGRAM` socket.
 #[derive(Debug)]
 pub struct Socket {
     inner: socket2::Socket,
     local: SocketAddrV6,
+    capabilities: Capabilities,
 }
 
 /// How [`bind_group`] opens its sockets, and [`Socket::adopt`] prepares its own.
@@ -30,6 +34,21 @@ pub struct Options {
     /// Ask for the address that each datagram was sent to where the socket is bound to all of them: IPV6_RECVPKTINFO,
     /// and IP_PKTINFO, which tells an address of this machine from a broadcast address.
     pub packet_info: bool,
+    /// Whether to receive and send trains of datagrams where the system can.
+    pub segmentation: Segmentation,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            ipv6_only: false,
+            share_port: false,
+            receive_buffer: 4 << 20,
+            receive_timeout: Duration::ZERO,
+            packet_info: true,
+            segmentation: Segmentation::Auto,
+        }
+    }
 }
 
 /// Send buffer to ask for, in octets. A reply to a neighbour whose link address is unknown waits in the socket's send
@@ -170,15 +189,20 @@ impl Socket {
     /// Whether it is bound to every address of the machine, of IPv6 (`::`) or of IPv4 (`::ffff:0.0.0.0`), so that
     /// replies must name the one they leave from.
     pub fn is_wildcard(&self) -> bool {
-        let ip = self.local.ip();
-        ip.is_unspecified() || ip.to_ipv4_mapped().is_some_and(|ipv4| ipv4.is_unspecified())
+        is_wildcard(self.local.ip())
+    }
+
+    /// What it can do, as far as it was asked to.
+    pub fn capabilities(&self) -> Capabilities {
+        self.capabilities
     }
 
     /// How many datagrams the kernel has dropped at this socket since it was opened, modulo 2^32 (SO_MEMINFO); 0 where
-    /// the kernel does not tell.
-    pub fn drops(&self) -> u32 {
+    /// the kernel does not tell. From here on drops are to be counted: those before are an earlier owner's.
+    pub fn drop_counter(&self) -> DropCounter {
         const WORDS: usize = libc::SK_MEMINFO_DROPS as usize + 1;
-        option::<[u32; WORDS]>(self, libc::SOL_SOCKET, SO_MEMINFO).map_or(0, |words| words[WORDS - 1])
+        let found = option::<[u32; WORDS]>(self, libc::SOL_SOCKET, SO_MEMINFO);
+        DropCounter(found.map_or(0, |words| words[WORDS - 1]))
     }
 
     /// Waits until there is something to receive, or `limit` has passed. Errors are those of poll(2) but for EINTR.
@@ -211,28 +235,63 @@ impl Socket {
 
     fn prepared(socket: socket2::Socket, options: &Options) -> io::Result<Self> {
         let local = socket.local_addr()?.as_socket_ipv6().expect("bound to an IPv6 address");
-        let socket = Self { inner: socket, local };
         let timeout = Some(options.receive_timeout).filter(|timeout| !timeout.is_zero());
-        socket.inner.set_read_timeout(timeout)?;
+        socket.set_read_timeout(timeout)?;
         enlarge(&socket, libc::SO_RCVBUF, libc::SO_RCVBUFFORCE, options.receive_buffer);
         enlarge(&socket, libc::SO_SNDBUF, libc::SO_SNDBUFFORCE, SEND_BUFFER);
-        // What only counts or tunes is best effort: not every kernel has it.
-        let _ = set_option(&socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1);
         // Forged ICMP errors must not make replies travel in fragments, which can be forged in their turn (RFC 8900,
         // section 3.7): what counts is the interface's MTU, not what was heard of the path's.
         let _ = set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_OMIT);
         let _ = set_option(&socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_OMIT);
-        if socket.is_wildcard() && options.packet_info {
-            set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
-            set_option(&socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
+        let segmentation = options.segmentation == Segmentation::Auto;
+        let wanted = Capabilities {
+            segmentation,
+            receive_offload: segmentation,
+            packet_info: options.packet_info && is_wildcard(local.ip()),
+            drop_counter: true,
+        };
+        let capabilities = wanted.enable(&socket);
+        if wanted.packet_info && !capabilities.packet_info {
+            let what = "this system does not tell where datagrams were sent to (IPV6_RECVPKTINFO, IP_PKTINFO)";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, what));
         }
-        Ok(socket)
+        Ok(Self { inner: socket, local, capabilities })
+    }
+}
+
+impl Deref for Socket {
+    type Target = socket2::Socket;
+
+    fn deref(&self) -> &socket2::Socket {
+        &self.inner
     }
 }
 
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.inner.as_fd()
+    }
+}
+
+/// All addresses of the machine: `::`, or `0.0.0.0` in its mapped form.
+fn is_wildcard(address: &Ipv6Addr) -> bool {
+    address.is_unspecified() || address.to_ipv4_mapped().is_some_and(|ipv4| ipv4.is_unspecified())
+}
+
+/// See [`Capabilities::enable`].
+pub fn enable(wanted: Capabilities, socket: &socket2::Socket) -> Capabilities {
+    // What only counts or tunes is best effort: not every kernel has it.
+    let set = |level, name, value| set_option(socket, level, name, value).is_ok();
+    Capabilities {
+        // A probe; left on, it would cut what is sent as single datagrams, too.
+        segmentation: wanted.segmentation
+            && set(libc::SOL_UDP, libc::UDP_SEGMENT, 1232)
+            && set(libc::SOL_UDP, libc::UDP_SEGMENT, 0),
+        receive_offload: wanted.receive_offload && set(libc::SOL_UDP, libc::UDP_GRO, 1),
+        packet_info: wanted.packet_info
+            && set(libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)
+            && set(libc::IPPROTO_IP, libc::IP_PKTINFO, 1),
+        drop_counter: wanted.drop_counter && set(libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1),
     }
 }
 
@@ -354,6 +413,7 @@ mod tests {
         receive_buffer: 1 << 16,
         receive_timeout: Duration::from_secs(5),
         packet_info: true,
+        segmentation: Segmentation::Off,
     };
 
     #[test]

@@ -15,7 +15,11 @@ unsafe impl<T: Send> Send for Fixed<T> {}
 impl<T> Fixed<T> {
     /// Makes `len` elements.
     pub fn new(len: usize, make: impl FnMut(usize) -> T) -> Self {
-        let elements: Box<[T]> = (0..len).map(make).collect();
+        Self::from_box((0..len).map(make).collect())
+    }
+
+    fn from_box(elements: Box<[T]>) -> Self {
+        let len = elements.len();
         let start = NonNull::new(Box::into_raw(elements).cast::<T>()).expect("a box is never null");
         Self { start, len }
     }
@@ -37,6 +41,13 @@ impl<T> Fixed<T> {
     pub fn as_mut_slice(&mut self) -> &mut [T] {
         // SAFETY: as above, and `&mut self` makes the loan exclusive.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl Fixed<u8> {
+    /// `len` octets of zero, in pages that are the process's only once they are written.
+    pub fn zeroed(len: usize) -> Self {
+        Self::from_box(vec![0; len].into_boxed_slice())
     }
 }
 
