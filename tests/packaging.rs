@@ -94,7 +94,13 @@ fn shells_complete_options_and_operators() {
         printed(run("zsh", &["-n", &format!("{folder}/zsh/_{name}")]));
         printed(run("fish", &["--no-config", "-n", &format!("{folder}/fish/{name}.fish")]));
     }
-    for (words, expected) in [("-op gc", "gcd"), ("--op gc", "gcd"), ("--extend", "--extended")] {
+    for (words, expected) in [
+        ("-op gc", "gcd"),
+        ("--op gc", "gcd"),
+        ("--extend", "--extended"),
+        ("--base 1", "10 16"),
+        ("--timeout 1", "100ms 1s 10s"),
+    ] {
         let line = format!("calc6-client {words}");
         let before = line.rsplit_once(' ').unwrap();
         let previous = before.0.rsplit_once(' ').map_or(before.0, |(_, word)| word);
@@ -107,10 +113,14 @@ fn shells_complete_options_and_operators() {
         assert_eq!(printed(run("bash", &["--norc", "-c", &script])).trim(), expected, "bash: {line}");
         let script = format!("source {folder}/fish/calc6-client.fish; complete -C '{line}'");
         let offered = printed(run("fish", &["--no-config", "-c", &script]));
-        assert_eq!(offered.split_whitespace().next(), Some(expected), "fish: {line}");
+        let offered: BTreeSet<&str> = offered.lines().filter_map(|line| line.split('\t').next()).collect();
+        assert_eq!(offered, expected.split(' ').collect(), "fish: {line}");
     }
     let script = fs::read_to_string(format!("{folder}/zsh/_calc6-client")).unwrap();
-    assert!(script.contains("\n'-op[") && script.contains("\n'--op=["), "{script}");
+    // In front of an option stand those that are not offered with it.
+    let option = |name: &str| script.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{name}"));
+    assert!(option("--op=[").contains("-e --expression"), "{script}");
+    assert!(option(")-op[").contains("-e --expression") && option("--classic[").contains("--extended"), "{script}");
 }
 
 /// Everything but the build, which `make install` leaves to cargo where that is at hand.

@@ -53,17 +53,28 @@ fn option(spec: &'static options::Spec) -> Arg {
     if let Some(short) = spec.short.chars().next() {
         arg = arg.short(short);
     }
+    for group in EXCLUSIVE.iter().filter(|group| group.contains(&spec.long)) {
+        arg = arg.conflicts_with_all(group.iter().filter(|other| **other != spec.long));
+    }
     let Some(value) = spec.value else { return arg.action(ArgAction::SetTrue) };
     let placeholder = value.placeholder();
     let action = if spec.many { ArgAction::Append } else { ArgAction::Set };
     let arg = arg.value_name(placeholder).action(action);
     match placeholder {
         "OPERATOR" => arg.value_parser(PossibleValuesParser::new(words())).hide_possible_values(true),
+        "BASE" => arg.value_parser(PossibleValuesParser::new(["2", "8", "10", "16"])).hide_possible_values(true),
+        // Any duration is taken; these are what one usually wants.
+        "DURATION" => arg.value_parser(PossibleValuesParser::new(DURATIONS)).hide_possible_values(true),
         "FILE" => arg.value_hint(ValueHint::FilePath),
         "HOST:PORT" => arg.value_hint(ValueHint::Hostname),
         _ => arg,
     }
 }
+
+const DURATIONS: [&str; 6] = ["100ms", "500ms", "1s", "2s", "10s", "60s"];
+
+/// Options that cannot be combined.
+const EXCLUSIVE: [&[&str]; 2] = [&["op", "expression", "interactive", "describe"], &["classic", "extended"]];
 
 /// Words, as no shell keeps them for itself; describe is an option of its own.
 fn words() -> impl Iterator<Item = &'static str> {
@@ -82,7 +93,7 @@ fn with_single_dash(shell: Shell, script: String) -> String {
             // Without -s, which takes everything behind one dash for single letters.
             let script = script.replace("_arguments_options=(-s ", "_arguments_options=(");
             let lines = script.lines().flat_map(|line| {
-                let single = line.strip_prefix("'--op=").map(|rest| format!("'-op{rest}"));
+                let single = line.contains("--op=[").then(|| line.replacen("--op=[", "-op[", 1));
                 [Some(line.to_owned()), single].into_iter().flatten()
             });
             lines.map(|line| line + "\n").collect()
