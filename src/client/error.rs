@@ -7,9 +7,9 @@ use std::net::SocketAddrV6;
 use thiserror::Error;
 
 use super::accumulator::ResultTooLong;
-use super::plan::PlanError;
 use super::text::OperandError;
 use crate::arithmetic;
+use crate::exchange::plan::PlanError;
 use crate::exchange::{ClassicOnly, Outcome, TooLarge};
 use crate::wire::{Operator, Status};
 

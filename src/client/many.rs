@@ -7,9 +7,9 @@ use super::batch::{NextRequest, RequestSource};
 use super::error::Error;
 use super::number_of_reply;
 use super::pipeline::NewRequest;
-use super::plan::{Forms, PlannedRequest, plan};
 use crate::arithmetic::{Number, evaluate};
 use crate::exchange::Question;
+use crate::exchange::plan::{Forms, PlannedRequest, plan};
 use crate::wire::{AMPLIFICATION, Format, Operator, Status, extended};
 
 /// Questions on their way to the servers.

@@ -8,7 +8,6 @@ mod chunk;
 mod error;
 mod many;
 mod pipeline;
-mod plan;
 mod random;
 mod stream;
 pub mod text;
@@ -16,9 +15,9 @@ pub mod text;
 pub mod tokio;
 mod transport;
 
+pub use crate::exchange::plan::{Forms, PlanError};
 pub use accumulator::ResultTooLong;
 pub use error::{Error, Peer, Unanswered, UnansweredReason};
-pub use plan::{Forms, PlanError};
 pub use stream::Progress;
 pub use text::{OperandError, OperandErrorKind};
 pub use transport::{Event, Watch};
@@ -31,13 +30,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use crate::arithmetic::{Number, evaluate};
+use crate::exchange::plan::{self, PlannedRequest};
 use crate::exchange::{Answer, Outcome, Question, Retransmission};
 use crate::expression::{self, Expression};
-use crate::wire::{AMPLIFICATION, Form, Format, MAX_REPLY, Operator, extended};
+use crate::wire::{Form, Format, Operator, extended};
 use batch::RequestSource;
 use many::Many;
 use pipeline::PipelineCounts;
-use plan::PlannedRequest;
 use random::Random;
 use stream::Stream;
 use transport::{AskContext, PeerAnswer};
@@ -351,7 +350,7 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub fn describe_watched(&mut self, watch: &mut Watch<'_>) -> Result<Description, Error> {
-        self.ask(describing(), Instant::now(), watch).and_then(description)
+        self.ask(plan::describing(), Instant::now(), watch).and_then(description)
     }
 
     fn evaluate_since(
@@ -503,13 +502,6 @@ fn combine(
         rtt: reply.statistics.rtt,
         trailing_nul: matches!(reply.answer, Answer::Decimal { trailing_nul: true, .. }),
     })
-}
-
-/// The question what a server is and can do.
-fn describing() -> Question {
-    // Padding that pays for the longest reply that servers send by default.
-    let padding = vec![0; MAX_REPLY.div_ceil(AMPLIFICATION) - extended::HEADER];
-    Question::extended(Operator::Describe, Format::Text, 1, padding).expect("describe takes any operands")
 }
 
 fn description(reply: PeerAnswer) -> Result<Description, Error> {

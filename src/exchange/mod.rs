@@ -38,6 +38,7 @@
 //! caller of [`Exchange::new`].
 
 mod outcome;
+pub mod plan;
 mod question;
 
 pub use outcome::{Answer, ClassicOnly, IgnoredCounts, IgnoredReason, Outcome, Received, Statistics, TooLarge};

@@ -88,7 +88,7 @@ impl Name {
     }
 
     /// The name in a cell of one bit, as the specification's diagrams have it.
-    pub(super) const fn letter(self) -> &'static str {
+    pub const fn letter(self) -> &'static str {
         match self {
             Name::Format => "F",
             Name::Success => "S",

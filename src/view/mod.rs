@@ -17,6 +17,7 @@
 mod classic;
 mod diagram;
 mod dump;
+mod edit;
 mod extended;
 mod field;
 mod ladder;
@@ -26,6 +27,7 @@ mod style;
 
 pub use diagram::diagram;
 pub use dump::dump;
+pub use edit::{EditError, flipped};
 pub use field::{Fault, Field, Name, Severity};
 pub use ladder::{Ladder, Step};
 pub use style::{Role, Style};

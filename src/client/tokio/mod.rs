@@ -63,11 +63,11 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use super::many::Many;
-use super::plan::{Forms, plan};
 use super::transport::PeerAnswer;
-use super::{Config, Description, Error, Plans, combine, describing, description, mapped, number_of, to_front};
+use super::{Config, Description, Error, Plans, combine, description, mapped, number_of, to_front};
 use crate::arithmetic::Number;
 use crate::exchange::Question;
+use crate::exchange::plan::{Forms, describing, plan};
 use crate::wire::Operator;
 use driver::{Command, Driver};
 

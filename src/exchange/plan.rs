@@ -1,11 +1,15 @@
 //! Which requests say what is asked: the form, the Width, and where one datagram is not enough, the parts. Pure.
 
-use std::ops::Range;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::Range;
 
 use thiserror::Error;
 
+use super::Question;
 use crate::arithmetic::{Number, evaluate};
-use crate::exchange::Question;
 use crate::wire::{self, Form, Format, Operator, classic, extended};
 
 /// Which form a client may use.
@@ -20,7 +24,7 @@ pub enum Forms {
     Extended,
 }
 
-/// IgnoredReason no request can say what is asked.
+/// Why no request can say what is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PlanError {
     /// The operator does not take so many operands.
@@ -124,6 +128,12 @@ pub fn plan(
         }
         Forms::Either | Forms::Extended => extended_parts(operator, format, operands),
     }
+}
+
+/// The question what a server is and can do: with padding that pays for the longest reply that servers send by default.
+pub fn describing() -> Question {
+    let padding = vec![0; wire::MAX_REPLY.div_ceil(wire::AMPLIFICATION) - extended::HEADER];
+    Question::extended(Operator::Describe, Format::Text, 1, padding).expect("describe takes any operands")
 }
 
 impl PlannedRequest {
