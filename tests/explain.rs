@@ -198,6 +198,54 @@ fn a_capture_is_paired_and_timed() {
 }
 
 #[test]
+fn a_wrong_port_is_said() {
+    let file = capture("explain-port.pcapng");
+    let output = explain(&format!("--pcap {} --port 9", file.0.display()), b"");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(said.starts_with("lab explain: no datagram from or to port 9; there are some to port 10000"), "{said}");
+}
+
+#[test]
+fn json_has_an_object_for_each_datagram() {
+    let (status, stdout) = explained("--json 00 00000001 00000003 / ff 00000005", b"");
+    assert_eq!(status, Some(1));
+    let objects: Vec<serde_json::Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [request, reply] = &objects[..] else { panic!("{stdout}") };
+    assert_eq!(request["summary"], "+ 1 3");
+    assert_eq!(request["kind"], "classic request, 9 octets");
+    assert_eq!(request["octets"], "000000000100000003");
+    assert_eq!(request["relation"]["kind"], "first");
+    assert!(request.get("time_s").is_none(), "outside of captures there is no time");
+    let operand = &request["fields"][4];
+    let expected = serde_json::json!({
+        "name": "Operand", "label": "Operand 2", "letter": "Operand", "filter": "calc6.operand", "bit": 40, "bits": 32,
+        "value": "3", "meaning": "", "clause": "2.1",
+    });
+    assert_eq!(*operand, expected);
+    assert_eq!((&reply["direction"], &reply["wrong"]), (&"reply".into(), &true.into()));
+    assert_eq!(reply["relation"]["words"], "answers #1");
+    let fault = &reply["faults"][0];
+    assert_eq!((&fault["severity"], &fault["clause"], &fault["bit"]), (&"wrong".into(), &"2.3".into(), &8.into()));
+
+    let file = capture("explain-json.pcapng");
+    let (_, stdout) = explained(&format!("--pcap {} --port 10000 --json", file.0.display()), b"");
+    let third: serde_json::Value = serde_json::from_str(stdout.lines().nth(2).unwrap()).unwrap();
+    assert_eq!((&third["time_s"], &third["relation"]["after_s"]), (&1.25.into(), &0.05.into()));
+    assert_eq!((&third["from"], &third["to"]), (&"[::1]:10000".into(), &"[::1]:4000".into()));
+}
+
+#[test]
+fn what_tcpdump_prints_is_a_packet() {
+    let pasted = b"10:00:00.000000 IP6 ::1.4000 > ::1.10000: UDP, length 9\n\
+        \t0x0000:  6000 0000 0011 1140 0000 0000 0000 0000\n\t0x0010:  0000 0000 0000 0001 0000 0000 0000 0000\n\
+        \t0x0020:  0000 0000 0000 0001 0fa0 2710 0011 0000\n\t0x0030:  0000 0000 0100 0000 03\n";
+    let (status, stdout) = explained("--show dump", pasted);
+    assert_eq!(status, Some(0));
+    assert!(stdout.starts_with("#1  classic request, 9 octets: + 1 3\n"), "{stdout}");
+}
+
+#[test]
 fn a_capture_as_a_ladder() {
     let file = capture("explain-ladder.pcapng");
     let line = format!("--pcap {} --port 10000 --show ladder", file.0.display());

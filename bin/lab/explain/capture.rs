@@ -11,7 +11,7 @@ use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock
 use pcap_file::pcapng::{Block, PcapNgReader};
 use pcap_file::{DataLink, PcapError, TsResolution};
 
-use super::{Datagram, Seen};
+use super::sequence::{Datagram, Seen};
 use calc6::view::Direction;
 
 /// The type of a Section Header Block, with which every pcapng file starts (draft-ietf-opsawg-pcapng, section 4.1);
@@ -121,7 +121,7 @@ impl Capture {
                 Ok(packet) => packet,
                 Err(error) => return Some(Err(format!("the capture is damaged: {}", words(&error)))),
             };
-            match datagram(&packet, self.port) {
+            match datagram(&packet, Some(self.port)) {
                 Ok(captured) => {
                     let first = *self.first.get_or_insert(packet.time);
                     return Some(Ok(Captured { time: packet.time.saturating_sub(first), ..captured }));
@@ -138,6 +138,38 @@ impl Capture {
     pub fn left_out(&self) -> &LeftOut {
         &self.left_out
     }
+}
+
+/// The UDP payload of a packet that begins with an Ethernet or IP header; `None` if these octets are no whole
+/// such packet.
+pub fn payload(octets: &[u8]) -> Option<Vec<u8>> {
+    [DataLink::RAW, DataLink::ETHERNET].into_iter().find_map(|link| {
+        let captured = datagram(&Packet { link, time: Duration::ZERO, octets: octets.to_vec() }, None).ok()?;
+        // Ethernet pads what is short; nothing follows an IP packet that was captured without it.
+        let whole = captured.cut == 0 && (link == DataLink::ETHERNET || octets.ends_with(&captured.octets));
+        whole.then_some(captured.octets)
+    })
+}
+
+/// The ports to which the datagrams of a capture were sent, the likeliest server's first: those that most were sent to,
+/// and of these the one that was met first.
+///
+/// # Errors
+/// Neither pcap nor pcapng.
+pub fn ports(file: &[u8]) -> Result<Vec<u16>, String> {
+    let mut capture = Capture::new(Box::new(Cursor::new(file.to_vec())), 0)?;
+    let mut ports: Vec<(u16, usize)> = Vec::new();
+    while let Some(Ok(packet)) = capture.packets.next() {
+        let Ok(captured) = datagram(&packet, None) else { continue };
+        let port = captured.to.port();
+        match ports.iter_mut().find(|(known, _)| *known == port) {
+            Some((_, count)) => *count += 1,
+            None => ports.push((port, 1)),
+        }
+    }
+    ports.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    // A capture of one exchange has as many datagrams either way; the client spoke first.
+    Ok(ports.into_iter().map(|(port, _)| port).collect())
 }
 
 fn words(error: &PcapError) -> String {
@@ -204,7 +236,8 @@ fn since_1970(units: u64, interface: &InterfaceDescriptionBlock<'_>) -> Duration
     Duration::new(seconds as u64, nanoseconds as u32)
 }
 
-fn datagram(packet: &Packet, port: u16) -> Result<Captured, Skip> {
+/// `port` is the server's; without it, every UDP datagram is taken.
+fn datagram(packet: &Packet, port: Option<u16>) -> Result<Captured, Skip> {
     let sliced = slice(packet.link, &packet.octets)?;
     let payload = sliced.ip_payload();
     let (from, to) = match &sliced.net {
@@ -221,7 +254,8 @@ fn datagram(packet: &Packet, port: u16) -> Result<Captured, Skip> {
         None if sliced.stop_err.is_some() => return Err(Skip::Unreadable),
         None => return Err(Skip::Other),
     };
-    let message = match (udp.source_port() == port, udp.destination_port() == port) {
+    let is = |other: u16| port.is_none_or(|port| port == other);
+    let message = match (is(udp.source_port()), is(udp.destination_port())) {
         (false, true) => Some(Direction::Request),
         (true, false) => Some(Direction::Reply),
         (true, true) => None,
@@ -347,6 +381,26 @@ mod tests {
         }
         let (read, left_out) = read(pcap(147, &[udp6(REQUEST)]));
         assert_eq!((read, left_out), (vec![], LeftOut { link_types: 1, ..LeftOut::default() }));
+    }
+
+    #[test]
+    fn payloads_of_pasted_packets() {
+        let ethernet = [&[0; 12][..], &[0x86, 0xdd], &udp6(REQUEST)].concat();
+        assert_eq!(payload(&udp6(REQUEST)).as_deref(), Some(REQUEST));
+        assert_eq!(payload(&udp4(REQUEST)).as_deref(), Some(REQUEST));
+        assert_eq!(payload(&ethernet).as_deref(), Some(REQUEST));
+        assert_eq!(payload(&[udp6(REQUEST), vec![0]].concat()), None);
+        for octets in [&[][..], REQUEST, &[0x60; 60], &[0; 300]] {
+            assert_eq!(payload(octets), None);
+        }
+    }
+
+    #[test]
+    fn the_likeliest_port_of_the_server_comes_first() {
+        let file = pcap(101, &[udp6(REQUEST), udp4(b"\xff\0\0\0\x01"), udp6(REQUEST)]);
+        assert_eq!(ports(&file), Ok(vec![10000, 4000]));
+        assert_eq!(ports(&pcap(101, &[])), Ok(vec![]));
+        assert!(ports(b"no capture").is_err());
     }
 
     #[test]

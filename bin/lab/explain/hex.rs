@@ -26,7 +26,8 @@ pub fn datagrams(words: &[String]) -> Result<Vec<Vec<u8>>, String> {
 /// A datagram that was typed, and what it is if that was said.
 pub type Typed = (Option<Direction>, Vec<u8>);
 
-/// Datagrams from lines: one a line, or in the form of xxd, where a datagram may take several.
+/// Datagrams from lines: one a line, or in the form of xxd, `tcpdump -x` or Wireshark's hex dumps, where a datagram may
+/// take several.
 #[derive(Debug, Default)]
 pub struct Lines {
     number: usize,
@@ -44,7 +45,7 @@ impl Lines {
         let number = self.number;
         let text = str::from_utf8(line).map_err(|_| format!("line {number}: not UTF-8"))?;
         let content = text.split('#').next().unwrap_or_default();
-        if content.trim().is_empty() {
+        if content.trim().is_empty() || is_heading(content) {
             return Ok(self.open.take());
         }
         let indent = content.len() - content.trim_start().len();
@@ -83,13 +84,30 @@ impl Lines {
     }
 }
 
-/// Splits `00000010: 0001 0203  ....` at the colon, and leaves out xxd's column of characters.
+/// Whether this is the line that tcpdump prints before the octets of a packet: letters that no digits have.
+fn is_heading(content: &str) -> bool {
+    let mut words = content.split_whitespace().take(4);
+    words.any(|word| word == "IP" || word == "IP6") && content.contains(" > ")
+}
+
+/// Splits the offset from a line, and leaves out the column of characters: `00000010: 0001 0203  ....` of xxd,
+/// `0x0010:  0001 0203  ....` of tcpdump, `0010   00 01 02 03   ....` of Wireshark.
 fn split_offset(digits: &str, before: usize) -> (Option<usize>, &str, usize) {
-    let Some((offset, rest)) = digits.split_once(": ") else { return (None, digits, before) };
-    match usize::from_str_radix(offset.trim(), 16) {
-        Ok(value) if offset.trim().len() >= 4 => {
-            let octets = rest.split("  ").next().unwrap_or_default();
-            (Some(value), octets, before + offset.len() + ": ".len())
+    let (offset, rest, gap) = match digits.split_once(": ") {
+        Some((offset, rest)) => (offset, rest, "  "),
+        None => match digits.split_once("  ") {
+            // Octets stand alone in Wireshark's dumps, so that this is not a group of four digits before another.
+            Some((offset, rest)) if rest.split_whitespace().next().is_some_and(|word| word.len() == 2) => {
+                (offset, rest, "   ")
+            }
+            _ => return (None, digits, before),
+        },
+    };
+    let number = offset.trim().trim_start_matches("0x");
+    match usize::from_str_radix(number, 16) {
+        Ok(value) if number.len() >= 4 => {
+            let octets = rest.trim_start().split(gap).next().unwrap_or_default();
+            (Some(value), octets, before + (digits.len() - rest.trim_start().len()))
         }
         _ => (None, digits, before),
     }
@@ -190,5 +208,17 @@ mod tests {
         let lengths: Vec<usize> = lines(text).unwrap().iter().map(|(_, octets)| octets.len()).collect();
         assert_eq!(lengths, [17, 1]);
         assert!(lines("00000010: 00").is_err());
+    }
+
+    #[test]
+    fn what_tcpdump_and_wireshark_print() {
+        let tcpdump = "12:00:00.000001 IP6 ::1.4000 > ::1.10000: UDP, length 5\n\t0x0000:  6000 0000 000d 1140  `......@\n\t0x0008:  00\n\
+                       12:00:00.000002 IP6 ::1.10000 > ::1.4000: UDP, length 5\n\t0x0000:  60\n";
+        let lengths =
+            |text: &str| lines(text).map(|all| all.iter().map(|(_, octets)| octets.len()).collect::<Vec<_>>());
+        assert_eq!(lengths(tcpdump), Ok(vec![9, 1]));
+        let wireshark = "0000   1e 2b 04 00 01 02 03 04 05 06 07 08 ff ff ff fe   .+..............\n0010   00 00 00 05                                       ....\n";
+        assert_eq!(lengths(wireshark), Ok(vec![20]));
+        assert_eq!(lengths("0000  0001"), Ok(vec![4]));
     }
 }

@@ -2,7 +2,9 @@
 
 mod capture;
 mod hex;
+mod json;
 mod pairs;
+mod sequence;
 mod verdict;
 
 use std::fs::File;
@@ -18,8 +20,8 @@ use super::Failure;
 use super::units::Shown;
 use crate::common::usage::whole;
 use calc6::view::{Direction, Drawing, Ladder, Role, Severity, Step, Style, View, diagram, dump};
-use calc6::wire::SUCCESS_BIT;
-use pairs::{Flow, Pairs, Relation};
+use pairs::{Flow, Relation};
+use sequence::{Datagram, Explained, Seen, Sequence};
 
 /// Draws datagrams bit by bit, names every field with the clause that rules it, and points at what is wrong
 ///
@@ -33,7 +35,8 @@ What goes past, as it goes:
   tcpdump -i lo -U -w - udp port 10000 | lab explain --pcap - --port 10000
 On standard input each line is a datagram. '>' in front says that it went to
 the server, '<' that it came from there; '#' begins a comment. The output of xxd
-is understood too.")]
+and of tcpdump -x is understood too, and what Wireshark copies: of a packet its UDP
+payload is taken.")]
 pub struct Arguments {
     /// Octets in hexadecimal, with '/' between datagrams; without, lines of standard input are read
     #[arg(value_name = "HEX", conflicts_with = "pcap")]
@@ -51,6 +54,9 @@ pub struct Arguments {
     /// What to draw of each datagram
     #[arg(long, value_name = "WHAT", value_enum, value_delimiter = ',', default_values = ["diagram", "dump"])]
     show: Vec<Show>,
+    /// One JSON object for each datagram, on a line of its own, in place of drawings
+    #[arg(long, conflicts_with_all = ["show", "whole", "color"])]
+    json: bool,
     /// Leave nothing out, however long a datagram is
     #[arg(long)]
     whole: bool,
@@ -87,27 +93,6 @@ enum When {
     Never,
 }
 
-/// A datagram, and what is known about it.
-#[derive(Debug, Clone, Copy)]
-struct Datagram<'a> {
-    octets: &'a [u8],
-    /// `None` where only the octets can tell.
-    message: Option<Direction>,
-    /// In a capture: when and between whom.
-    seen: Option<Seen>,
-}
-
-/// What a capture says about a datagram.
-#[derive(Debug, Clone, Copy)]
-struct Seen {
-    /// Since the first datagram of the capture.
-    time: Duration,
-    from: SocketAddr,
-    to: SocketAddr,
-    /// Octets of it that the capture left out.
-    cut: usize,
-}
-
 /// Runs the subcommand.
 ///
 /// # Errors
@@ -127,7 +112,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             }
         }
     }
-    Ok(if explainer.wrong > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if explainer.sequence.wrong() > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 impl Arguments {
@@ -158,6 +143,7 @@ fn explain_lines(explainer: &mut Explainer, arguments: &Arguments) -> Result<(),
     let mut lines = hex::Lines::default();
     let mut explain = |(message, octets): hex::Typed| {
         let message = message.or(arguments.message());
+        let octets = capture::payload(&octets).unwrap_or(octets);
         explainer.explain(&Datagram { octets: &octets, message, seen: None })
     };
     for line in stdin.lock().split(b'\n') {
@@ -180,7 +166,21 @@ fn explain_capture(explainer: &mut Explainer, path: &Path, port: u16) -> Result<
         let datagram = datagram.map_err(|error| Failure::run(path.display(), error))?;
         explainer.explain(&datagram.as_datagram())?;
     }
+    if explainer.sequence.datagrams() == 0 {
+        warn_of_other_ports(path, port);
+    }
     explainer.end(&capture.left_out().to_string())
+}
+
+/// The usual mistake is the wrong port: says which there are, if the capture can be read again.
+fn warn_of_other_ports(path: &Path, port: u16) {
+    let ports = std::fs::read(path).map_err(|error| error.to_string()).and_then(|file| capture::ports(&file));
+    if let Ok(ports) = ports
+        && !ports.is_empty()
+    {
+        let ports: Vec<String> = ports.iter().take(8).map(u16::to_string).collect();
+        eprintln!("lab explain: no datagram from or to port {port}; there are some to port {}", ports.join(", "));
+    }
 }
 
 /// Draws one datagram after the other, and remembers what replies are to be put beside.
@@ -189,9 +189,8 @@ struct Explainer {
     show: Vec<Show>,
     ladder: Ladder,
     ends: Flow,
-    pairs: Pairs,
-    datagrams: u64,
-    wrong: u64,
+    sequence: Sequence,
+    json: bool,
 }
 
 impl Explainer {
@@ -203,68 +202,27 @@ impl Explainer {
             show: arguments.show.clone(),
             ladder: Ladder::new(style, LADDER),
             ends: None,
-            pairs: Pairs::default(),
-            datagrams: 0,
-            wrong: 0,
+            sequence: Sequence::default(),
+            json: arguments.json,
         }
     }
 
     fn explain(&mut self, datagram: &Datagram<'_>) -> Result<(), Failure> {
-        self.datagrams += 1;
-        let number = self.datagrams;
-        let octets = datagram.octets;
-        let answered = datagram.seen.map(|seen| (seen.to, seen.from));
-        let message = datagram.message.unwrap_or_else(|| self.guess(answered, octets));
-        let (client, server, time) = match datagram.seen {
-            Some(Seen { from, to, time, .. }) if message == Direction::Request => (Some(from), Some(to), time),
-            Some(Seen { from, to, time, .. }) => (Some(to), Some(from), time),
-            None => (None, None, Duration::ZERO),
+        let explained = self.sequence.explain(datagram);
+        let drawn = if self.json {
+            let json = serde_json::to_string(&json::Datagram::new(&explained)).map_err(io::Error::from)?;
+            json + "\n"
+        } else {
+            self.draw(&explained)
         };
-        let flow = client.zip(server);
-        let (relation, asked) = match message {
-            Direction::Request => (self.pairs.request(flow, number, time, octets), None),
-            Direction::Reply => self.pairs.reply(flow, time, octets),
-        };
-        let mut view = match message {
-            Direction::Request => View::request(octets),
-            Direction::Reply => View::reply(octets, asked.as_deref()),
-        };
-        // What was left out of the capture cannot be judged.
-        let whole = datagram.seen.is_none_or(|seen| seen.cut == 0);
-        if whole {
-            if let Some(fault) = asked.as_deref().and_then(|asked| verdict::verdict(asked, &view)) {
-                view.add(fault);
-            }
-            self.wrong += u64::from(view.is_wrong());
-        }
-        let drawn = self.draw(number, datagram, &view, &relation, flow);
         let mut stdout = io::stdout().lock();
         stdout.write_all(drawn.as_bytes())?;
         // A capture may be coming in just now.
         Ok(stdout.flush()?)
     }
 
-    /// Which way a datagram went if nothing tells: a reply if it starts like one of ours, or if the request before it is
-    /// still open and this could be the reply of another server, rather than a request itself.
-    fn guess(&self, flow: Flow, octets: &[u8]) -> Direction {
-        let asked = self.pairs.open(flow).filter(|asked| *asked != octets);
-        let answers = asked.is_some_and(|asked| !View::reply(octets, Some(asked)).is_wrong());
-        let success = octets.first().is_some_and(|first| first & SUCCESS_BIT != 0);
-        if answers && (success || View::request(octets).is_wrong()) {
-            Direction::Reply
-        } else {
-            Direction::guess(octets)
-        }
-    }
-
-    fn draw(
-        &mut self,
-        number: u64,
-        datagram: &Datagram<'_>,
-        view: &View<'_>,
-        relation: &Relation,
-        flow: Flow,
-    ) -> String {
+    fn draw(&mut self, explained: &Explained<'_>) -> String {
+        let Explained { number, ref view, ref relation, flow, seen } = *explained;
         let mut drawn = String::new();
         if self.show.contains(&Show::Ladder) {
             if number == 1 || self.ends != flow {
@@ -273,7 +231,7 @@ impl Explainer {
                 drawn += &self.ladder.head(&name(client, "client"), &name(server, "server"));
                 self.ends = flow;
             }
-            let time = datagram.seen.map_or(Duration::ZERO, |seen| seen.time);
+            let time = seen.map_or(Duration::ZERO, |seen| seen.time);
             let text = format!("#{number} {view}");
             drawn += &self.ladder.rung(time, relation.step(view), &text);
         }
@@ -281,11 +239,11 @@ impl Explainer {
             return drawn + &self.faults(view);
         }
         let blank = if number > 1 { "\n" } else { "" };
-        drawn += &format!("{blank}{}\n", self.drawing.style.paint(Role::Heading, &heading(number, datagram, view)));
-        if let Some(said) = relation.said() {
+        drawn += &format!("{blank}{}\n", self.drawing.style.paint(Role::Heading, &heading(number, seen, view)));
+        if let Some(said) = relation.said_with_time() {
             drawn += &format!("   {said}\n");
         }
-        if let Some(Seen { cut: cut @ 1.., .. }) = datagram.seen {
+        if let Some(Seen { cut: cut @ 1.., .. }) = seen {
             drawn += &format!("   the capture left out the last {cut} octets, so what follows may be wrong\n");
         }
         if self.show.contains(&Show::Diagram) {
@@ -313,11 +271,14 @@ impl Explainer {
 
     /// The totals of a capture.
     fn end(&mut self, left_out: &str) -> Result<(), Failure> {
-        let Explainer { datagrams, wrong, pairs, .. } = self;
+        if self.json {
+            return Ok(());
+        }
+        let (datagrams, wrong, pairs) = (self.sequence.datagrams(), self.sequence.wrong(), self.sequence.pairs());
         let unanswered = pairs.unanswered();
         let totals = format!(
             "{}{datagrams} datagrams: {} requests, {unanswered} of them unanswered; {} replies; {wrong} wrong{left_out}\n",
-            if *datagrams > 0 { "\n" } else { "" },
+            if datagrams > 0 { "\n" } else { "" },
             pairs.requests(),
             pairs.replies(),
         );
@@ -325,27 +286,18 @@ impl Explainer {
     }
 }
 
-fn heading(number: u64, datagram: &Datagram<'_>, view: &View<'_>) -> String {
-    let seen = datagram
-        .seen
+fn heading(number: u64, seen: Option<Seen>, view: &View<'_>) -> String {
+    let seen = seen
         .map_or_else(String::new, |seen| format!("  {:.6} s  {} -> {}", seen.time.as_secs_f64(), seen.from, seen.to));
     format!("#{number}{seen}  {}: {view}", view.kind())
 }
 
 impl Relation {
     /// What the heading does not say.
-    fn said(&self) -> Option<String> {
-        match self {
-            Relation::First => None,
-            Relation::RepeatOf { request, times } => {
-                Some(format!("the same octets as #{request}, sent {times} times now"))
-            }
-            Relation::ReplyTo { request, after: None } => Some(format!("answers #{request}")),
-            Relation::ReplyTo { request, after: Some(after) } => {
-                Some(format!("answers #{request} after {}", Shown(*after)))
-            }
-            Relation::AnotherReplyTo { request } => Some(format!("another reply to #{request}: a client ignores it")),
-            Relation::ReplyToNothing => Some("no request that this could answer came before".to_owned()),
+    fn said_with_time(&self) -> Option<String> {
+        match (self.said()?, self) {
+            (said, Relation::ReplyTo { after: Some(after), .. }) => Some(format!("{said} after {}", Shown(*after))),
+            (said, _) => Some(said),
         }
     }
 

@@ -43,6 +43,21 @@ pub enum Relation {
     ReplyToNothing,
 }
 
+impl Relation {
+    /// The same in words, without the times; `None` for a request that was not there before.
+    pub fn said(&self) -> Option<String> {
+        match self {
+            Relation::First => None,
+            Relation::RepeatOf { request, times } => {
+                Some(format!("the same octets as #{request}, sent {times} times now"))
+            }
+            Relation::ReplyTo { request, .. } => Some(format!("answers #{request}")),
+            Relation::AnotherReplyTo { request } => Some(format!("another reply to #{request}: a client ignores it")),
+            Relation::ReplyToNothing => Some("no request that this could answer came before".to_owned()),
+        }
+    }
+}
+
 /// The requests that may still be answered, by flow.
 #[derive(Debug, Default)]
 pub struct Pairs {

@@ -1,0 +1,112 @@
+//! Datagrams one after the other: which way each went, what it answers, its fields, and what is wrong with it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use calc6::view::{Direction, View};
+use calc6::wire::SUCCESS_BIT;
+
+use super::pairs::{Flow, Pairs, Relation};
+use super::verdict;
+
+/// A datagram, and what is known about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Datagram<'a> {
+    pub octets: &'a [u8],
+    /// `None` where only the octets can tell.
+    pub message: Option<Direction>,
+    /// In a capture: when and between whom.
+    pub seen: Option<Seen>,
+}
+
+/// What a capture says about a datagram.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    /// Since the first datagram of the capture.
+    pub time: Duration,
+    pub from: SocketAddr,
+    pub to: SocketAddr,
+    /// Octets of it that the capture left out.
+    pub cut: usize,
+}
+
+/// A datagram of a sequence, explained.
+#[derive(Debug)]
+pub struct Explained<'a> {
+    /// Its place in the sequence; the first is 1.
+    pub number: u64,
+    pub view: View<'a>,
+    pub relation: Relation,
+    /// Client and server, where the capture says who they are.
+    pub flow: Flow,
+    pub seen: Option<Seen>,
+}
+
+/// A sequence of datagrams, as it is read.
+#[derive(Debug, Default)]
+pub struct Sequence {
+    pairs: Pairs,
+    datagrams: u64,
+    wrong: u64,
+}
+
+impl Sequence {
+    /// Explains the next datagram: a request is kept, a reply is put beside its request and its result computed again.
+    pub fn explain<'a>(&mut self, datagram: &Datagram<'a>) -> Explained<'a> {
+        self.datagrams += 1;
+        let Datagram { octets, seen, .. } = *datagram;
+        let answered = seen.map(|seen| (seen.to, seen.from));
+        let message = datagram.message.unwrap_or_else(|| self.guess(answered, octets));
+        let (client, server, time) = match seen {
+            Some(Seen { from, to, time, .. }) if message == Direction::Request => (Some(from), Some(to), time),
+            Some(Seen { from, to, time, .. }) => (Some(to), Some(from), time),
+            None => (None, None, Duration::ZERO),
+        };
+        let flow = client.zip(server);
+        let (relation, asked) = match message {
+            Direction::Request => (self.pairs.request(flow, self.datagrams, time, octets), None),
+            Direction::Reply => self.pairs.reply(flow, time, octets),
+        };
+        let mut view = match message {
+            Direction::Request => View::request(octets),
+            Direction::Reply => View::reply(octets, asked.as_deref()),
+        };
+        // What was left out of the capture cannot be judged.
+        let whole = seen.is_none_or(|seen| seen.cut == 0);
+        if whole {
+            if let Some(fault) = asked.as_deref().and_then(|asked| verdict::verdict(asked, &view)) {
+                view.add(fault);
+            }
+            self.wrong += u64::from(view.is_wrong());
+        }
+        Explained { number: self.datagrams, view, relation, flow, seen }
+    }
+
+    /// How many datagrams there were.
+    pub fn datagrams(&self) -> u64 {
+        self.datagrams
+    }
+
+    /// How many of them were wrong.
+    pub fn wrong(&self) -> u64 {
+        self.wrong
+    }
+
+    /// What is known of requests and replies.
+    pub fn pairs(&self) -> &Pairs {
+        &self.pairs
+    }
+
+    /// Which way a datagram went if nothing tells: a reply if it starts like one of ours, or if the request before it is
+    /// still open and this could be the reply of another server, rather than a request itself.
+    fn guess(&self, flow: Flow, octets: &[u8]) -> Direction {
+        let asked = self.pairs.open(flow).filter(|asked| *asked != octets);
+        let answers = asked.is_some_and(|asked| !View::reply(octets, Some(asked)).is_wrong());
+        let success = octets.first().is_some_and(|first| first & SUCCESS_BIT != 0);
+        if answers && (success || View::request(octets).is_wrong()) {
+            Direction::Reply
+        } else {
+            Direction::guess(octets)
+        }
+    }
+}
