@@ -12,8 +12,13 @@ mod property;
 mod questions;
 #[path = "../seed/mod.rs"]
 mod seed;
+mod trace;
 mod world;
 
+use std::time::Duration;
+
+use calc6::exchange::{Outcome, Question, Retransmission};
+use calc6::wire::{Format, Operator};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -54,4 +59,43 @@ fn the_same_seed_gives_the_same_run() {
     let first = run(seed, EXCHANGES / 10);
     assert_eq!(first, run(seed, EXCHANGES / 10));
     assert_ne!(first.1, run(seed.wrapping_add(1), EXCHANGES / 10).1, "another seed gives another run");
+}
+
+/// The run that the playground shows first: + 1 3 5 with 30% loss.
+fn shown(seed: u64, server: trace::Server) -> trace::Trace {
+    let question = Question::classic(Operator::Sum, Format::Integer, [1, 3, 5]).unwrap();
+    let delay = Duration::from_millis(40);
+    let path = path::Path::of(0.3, 0.1, delay, delay + Duration::from_millis(200));
+    trace::run(question, &Retransmission::default(), &path, server, seed)
+}
+
+/// `docs/playground/test.js` holds the page to the same numbers.
+const FINGERPRINTS: &str = include_str!("../../docs/playground/fingerprints.txt");
+
+#[test]
+fn traced_runs_are_those_of_the_playground() {
+    let runs: Vec<String> =
+        (1..=20).map(|seed| format!("{seed} {:016x}", shown(seed, trace::Server::Calc6).fingerprint())).collect();
+    assert_eq!(runs, FINGERPRINTS.lines().collect::<Vec<_>>(), "\n{}", runs.join("\n"));
+}
+
+#[test]
+fn traced_runs_tell_all_that_happens() {
+    let mut lost = 0;
+    for seed in 1..=200 {
+        let trace = shown(seed, trace::Server::Calc6);
+        let sent = trace.flights.iter().filter(|flight| flight.from_client).map(|flight| flight.transmission).max();
+        assert_eq!(sent, Some(trace.exchange.statistics().transmissions), "seed {seed}");
+        lost += trace.flights.iter().filter(|flight| flight.arrives.is_none()).count();
+        let ignored = trace.flights.iter().filter(|flight| flight.note.starts_with("ignored")).count();
+        assert_eq!(ignored, trace.exchange.statistics().ignored.total() as usize, "seed {seed}");
+        let answered = matches!(trace.exchange.outcome(), Some(Outcome::Answer(_)));
+        assert!(answered || trace.timeouts.len() == 4, "seed {seed}: {trace:?}");
+        assert!(trace.ended <= Retransmission::default().longest());
+    }
+    assert!(lost > 50, "{lost}");
+    let silent = shown(1, trace::Server::Silent);
+    assert_eq!(silent.exchange.outcome(), Some(&Outcome::Silent));
+    let nobody = shown(1, trace::Server::Nobody);
+    assert_eq!(nobody.exchange.outcome(), Some(&Outcome::Refused), "{nobody:?}");
 }

@@ -28,6 +28,11 @@ impl Path {
         if random.random_bool(0.2) { perfect } else { Path { loss, repetition, stragglers, most, ..perfect } }
     }
 
+    /// One that loses and repeats with these probabilities, 0 to 1, and delays between these times.
+    pub fn of(loss: f64, repetition: f64, least: Duration, most: Duration) -> Path {
+        Path { loss, repetition, least, most: most.max(least), stragglers: 0.0 }
+    }
+
     /// Whether nothing is lost, repeated or late: an answer is then sure to come within twice [`least`](Self::least).
     pub fn is_perfect(&self) -> bool {
         self.loss == 0.0 && self.repetition == 0.0 && self.stragglers == 0.0 && self.least == self.most
