@@ -1,7 +1,7 @@
 # The few commands that this project needs. `make test` is what CI runs.
 CARGO ?= cargo
 
-.PHONY: build capi deps test docs install deb package soak fuzz bench audit
+.PHONY: build capi playground playground-test deps test docs install deb package soak fuzz bench audit
 
 build: ## the three programs, in target/release
 	$(CARGO) build --release
@@ -46,6 +46,19 @@ audit: ## licences, sources and advisories of every dependency
 	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }
 	$(CARGO) deny check
 
+PLAYGROUND = $(TARGET)/playground
+
+playground: ## a page in which every bit of a datagram can be flipped, in target/playground/index.html
+	docs/playground/build $(PLAYGROUND)
+
+# npm installs the two packages that docs/playground/package-lock.json names, beside the page's build.
+playground-test: playground ## the page in headless Chromium, against the words of lab explain
+	@tests/need --playground
+	$(CARGO) build --bin lab
+	mkdir -p $(TARGET)/playground-test && cp docs/playground/package*.json $(TARGET)/playground-test
+	npm ci --prefix $(TARGET)/playground-test --silent --no-audit --no-fund
+	NODE_PATH=$(TARGET)/playground-test/node_modules node docs/playground/test.js $(PLAYGROUND)/index.html $(TARGET)/debug/lab
+
 MANUAL = $(TARGET)/manual
 
 docs: ## man pages, and completions for bash, zsh and fish, in target/manual
@@ -76,6 +89,7 @@ install: ## programs, man pages, completions, documents and units, below PREFIX 
 	  ln -sf calc6-$$name.1 $(ROOT)/share/man/man1/$$name.1 && $(completions) || exit 1; \
 	done
 	$(call documents,$(ROOT)/share/doc/calc6)
+	if [ -f $(PLAYGROUND)/index.html ]; then $(INSTALL) $(PLAYGROUND)/index.html $(ROOT)/share/doc/calc6/docs/playground/index.html; fi
 	$(INSTALL) docs/wireshark/calc6.lua $(ROOT)/share/calc6/calc6.lua
 	$(INSTALL) docs/systemd/calc6.socket $(ROOT)/lib/systemd/system/calc6.socket
 	$(call unit,$(PREFIX)/bin) >$(ROOT)/lib/systemd/system/calc6.service
