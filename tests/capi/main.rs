@@ -201,6 +201,37 @@ fn the_server_function_answers_a_socket() {
     assert!(server.wait().expect("the server's end").success());
 }
 
+#[test]
+fn the_first_three_functions_on_real_sockets() {
+    let odd = [1u32, 3, 5, 7, 9].map(u32::to_be_bytes).concat();
+    let live = live();
+    let socket = UdpSocket::bind("[::1]:0").expect("a socket");
+    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    let port = socket.local_addr().expect("its address").port().to_string();
+    assert!(Command::new(&live).args(["exercise1", &port]).status().expect("the client").success());
+    let mut received = [0; 100];
+    let len = socket.recv(&mut received).expect("the odd digits");
+    assert_eq!(received[..len], odd);
+
+    for (exercise, sum) in [("exercise2", &b"\0\0\0\x19"[..]), ("exercise3", b"25")] {
+        let port = free_port();
+        let mut server = Command::new(&live).args([exercise, &port]).spawn().expect("the server");
+        let socket = UdpSocket::bind("[::1]:0").expect("a socket");
+        socket.connect(format!("[::1]:{port}")).expect("a peer");
+        socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+        // Until the server is bound, the port refuses.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let len = loop {
+            match socket.send(&odd).and_then(|_| socket.recv(&mut received)) {
+                Ok(len) => break len,
+                Err(error) => assert!(Instant::now() < deadline, "{exercise}: {error}"),
+            }
+        };
+        assert_eq!(&received[..len], sum);
+        assert!(server.wait().expect("the server's end").success());
+    }
+}
+
 fn live() -> PathBuf {
     static LIVE: OnceLock<PathBuf> = OnceLock::new();
     let compiled = || {

@@ -151,7 +151,7 @@ static void client_reads(void) {
         {'d', "\xb4\0\0\0\x0a", 5, 0, 10, 0},
         {'s', "\x8f" "10", 3, 0, 10, 0},
         {'s', "\xff" "9", 2, 0, 9, 0},
-        // Without a NUL behind, with one, and with leading zeros.
+        // Without a NUL at the end, with one, and with leading zeros.
         {'s', "\xff" "945\0", 5, 0, 945, 0},
         {'s', "\xff" "000000000000000000000000000007", 31, 0, 7, 0},
         // All 32 bits are kept, as integer and as string alike.
