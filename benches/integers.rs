@@ -1,34 +1,35 @@
-//! Two crates of large integers on the dearest request of every operator: dashu-int, which calc6 uses, and num-bigint.
+//! Two crates for large integers on the most expensive request of every operator: dashu-int, which calc6 uses, and
+//! num-bigint.
 //!
 //! `cargo bench --bench integers`. Both run the same algorithms over the same candidates (operands of a request, read from
-//! octets and written to octets or decimal text); each crate's figure is that of the candidate it takes longest for.
+//! octets and written to octets or decimal text); the figure of a crate is that of the candidate that takes it longest.
 
-#[path = "bench/dear.rs"]
-mod dear;
+#[path = "bench/candidates.rs"]
+mod candidates;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use calc6::arithmetic::decimal_bits;
 use calc6::wire::Operator;
+use candidates::{Request, candidates};
 use dashu_int::IBig;
 use dashu_int::ops::{BitTest, Gcd, UnsignedAbs};
-use dear::{Request, candidates};
 use num_bigint::BigInt;
 use num_integer::Integer;
 
 fn main() {
     println!("operator    dashu-int  num-bigint  (what takes num-bigint longest)");
     for operator in Operator::ALL.into_iter().filter(|&operator| operator != Operator::Describe) {
-        // Narrower operands are no matter of large integers: machine integers calculate them.
+        // Narrower operands are calculated in machine integers.
         let requests: Vec<_> = candidates(operator).into_iter().filter(|request| request.width >= 8).collect();
-        let (dashu, _) = dearest::<IBig>(&requests);
-        let (num, request) = dearest::<BigInt>(&requests);
+        let (dashu, _) = most_expensive::<IBig>(&requests);
+        let (num, request) = most_expensive::<BigInt>(&requests);
         println!("{:10} {:7.2} us {:8.2} us  {}", operator.word(), micros(dashu), micros(num), request.name);
     }
 }
 
-/// What both crates do.
+/// What both crates provide.
 trait Big: Sized + Clone + Ord {
     fn read(octets: &[u8]) -> Self;
     fn octets(&self) -> Vec<u8>;
@@ -127,7 +128,7 @@ impl Big for BigInt {
 }
 
 /// The candidate that takes longest, and how long. The shortest of some runs counts.
-fn dearest<B: Big>(requests: &[Request]) -> (Duration, &Request) {
+fn most_expensive<B: Big>(requests: &[Request]) -> (Duration, &Request) {
     let time = |request: &Request, runs| {
         let run = |_| {
             let begun = Instant::now();

@@ -1,6 +1,6 @@
 //! The pure half of an exchange, in process: decode, evaluate, encode.
 //!
-//! `cargo bench --bench respond`. One request of 1, 5 and 64 operands for each operator that vectorises, result as integer
+//! `cargo bench --bench respond`. Requests of 1, 5 and 64 operands for each operator that vectorises, result as integer
 //! and as text, in both forms.
 
 use calc6::responder::{Limits, respond};

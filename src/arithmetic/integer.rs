@@ -1,19 +1,18 @@
-//! One meaning of the operators over three kinds of integers: i64 and i128, which cost next to nothing but overflow, and
-//! [`IBig`], which never does.
+//! One definition of the operators for three kinds of integers: i64 and i128, which are cheap but overflow, and [`IBig`],
+//! which never does.
 
 use alloc::vec::Vec;
 use core::ops::{BitAnd, BitOr, BitXor};
 
-use dashu_int::IBig;
 use dashu_int::ops::{BitTest, Gcd, UnsignedAbs};
+use dashu_int::{IBig, UBig};
 
 use super::Error;
-use super::multiple;
 use crate::wire::Operator;
 
 /// Why an evaluation ended without a result.
 pub(super) enum Stop {
-    /// This kind of integer is too narrow: a wider one is to try.
+    /// This kind of integer is too narrow: try a wider one.
     Overflow,
     /// No kind of integer has a result.
     Refused(Error),
@@ -34,7 +33,7 @@ pub(super) trait Integer:
     /// Never negative; of two zeros 0.
     fn gcd(self, other: Self) -> Option<Self>;
     fn product(operands: impl Iterator<Item = Self>) -> Option<Self>;
-    /// Of operands of which none is 0: never negative.
+    /// Of operands none of which is 0: never negative.
     fn lcm(operands: impl Iterator<Item = Self>) -> Option<Self>;
     fn power(self, exponent: &Self, max_bits: u64) -> Result<Self, Stop>;
 
@@ -116,9 +115,14 @@ macro_rules! machine_integers {
                 operands.try_fold(1, Self::checked_mul)
             }
 
-            /// Left to [`Operands::lcm`](super::octets::Operands::lcm), whatever the width.
-            fn lcm(_: impl Iterator<Item = Self>) -> Option<Self> {
-                None
+            fn lcm(mut operands: impl Iterator<Item = Self>) -> Option<Self> {
+                operands.try_fold(1, |multiple: Self, operand| {
+                    let (left, right) = (multiple.unsigned_abs(), operand.unsigned_abs());
+                    // The remainder first: a common divisor of short numbers is found sooner.
+                    let remainder = left % right;
+                    let divisor = if remainder == 0 { right } else { Gcd::gcd(remainder, right) };
+                    left.checked_mul(right / divisor)?.try_into().ok()
+                })
             }
 
             /// Left to [`IBig`]: one operation, so that there is nothing to gain.
@@ -158,8 +162,8 @@ impl Integer for IBig {
         })
     }
 
-    /// Multiplies within 128 bits as long as that goes, then what has come together in a balanced tree, so that large
-    /// numbers meet large numbers.
+    /// Multiplies within 128 bits as far as possible, then these parts in a balanced tree, so that the factors of each
+    /// multiplication have similar sizes.
     fn product(operands: impl Iterator<Item = Self>) -> Option<Self> {
         let mut parts = Vec::new();
         let mut part = IBig::ONE;
@@ -178,9 +182,7 @@ impl Integer for IBig {
     }
 
     fn lcm(operands: impl Iterator<Item = Self>) -> Option<Self> {
-        let operands: Vec<IBig> = operands.collect();
-        let bits = operands.iter().map(BitTest::bit_len).max().unwrap_or(0);
-        Some(multiple::lcm(operands.iter(), bits.div_ceil(8)))
+        Some(lcm_in_blocks::<4>(operands.map(UnsignedAbs::unsigned_abs)).into())
     }
 
     fn power(self, exponent: &Self, max_bits: u64) -> Result<Self, Stop> {
@@ -216,6 +218,29 @@ pub(super) fn multiply_balanced(mut parts: Vec<IBig>) -> IBig {
         parts = pairs.collect();
     }
     parts.pop().unwrap_or(IBig::ONE)
+}
+
+/// The least common multiple of integers above 0, in blocks of `BLOCK` operands: the multiple so far, which is long, is
+/// divided once for each block, and its remainder by the product of the block stands for it when a divisor is searched.
+/// So the search costs what the size of an operand does, not that of the multiple.
+pub(super) fn lcm_in_blocks<const BLOCK: usize>(operands: impl Iterator<Item = UBig>) -> UBig {
+    let mut operands = operands.peekable();
+    let mut multiple = UBig::ONE;
+    while operands.peek().is_some() {
+        let block: [UBig; BLOCK] = core::array::from_fn(|_| operands.next().unwrap_or(UBig::ONE));
+        let residue = &multiple % block.iter().product::<UBig>();
+        // What the block adds to the multiple.
+        let mut added = UBig::ONE;
+        for operand in block {
+            let remainder = &residue * &added % &operand;
+            if !remainder.is_zero() {
+                let divisor = Gcd::gcd(remainder, &operand);
+                added *= if divisor.is_one() { operand } else { operand / divisor };
+            }
+        }
+        multiple *= added;
+    }
+    multiple
 }
 
 fn absolute(number: IBig) -> IBig {

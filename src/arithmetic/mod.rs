@@ -1,15 +1,13 @@
-//! What the operators mean: an [`Operator`] and integers make an integer. Pure, exact, and bounded in cost.
+//! The meaning of the operators: [`evaluate`] applies an [`Operator`] to integers of any size, [`Number`]s. Pure, exact,
+//! and bounded in cost.
 //!
-//! Numbers of up to 128 bits take no memory. Nothing here panics: divisors of zero, negative exponents and results
-//! beyond the caller's bound are errors. With operands of `s` octets in all, no result but a power's has more than
-//! `s + 9` octets, and a power is refused before it is computed where it cannot fit.
+//! Numbers of up to 128 bits take no memory on the heap. Evaluation never panics: divisors of zero, negative exponents
+//! and results beyond the caller's limit are errors. With operands of `s` octets in all, no result except a power's has
+//! more than `s + 9` octets, and a power that cannot fit is refused before it is computed.
 
-mod divisor;
 mod integer;
-mod multiple;
 mod number;
 mod octets;
-mod residue;
 
 pub use number::{Number, OutOfRange, ParseError, TextTooLong};
 pub use octets::Operands;
@@ -36,7 +34,7 @@ pub enum Error {
     /// An operand that divides is 0.
     #[error("division by zero")]
     DivisionByZero,
-    /// A power that was not computed: it surely has more bits than the caller allows.
+    /// A power that was not computed, because it has more bits than the caller allows.
     #[error("a result of {at_least} to {at_most} bits")]
     TooLarge {
         /// Bits that its magnitude has at least.
@@ -48,8 +46,8 @@ pub enum Error {
 
 /// Evaluates an operator over integers.
 ///
-/// A power of surely more than `max_bits` bits is refused uncomputed; other results may exceed `max_bits`, as their
-/// operands bound them.
+/// A power that has more than `max_bits` bits by the sizes of its operands is refused before it is computed; other results
+/// may exceed `max_bits`, since their operands limit them.
 ///
 /// ```
 /// use calc6::arithmetic::{Number, evaluate};
@@ -65,7 +63,7 @@ pub fn evaluate(operator: Operator, operands: &[Number], max_bits: u64) -> Resul
     fold(operator, numbers, operands.len(), max_bits).map(Number).map_err(widest)
 }
 
-/// Evaluates an operator over operands as they stand in a request; otherwise as [`evaluate`].
+/// Evaluates an operator over operands as a request carries them; otherwise as [`evaluate`].
 ///
 /// # Errors
 /// See [`Error`](enum@Error).
