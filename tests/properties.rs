@@ -52,6 +52,17 @@ fn responder() {
     drive("responder", property::responder, mangled(prop_oneof![8 => requests(), 1 => replies()]));
 }
 
+/// Results that do not fit, of every operator and in both formats: the count in status 4 is exact wherever the result was
+/// computed.
+#[test]
+fn counts() {
+    drive(
+        "counts",
+        property::responder::counts,
+        prop_oneof![2 => powers_about_the_room(), 1 => extended_requests(), 1 => long_requests()],
+    );
+}
+
 #[test]
 fn exchange() {
     drive("exchange", property::exchange, vec(any::<u8>(), 0..2000));
@@ -165,6 +176,27 @@ fn powers() -> impl Strategy<Value = Vec<u8>> {
     let id = any::<u64>();
     (prop_oneof![3 => anything, 1 => by_a_digit], id).prop_map(|((base, exponent, width, format), id)| {
         let octets = [sign_extended(base, width), sign_extended(exponent, width)].concat();
+        encode(&extended::Request::new(Operator::Power, format, width as u8, id, &octets).unwrap())
+    })
+}
+
+/// Powers of bases of any size whose results need between a half and twice the room that their request allows.
+fn powers_about_the_room() -> impl Strategy<Value = Vec<u8>> {
+    let shape = (2..=255usize, formats(), any::<u64>(), 50..200u64, any::<bool>());
+    let base = (1..=30usize).prop_flat_map(|octets| vec(any::<u8>(), octets));
+    (shape, base).prop_map(|((width, format, id, percent, negative), mut base)| {
+        base.truncate(width);
+        base[0] = base[0] & 0x7f | 2;
+        let bits = 8 * base.len() as u64 - u64::from(base[0].leading_zeros());
+        let room = (3 * (extended::HEADER + 2 * width)).min(1232) - extended::HEADER;
+        let room_bits = if format == Format::Text { room as u64 * 332 / 100 } else { room as u64 * 8 };
+        let exponent = (room_bits * percent / 100 / bits).min(0x7fff);
+        let mut octets = vec![0; 2 * width];
+        octets[width - base.len()..width].copy_from_slice(&base);
+        if negative {
+            octets[..width].iter_mut().for_each(|octet| *octet = !*octet);
+        }
+        octets[2 * width - 2..].copy_from_slice(&(exponent as u16).to_be_bytes());
         encode(&extended::Request::new(Operator::Power, format, width as u8, id, &octets).unwrap())
     })
 }
