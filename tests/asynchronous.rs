@@ -175,7 +175,7 @@ fn every_operator_in_every_form() {
                     let expected = arithmetic::evaluate(operator, operands, u64::MAX).unwrap();
                     assert_eq!(client.evaluate(operator, operands.to_vec()).await.unwrap(), expected, "{operator}");
                 }
-                assert_eq!(client.evaluate(Operator::Sum, [1, 3, 5, 7, 9]).await.unwrap(), 25.into());
+                assert_eq!(client.evaluate(Operator::Sum, [1, 3, 5, 7, 9]).await.unwrap(), 25);
                 assert!(client.describe().await.unwrap().starts_with("calc6 "));
             }
         }
@@ -187,7 +187,7 @@ fn many_operands_are_split_and_long_results_asked_for_again() {
     run(async {
         let server = Server::start();
         let client = client(server.address, Config::default()).await;
-        assert_eq!(client.evaluate(Operator::Sum, 1..=100_000u32).await.unwrap(), 5_000_050_000u64.into());
+        assert_eq!(client.evaluate(Operator::Sum, 1..=100_000u32).await.unwrap(), 5_000_050_000u64);
         let power = client.evaluate(Operator::Power, [2, 4000]).await.unwrap();
         assert_eq!(power, arithmetic::evaluate(Operator::Power, &[2.into(), 4000.into()], u64::MAX).unwrap());
         let product = client.evaluate(Operator::Product, vec![-3; 3000]).await.unwrap();
@@ -227,7 +227,7 @@ fn a_thousand_tasks_ask_at_once() {
                 // Every second one is classic.
                 let sign = if number % 2 == 0 { 1 } else { -1 };
                 let result = client.evaluate(Operator::Sum, [sign * number, sign * 2]).await.unwrap();
-                assert_eq!(result, (sign * (number + 2)).into());
+                assert_eq!(result, sign * (number + 2));
             });
         }
         while let Some(done) = tasks.join_next().await {
@@ -247,7 +247,7 @@ fn extended_exchanges_share_a_socket_and_classic_ones_do_not() {
         });
         let client = client(server.address, Config::default()).await;
         // The first shows that the server knows the extended form.
-        assert_eq!(client.evaluate(Operator::Sum, [-1]).await.unwrap(), (-1).into());
+        assert_eq!(client.evaluate(Operator::Sum, [-1]).await.unwrap(), -1);
         for number in 1..=40 {
             let (classic, extended) =
                 tokio::join!(client.evaluate(Operator::Sum, [number]), client.evaluate(Operator::Sum, [-number]));
@@ -275,7 +275,7 @@ fn loss_costs_time_but_no_answer() {
             let client = client.clone();
             tasks.spawn(async move {
                 let result = client.evaluate(Operator::Difference, [number, 1000]).await;
-                assert_eq!(result.unwrap(), (number - 1000).into());
+                assert_eq!(result.unwrap(), number - 1000);
             });
         }
         while let Some(done) = tasks.join_next().await {
@@ -317,7 +317,7 @@ fn what_comes_late_twice_or_forged_does_not_count() {
                 let client = client.clone();
                 tasks.spawn(async move {
                     let result = client.evaluate(Operator::Product, [round + 1, number, 1 << 40]).await;
-                    assert_eq!(result.unwrap(), (((round + 1) * number) << 40).into());
+                    assert_eq!(result.unwrap(), ((round + 1) * number) << 40);
                 });
             }
             while let Some(done) = tasks.join_next().await {
@@ -352,7 +352,7 @@ fn dropped_futures_leave_nothing_behind() {
         }
         // All places are free again.
         for number in 0..200 {
-            assert_eq!(client.evaluate(Operator::Sum, [number, -1]).await.unwrap(), (number - 1).into());
+            assert_eq!(client.evaluate(Operator::Sum, [number, -1]).await.unwrap(), number - 1);
         }
         let products = asked.load(Ordering::Relaxed) - 200;
         assert!(products < 20 * 50, "{products} were asked");
@@ -370,10 +370,10 @@ fn a_future_that_is_not_polled_holds_up_nobody() {
             start(future.as_mut()).await;
         }
         for number in 0..100 {
-            assert_eq!(client.evaluate(Operator::Sum, [number, -1]).await.unwrap(), (number - 1).into());
+            assert_eq!(client.evaluate(Operator::Sum, [number, -1]).await.unwrap(), number - 1);
         }
         for (number, future) in forgotten.into_iter().enumerate() {
-            assert_eq!(future.await.unwrap(), (number as u64 + 1).into());
+            assert_eq!(future.await.unwrap(), number as u64 + 1);
         }
     });
 }
@@ -485,7 +485,7 @@ fn a_server_that_is_only_starting_is_waited_for() {
             tokio::time::sleep(Duration::from_millis(60)).await;
             Scripted::on(UdpSocket::bind(address).unwrap(), |request, _| vec![answer(request)])
         });
-        assert_eq!(client.evaluate(Operator::Sum, [1, 2]).await.unwrap(), 3.into());
+        assert_eq!(client.evaluate(Operator::Sum, [1, 2]).await.unwrap(), 3);
         starting.await.unwrap();
     });
 }
@@ -497,7 +497,7 @@ fn a_server_that_goes_away_is_noticed_and_its_successor_too() {
         let address = first.address;
         let client = client(address, extended(hasty())).await;
         for number in 0..10 {
-            assert_eq!(client.evaluate(Operator::Sum, [number]).await.unwrap(), number.into());
+            assert_eq!(client.evaluate(Operator::Sum, [number]).await.unwrap(), number);
         }
         drop(first);
         // On the socket that they share, whoever's datagram was refused.
@@ -515,7 +515,7 @@ fn a_server_that_goes_away_is_noticed_and_its_successor_too() {
         assert!(matches!(error, Error::ClassicOnly { .. }), "{error}");
         drop(classic);
         let _third = Scripted::on(UdpSocket::bind(address).unwrap(), |request, _| vec![answer(request)]);
-        assert_eq!(client.evaluate(Operator::Sum, [5]).await.unwrap(), 5.into());
+        assert_eq!(client.evaluate(Operator::Sum, [5]).await.unwrap(), 5);
     });
 }
 
@@ -552,7 +552,7 @@ fn silence_moves_to_the_next_address() {
         for number in 0..100i64 {
             let client = client.clone();
             tasks.spawn(async move {
-                assert_eq!(client.evaluate(Operator::Sum, [number, -1]).await.unwrap(), (number - 1).into());
+                assert_eq!(client.evaluate(Operator::Sum, [number, -1]).await.unwrap(), number - 1);
             });
         }
         while let Some(done) = tasks.join_next().await {
@@ -560,7 +560,7 @@ fn silence_moves_to_the_next_address() {
         }
         assert!(silent.load(Ordering::Relaxed) < 10, "who answered is asked first from then on");
         let sums = client.evaluate_many((0..100).map(|number| sum(&[number]))).await.unwrap();
-        assert!(sums.into_iter().enumerate().all(|(number, sum)| sum.unwrap() == (number as u64).into()));
+        assert!(sums.into_iter().enumerate().all(|(number, sum)| sum.unwrap() == number as u64));
     });
 }
 
@@ -579,7 +579,7 @@ fn many_questions_have_answers_of_their_own() {
             }
             for (number, result) in client.evaluate_many(questions).await.unwrap().into_iter().enumerate() {
                 match result {
-                    Ok(sum) => assert_eq!(sum, (number as u64 + 1).into()),
+                    Ok(sum) => assert_eq!(sum, number as u64 + 1),
                     Err(Error::Plan(_)) => assert_eq!(number, 1000),
                     Err(Error::Status { .. }) => assert_eq!((number, forms), (2000, Forms::Either)),
                     Err(error) => panic!("{error}"),

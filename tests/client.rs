@@ -553,7 +553,7 @@ fn silence_moves_the_library_to_the_next_address() {
                 asked.push(peer);
             }
         });
-        assert_eq!(evaluation.unwrap().result, 3.into());
+        assert_eq!(evaluation.unwrap().result, 3);
     }
     assert_eq!(asked.first(), Some(&peers[0]));
     assert_eq!(asked.last(), Some(&peers[1]));

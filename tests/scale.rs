@@ -95,7 +95,7 @@ impl Load {
             let operands = [seed, round, 7].map(Number::from);
             match client.evaluate_watched(Operator::Sum, &operands, &mut |_, _| {}) {
                 Ok(done) => {
-                    let count = if done.result == Number::from(seed + round + 7) { &self.right } else { &self.wrong };
+                    let count = if done.result == seed + round + 7 { &self.right } else { &self.wrong };
                     count.fetch_add(1, Relaxed);
                     self.repeated.fetch_add(done.transmissions - 1, Relaxed);
                 }

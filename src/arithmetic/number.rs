@@ -1,6 +1,9 @@
-//! Integers of any size, in the three ways in which they travel: two's complement, decimal text, and what people type.
+//! Integers of any size, in the three forms in which they travel: two's complement, decimal text, and what people type.
 
 use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::fmt::{self, Write as _};
 use core::ops::Neg;
 use core::str::FromStr;
@@ -9,14 +12,30 @@ use dashu_int::ops::{BitTest, UnsignedAbs};
 use dashu_int::{IBig, UBig};
 use thiserror::Error;
 
-/// An integer of any size. Up to 128 bits it takes no memory of its own.
+/// An integer of any size. Up to 128 bits it takes no memory on the heap.
+///
+/// It converts from every integer type and, where it fits, to every one; it compares with them (the number on the left),
+/// and it is formatted as they are, except that hexadecimal, octal and binary digits are those of the magnitude, after a
+/// `-` where negative.
 ///
 /// ```
 /// use calc6::arithmetic::Number;
+///
 /// let number: Number = "-0x1_00".parse()?;
-/// assert_eq!(number, Number::from(-256));
+/// assert_eq!(number, -256);
+/// assert!(number < 7_u8);
+/// assert_eq!(i16::try_from(&number)?, -256);
+/// assert!(u64::try_from(&number).is_err());
+///
 /// assert_eq!(number.to_string(), "-256");
-/// # Ok::<(), calc6::arithmetic::ParseError>(())
+/// assert_eq!(format!("{number:x} {number:#X} {number:#b}"), "-100 -0x100 -0b100000000");
+///
+/// // Two's complement in network byte order: the least width, or a given one.
+/// assert_eq!(number.to_octets(), [0xff, 0x00]);
+/// assert_eq!(number.to_octets_of_width(4), Some(vec![0xff, 0xff, 0xff, 0x00]));
+/// assert_eq!(number.to_octets_of_width(1), None);
+/// assert_eq!(Number::from_octets(&[0xff, 0x00]), number);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Number(pub(super) IBig);
@@ -46,6 +65,23 @@ impl Number {
         (bits - usize::from(tight)) / 8 + 1
     }
 
+    /// Its two's complement in network byte order, in the least number of octets: one or more.
+    pub fn to_octets(&self) -> Vec<u8> {
+        let mut octets = vec![0; self.octet_len()];
+        // It fits its own length.
+        let _ = self.write_octets(&mut octets);
+        octets
+    }
+
+    /// Its two's complement in network byte order, sign-extended to `width` octets; `None` if it needs more.
+    pub fn to_octets_of_width(&self, width: usize) -> Option<Vec<u8>> {
+        if width < self.octet_len() {
+            return None;
+        }
+        let mut octets = vec![0; width];
+        self.write_octets(&mut octets).map(|()| octets)
+    }
+
     /// Fills `out` with two's complement in network byte order, sign-extended to its whole length.
     ///
     /// # Errors
@@ -62,7 +98,7 @@ impl Number {
         Some(())
     }
 
-    /// Writes decimal digits, after a `-` where negative, and returns how many octets they take.
+    /// Writes its decimal digits, after a `-` where negative, and returns how many octets they take.
     ///
     /// # Errors
     /// [`TextTooLong`] if `out` is too short; its contents are unspecified then.
@@ -129,7 +165,12 @@ impl Number {
         self.0.is_zero()
     }
 
-    /// Its digits in a base of 2 to 36, lower case, behind a `-` where negative, without a prefix.
+    /// The nearest floating point number, infinite if it is too large for one.
+    pub fn to_f64(&self) -> f64 {
+        self.0.to_f64().value()
+    }
+
+    /// Its digits in a base of 2 to 36, lower case, after a `-` where negative, without a prefix.
     ///
     /// # Panics
     /// If the base is not 2 to 36.
@@ -152,6 +193,18 @@ impl fmt::Display for Number {
     }
 }
 
+macro_rules! formats {
+    ($($trait:ident)*) => {$(
+        impl fmt::$trait for Number {
+            /// The digits of the magnitude, after a `-` where negative; `#` puts a prefix before the digits.
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::$trait::fmt(&self.0, f)
+            }
+        }
+    )*};
+}
+formats!(LowerHex UpperHex Octal Binary);
+
 impl fmt::Debug for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
@@ -170,17 +223,54 @@ macro_rules! conversions {
             type Error = OutOfRange;
 
             fn try_from(number: &Number) -> Result<$primitive, OutOfRange> {
-                <$primitive>::try_from(&number.0).map_err(|_| OutOfRange)
+                <$primitive>::try_from(&number.0).map_err(|_| OutOfRange { wanted: stringify!($primitive) })
+            }
+        }
+
+        impl TryFrom<Number> for $primitive {
+            type Error = OutOfRange;
+
+            fn try_from(number: Number) -> Result<$primitive, OutOfRange> {
+                <$primitive>::try_from(&number)
+            }
+        }
+
+        impl PartialEq<$primitive> for Number {
+            fn eq(&self, other: &$primitive) -> bool {
+                self.0 == IBig::from(*other)
+            }
+        }
+
+        impl PartialOrd<$primitive> for Number {
+            fn partial_cmp(&self, other: &$primitive) -> Option<Ordering> {
+                Some(self.0.cmp(&IBig::from(*other)))
             }
         }
     )*};
 }
 conversions!(i8 u8 i16 u16 i32 u32 i64 u64 i128 u128 isize usize);
 
-/// The number does not fit the primitive type.
+impl From<&Number> for Number {
+    fn from(number: &Number) -> Number {
+        number.clone()
+    }
+}
+
+impl From<&Number> for String {
+    /// The decimal digits, after a `-` where negative.
+    fn from(number: &Number) -> String {
+        number.to_string()
+    }
+}
+
+/// The number does not fit the integer type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("number out of range")]
-pub struct OutOfRange;
+#[error("number out of the range of {wanted}")]
+#[non_exhaustive]
+pub struct OutOfRange {
+    /// The name of the type, such as `u32`.
+    pub wanted: &'static str,
+}
 
 /// The decimal text does not fit the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -190,13 +280,13 @@ pub struct TextTooLong {
     pub octets: usize,
 }
 
-/// Why a word is no integer.
+/// Why a text is not an integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ParseError {
-    /// Nothing, or a sign or prefix with nothing behind it.
+    /// Nothing, or a sign or prefix with nothing after it.
     #[error("no digits")]
     NoDigits,
-    /// A character that is no digit of the base.
+    /// A character that is not a digit in the base.
     #[error("{found:?} at character {column} is no digit of base {base}")]
     Digit {
         /// The character.
@@ -217,7 +307,7 @@ pub enum ParseError {
 impl FromStr for Number {
     type Err = ParseError;
 
-    /// Reads `-?[0-9]+`, or digits behind `0x`, `0o`, `0b`; a `+` may stand for no sign and `_` between digits.
+    /// Reads `-?[0-9]+`, or digits after `0x`, `0o` or `0b`; a leading `+` and `_` between digits are ignored.
     fn from_str(word: &str) -> Result<Number, ParseError> {
         if let Some(value) = short_decimal(word.as_bytes()) {
             return Ok(Number(IBig::from(value)));
@@ -263,7 +353,7 @@ fn split_prefix(unsigned: &str) -> (u32, &str) {
     }
 }
 
-/// `before` is how many characters of the word, all ASCII, stand before the digits.
+/// `before` is the number of characters of the word, all ASCII, before the digits.
 fn check_digits(digits: &str, base: u32, before: usize) -> Result<(), ParseError> {
     if digits.is_empty() {
         return Err(ParseError::NoDigits);
@@ -320,6 +410,8 @@ impl fmt::Write for SliceWriter<'_> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
+
     use super::*;
     use proptest::prelude::*;
 
@@ -400,7 +492,60 @@ mod tests {
         }
     }
 
+    #[test]
+    fn bases_have_signs_and_prefixes() {
+        let number = Number::from(-255);
+        assert_eq!(format!("{number:x} {number:X} {number:o} {number:b}"), "-ff -FF -377 -11111111");
+        assert_eq!(format!("{number:#x} {number:#X} {number:#o} {number:#b}"), "-0xff -0xFF -0o377 -0b11111111");
+        let small = Number::from(10);
+        assert_eq!(format!("{small:#06x}|{small:+x}|{small:>5x}|{small:<5X}|"), "0x000a|+a|    a|A    |");
+        assert_eq!(format!("{:x} {:#b}", Number::ZERO, Number::ZERO), "0 0b0");
+        let large = power_of_two(200);
+        assert_eq!(format!("{large:#x}"), format!("0x1{}", "0".repeat(50)));
+    }
+
+    #[test]
+    fn floating_point_is_nearest() {
+        for (number, nearest) in [
+            (Number::ZERO, 0.0),
+            (Number::from(-3), -3.0),
+            (Number::from((1_u64 << 53) + 1), 9_007_199_254_740_992.0),
+            (power_of_two(1000), 2f64.powi(1000)),
+            (power_of_two(2000), f64::INFINITY),
+            (-power_of_two(2000), f64::NEG_INFINITY),
+        ] {
+            assert_eq!(number.to_f64(), nearest);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn integers_there_and_back(value: i128, unsigned: u128, other: i128) {
+            let number = Number::from(value);
+            prop_assert_eq!(i128::try_from(&number), Ok(value));
+            prop_assert_eq!(u128::try_from(Number::from(unsigned)), Ok(unsigned));
+            prop_assert_eq!(i64::try_from(&number).ok(), i64::try_from(value).ok());
+            prop_assert_eq!(u8::try_from(&Number::from(value % 300)).ok(), u8::try_from(value % 300).ok());
+            prop_assert_eq!(number.partial_cmp(&other), value.partial_cmp(&other));
+            let large = Number::from(unsigned);
+            prop_assert!(number == value && large == unsigned);
+            prop_assert_eq!(large > value, value < 0 || unsigned > value as u128);
+            prop_assert_eq!(&String::from(&number), &value.to_string());
+            prop_assert_eq!(Number::from(&number), number);
+        }
+
+        #[test]
+        fn bases_are_those_of_the_magnitude(value: i128) {
+            let number = Number::from(value);
+            let sign = if value < 0 { "-" } else { "" };
+            let magnitude = value.unsigned_abs();
+            prop_assert_eq!(format!("{number:#x}"), format!("{sign}{magnitude:#x}"));
+            prop_assert_eq!(format!("{number:X}"), format!("{sign}{magnitude:X}"));
+            prop_assert_eq!(format!("{number:#o}"), format!("{sign}{magnitude:#o}"));
+            prop_assert_eq!(format!("{number:#b}"), format!("{sign}{magnitude:#b}"));
+            prop_assert_eq!(format!("{number:#x}").parse(), Ok(number));
+        }
+
         #[test]
         fn octets_and_text_there_and_back(octets in prop::collection::vec(any::<u8>(), 1..300)) {
             let number = Number::from_octets(&octets);
@@ -408,6 +553,11 @@ mod tests {
             number.write_octets(&mut wide).unwrap();
             prop_assert_eq!(&wide, &octets);
             prop_assert!(number.octet_len() <= octets.len());
+            prop_assert_eq!(&number.to_octets_of_width(octets.len()), &Some(octets.clone()));
+            let least = number.to_octets();
+            prop_assert_eq!(least.len(), number.octet_len());
+            prop_assert_eq!(Number::from_octets(&least), number.clone());
+            prop_assert_eq!(number.to_octets_of_width(least.len() - 1), None);
             let mut short = vec![0xa5; number.octet_len() - 1];
             prop_assert!(number.write_octets(&mut short).is_none());
 

@@ -12,7 +12,7 @@ pub mod classic;
 pub mod extended;
 mod operator;
 
-pub use operator::Operator;
+pub use operator::{Operator, UnknownOperator};
 
 /// The longest request that is ever computed, in octets: what IPv6's least MTU of 1280 (RFC 8200, section 5) leaves
 /// after an IPv6 header of 40 and a UDP header of 8.

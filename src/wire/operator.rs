@@ -2,6 +2,9 @@
 
 use core::fmt;
 use core::ops::RangeInclusive;
+use core::str::FromStr;
+
+use thiserror::Error;
 
 /// An operator, by the ASCII code that stands for it on the wire (docs/protocol.md, clause 3.4).
 ///
@@ -178,6 +181,27 @@ impl Operator {
     }
 }
 
+/// A text is neither the symbol of an operator nor a word for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("unknown operator (expected a symbol or a word such as +, sum or mul)")]
+pub struct UnknownOperator;
+
+impl FromStr for Operator {
+    type Err = UnknownOperator;
+
+    /// Reads a symbol or a word, as [`Operator::from_word`] does.
+    ///
+    /// ```
+    /// use calc6::wire::Operator;
+    /// assert_eq!("gcd".parse(), Ok(Operator::Gcd));
+    /// assert_eq!("plus".parse::<Operator>().unwrap_err().to_string(),
+    ///     "unknown operator (expected a symbol or a word such as +, sum or mul)");
+    /// ```
+    fn from_str(text: &str) -> Result<Operator, UnknownOperator> {
+        Operator::from_word(text).ok_or(UnknownOperator)
+    }
+}
+
 impl fmt::Display for Operator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.symbol())
@@ -193,7 +217,7 @@ mod tests {
         for (place, operator) in Operator::ALL.into_iter().enumerate() {
             assert_eq!(operator.index(), place);
             assert_eq!(Operator::from_octet(operator.octet()), Some(operator));
-            assert_eq!(Operator::from_word(&operator.symbol().to_string()), Some(operator));
+            assert_eq!(operator.to_string().parse(), Ok(operator));
             for word in operator.words() {
                 assert_eq!(Operator::from_word(word), Some(operator));
             }
