@@ -317,6 +317,10 @@ fn config(matches: &Matches) -> Result<Config, UsageError> {
     let format = if matches.opt_present("string") { Format::Text } else { Format::Integer };
     let mut config = Config::default();
     (config.retransmission, config.forms, config.format) = (retransmission, forms, format);
+    if let Some(word) = matches.opt_str("segmentation") {
+        let wrong = |expected| UsageError::new(format!("--segmentation: {word:?}: {expected}"));
+        config.segmentation = word.parse().map_err(wrong)?;
+    }
     Ok(config)
 }
 

@@ -35,6 +35,8 @@ pub enum Value {
     Duration,
     /// A whole number.
     Count,
+    /// `auto` or `off`.
+    Segmentation,
     /// Octets: a whole number, with K, M or G for 1024, its square and its cube.
     Octets,
 }
@@ -51,6 +53,7 @@ impl Value {
             Value::Duration => "DURATION",
             Value::Count => "N",
             Value::Octets => "OCTETS",
+            Value::Segmentation => "WHEN",
         }
     }
 }
@@ -128,6 +131,12 @@ pub const GROUPS: &[Group] = &[
             flag("s", "string", "Ask for the result as a string of decimal digits: up to 256 in the classic form."),
             flag("", "classic", "Use the classic form only: sum and product of integers from 0 to 4294967295."),
             flag("", "extended", "Use the extended form only."),
+            valued(
+                "",
+                "segmentation",
+                Value::Segmentation,
+                "Send the requests of a batch as segments of one message: auto, where the system can, or off. Default: auto.",
+            ),
             flag(
                 "",
                 "local",

@@ -19,6 +19,7 @@ use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
+use calc6::net::Segmentation;
 use calc6::responder::{Limits, ReplyLimit};
 
 use calc6::server::{BindError, Config, Server};
@@ -55,6 +56,10 @@ pub struct Arguments {
     /// Processors to which the workers are pinned in turn, such as 0-3,6 [default: none]
     #[arg(long, value_name = "LIST", env = "CALC6_CPUS", default_value = "none", hide_default_value = true)]
     cpus: Processors,
+    /// Datagrams of one peer as segments of one message (UDP_SEGMENT and UDP_GRO of udp(7)): `auto`, where the kernel can
+    /// and as long as it does not refuse, or `off`
+    #[arg(long, value_name = "WHEN", env = "CALC6_SEGMENTATION", default_value_t)]
+    segmentation: Segmentation,
     /// Serve IPv6 only, not IPv4 through mapped addresses
     #[arg(long, env = "CALC6_IPV6_ONLY", value_parser = BoolishValueParser::new())]
     ipv6_only: bool,
@@ -141,6 +146,7 @@ impl TryFrom<Arguments> for Config {
         let mut config = Config::default()
             .with_processors(arguments.cpus.0)
             .with_limits(Limits { max_reply, wrap: arguments.wrap })
+            .with_segmentation(arguments.segmentation)
             .with_ipv6_only(arguments.ipv6_only)
             .with_share_port(arguments.share_port)
             .with_verbose(arguments.service.verbose);

@@ -111,6 +111,7 @@ impl Options {
             format!("workers: {workers}"),
             format!("longest reply: {max_reply} octets"),
             format!("classic integers modulo 2^32: {}", yes(wrap)),
+            format!("segmentation: {}", config.segmentation),
             format!("IPv6 only: {}", yes(config.ipv6_only)),
             format!("allowed: {}", list(allow, if deny.is_empty() { "all" } else { "all others" })),
             format!("denied: {}", list(deny, if allow.is_empty() { "none" } else { "all others" })),

@@ -13,7 +13,7 @@ use super::pipeline::{GivenUp, Ignored, NewRequest, Pipeline, PipelineCounts, Ti
 use super::random::Random;
 use super::transport::{BUFFER, Event, RECEIVED_AT_ONCE, Watch, connect, timespec};
 use crate::exchange::{self, IgnoredReason, Received, Retransmission};
-use crate::net::{Capabilities, ReceiveBatch, SendBatch, Wait};
+use crate::net::{Capabilities, ReceiveBatch, Segmentation, SendBatch, Wait};
 use crate::wire::{self, extended};
 
 /// Where requests come from and replies go to.
@@ -64,14 +64,14 @@ pub enum NextRequest<'a> {
 /// What the work ends with, or that no server is left that answers.
 pub fn run(
     servers: &[Vec<SocketAddrV6>],
-    retransmission: &Retransmission,
+    options: &BatchOptions,
     start: Instant,
     random: &mut Random,
     interrupt: &AtomicBool,
     work: &mut dyn RequestSource,
     watch: &mut Watch<'_>,
 ) -> Result<PipelineCounts, Error> {
-    let mut driver = BatchDriver::new(servers, retransmission, start, Box::new(connect))?;
+    let mut driver = BatchDriver::new(servers, options, start, Box::new(connect))?;
     loop {
         match driver.turn(random, interrupt, work, watch)? {
             Turn::Done => return Ok(*driver.pipeline.counts()),
@@ -83,6 +83,15 @@ pub fn run(
             }
         }
     }
+}
+
+/// How a batch is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchOptions {
+    /// When requests are repeated.
+    pub retransmission: Retransmission,
+    /// Whether requests may travel as segments of one message.
+    pub segmentation: Segmentation,
 }
 
 /// A server is given up when a single exchange would be.
@@ -100,6 +109,8 @@ pub struct BatchDriver {
     pipeline: Pipeline,
     servers: Vec<PeerSocket>,
     replies: ReceiveBatch,
+    /// What is asked of each socket.
+    wanted: Capabilities,
     start: Instant,
     deadline: Option<Duration>,
     open: Box<OpenSocket>,
@@ -120,7 +131,7 @@ pub enum Turn {
 }
 
 /// What makes batches of datagrams cheap.
-const WANTED: Capabilities = Capabilities { segmentation: true, receive_offload: true, ..Capabilities::NONE };
+const SEGMENTS: Capabilities = Capabilities { segmentation: true, receive_offload: true, ..Capabilities::NONE };
 
 /// Requests that one system call sends, in one train or several.
 const SENT_AT_ONCE: usize = 64;
@@ -150,19 +161,24 @@ impl BatchDriver {
     /// No server can be asked.
     pub fn new(
         servers: &[Vec<SocketAddrV6>],
-        retransmission: &Retransmission,
+        options: &BatchOptions,
         start: Instant,
         open: Box<OpenSocket>,
     ) -> Result<BatchDriver, Error> {
-        let pipeline = Pipeline::new(servers.len(), timeouts(retransmission));
+        let pipeline = Pipeline::new(servers.len(), timeouts(&options.retransmission));
         let servers = servers.iter().map(|addresses| PeerSocket::new(addresses)).collect();
-        let replies = ReceiveBatch::connected(RECEIVED_AT_ONCE, BUFFER, WANTED);
+        let wanted = match options.segmentation {
+            Segmentation::Auto => SEGMENTS,
+            Segmentation::Off => Capabilities::NONE,
+        };
+        let replies = ReceiveBatch::connected(RECEIVED_AT_ONCE, BUFFER, wanted);
         let mut driver = BatchDriver {
             pipeline,
             servers,
             replies,
+            wanted,
             start,
-            deadline: retransmission.deadline,
+            deadline: options.retransmission.deadline,
             open,
             failures: Vec::new(),
         };
@@ -306,7 +322,7 @@ impl BatchDriver {
         while let Some(peer) = server.untried.pop() {
             match (self.open)(peer) {
                 Ok(socket) => {
-                    let segmentation = WANTED.enable(&socket).segmentation;
+                    let segmentation = self.wanted.enable(&socket).segmentation;
                     server.requests = SendBatch::new(SENT_AT_ONCE, wire::MAX_REQUEST, segmentation);
                     server.peer = Some((peer, socket));
                     self.pipeline.replace(place);

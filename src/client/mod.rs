@@ -33,8 +33,9 @@ use crate::arithmetic::{Number, evaluate};
 use crate::exchange::plan::{self, PlannedRequest};
 use crate::exchange::{Answer, Outcome, Question, Retransmission};
 use crate::expression::{self, Expression};
+use crate::net::Segmentation;
 use crate::wire::{Form, Format, Operator, extended};
-use batch::RequestSource;
+use batch::{BatchOptions, RequestSource};
 use many::Many;
 use pipeline::PipelineCounts;
 use random::Random;
@@ -53,11 +54,18 @@ pub struct Config {
     pub forms: Forms,
     /// How results travel: as integers (the default), or as decimal text.
     pub format: Format,
+    /// Whether requests of a batch may travel as segments of one message. By default where the system can.
+    pub segmentation: Segmentation,
 }
 
 impl Default for Config {
     fn default() -> Config {
-        Config { retransmission: Retransmission::default(), forms: Forms::default(), format: Format::Integer }
+        Config {
+            retransmission: Retransmission::default(),
+            forms: Forms::default(),
+            format: Format::Integer,
+            segmentation: Segmentation::Auto,
+        }
     }
 }
 
@@ -432,7 +440,9 @@ impl Client {
     ) -> Result<PipelineCounts, Error> {
         let mut servers = vec![self.peers.clone()];
         servers.extend_from_slice(&self.others);
-        batch::run(&servers, &self.config.retransmission, start, &mut self.random, &self.interrupt, work, watch)
+        let Config { retransmission, segmentation, .. } = self.config;
+        let options = BatchOptions { retransmission, segmentation };
+        batch::run(&servers, &options, start, &mut self.random, &self.interrupt, work, watch)
     }
 }
 

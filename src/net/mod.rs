@@ -73,6 +73,27 @@ pub enum Segmentation {
     Off,
 }
 
+impl std::str::FromStr for Segmentation {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(Segmentation::Auto),
+            "off" => Ok(Segmentation::Off),
+            _ => Err("expected auto or off"),
+        }
+    }
+}
+
+impl std::fmt::Display for Segmentation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Segmentation::Auto => "auto",
+            Segmentation::Off => "off",
+        })
+    }
+}
+
 /// One received datagram.
 #[derive(Clone, Copy, Debug)]
 pub struct Datagram<'a> {

@@ -90,6 +90,10 @@ pub struct Arguments {
     /// Threads that generate the load
     #[arg(long, value_name = "N", default_value = "1", value_parser = whole::<u16>(1..=1024))]
     threads: u16,
+    /// Requests and replies as segments of one message (UDP_SEGMENT and UDP_GRO of udp(7)): `auto`, where the system can,
+    /// or `off`; what a server can do for ordinary clients shows only without
+    #[arg(long, value_name = "WHEN", default_value_t)]
+    segmentation: Segmentation,
     /// Processors to pin these threads to, in turn: 1,3
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = whole::<usize>(0..=1023))]
     cpus: Vec<usize>,
@@ -164,7 +168,7 @@ impl<'a> Bench<'a> {
             window: arguments.window.into(),
             rate: arguments.rate.map(|rate| (rate, arguments.spacing)),
             threads: usize::from(arguments.threads.min(arguments.connections)),
-            segmentation: Segmentation::Auto,
+            segmentation: arguments.segmentation,
             cpus: arguments.cpus.clone(),
             timeout: arguments.timeout,
             slice: SLICE,

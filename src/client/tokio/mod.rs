@@ -62,6 +62,7 @@ use tokio::net::{ToSocketAddrs, lookup_host};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
+use super::batch::BatchOptions;
 use super::many::Many;
 use super::transport::PeerAnswer;
 use super::{Config, Description, Error, Plans, combine, description, mapped, number_of, to_front};
@@ -165,7 +166,7 @@ impl Client {
         questions: impl IntoIterator<Item = (Operator, Vec<Number>)>,
     ) -> Result<Vec<Result<Number, Error>>, Error> {
         let start = Instant::now();
-        let Config { retransmission, forms, format } = self.shared.config;
+        let Config { retransmission, forms, format, segmentation } = self.shared.config;
         if forms == Forms::Classic {
             let questions: Vec<_> = questions.into_iter().collect();
             let plans = Plans::new(&questions, &self.shared.config);
@@ -182,7 +183,7 @@ impl Client {
             }
             work.answered_first(reply.and_then(|reply| number_of(reply.peer, &reply.answer)))?;
         }
-        pipeline::run(peers, retransmission, start, &mut work).await?;
+        pipeline::run(peers, BatchOptions { retransmission, segmentation }, start, &mut work).await?;
         Ok(work.finish())
     }
 

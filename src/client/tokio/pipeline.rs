@@ -9,12 +9,11 @@ use std::time::Instant;
 
 use tokio::time::timeout_at;
 
-use super::super::batch::{BatchDriver, RequestSource, Turn};
+use super::super::batch::{BatchDriver, BatchOptions, RequestSource, Turn};
 use super::super::error::Error;
 use super::super::random::Random;
 use super::super::transport::connect;
 use super::bounded;
-use crate::exchange::Retransmission;
 use crate::net::readiness::Readiness;
 
 /// Asks all that `work` has of a server whose addresses are tried in turn. The deadline counts from `start`.
@@ -23,14 +22,14 @@ use crate::net::readiness::Readiness;
 /// What the work ends with, or that no address is left that answers.
 pub async fn run(
     peers: Vec<SocketAddrV6>,
-    retransmission: Retransmission,
+    options: BatchOptions,
     start: Instant,
     work: &mut (impl RequestSource + Send),
 ) -> Result<(), Error> {
     let readiness = Arc::new(Readiness::new().map_err(refused)?);
     let watched = Arc::clone(&readiness);
     let open = move |peer| connect(peer).and_then(|socket| watched.add(&socket).map(|()| socket));
-    let mut driver = BatchDriver::new(&[peers], &retransmission, start, Box::new(open))?;
+    let mut driver = BatchDriver::new(&[peers], &options, start, Box::new(open))?;
     let mut random = Random::new();
     loop {
         // A future is interrupted by dropping it.
