@@ -34,11 +34,11 @@ struct Found {
 type Case = (&'static str, i32, &'static [&'static str], &'static [(&'static str, &'static str)]);
 
 const SERVERS: &[Case] = &[
-    ("byte-order", 1, &["sum", "text-sum"], &[]),
+    ("byte-order", 1, &["sum"], &[]),
     ("result-order", 1, &["sum"], &[]),
     ("no-header", 1, &["success"], &[]),
     ("success-bit", 1, &["success"], &[]),
-    ("opcode-shifted", 1, &["product", "unused-bits", "unknown-opcode"], &[]),
+    ("opcode-shifted", 1, &["product"], &[]),
     ("no-text", 1, &["text-sum"], &[]),
     ("unused-bits", 1, &["unused-bits"], &[]),
     ("signed", 0, &["long-text"], &[("signed-text", "signed: as a negative number: ff 2d31323934393637323936")]),
@@ -51,7 +51,7 @@ const SERVERS: &[Case] = &[
             ("trailing-nul", "ends with a NUL"),
         ],
     ),
-    ("padded", 1, &["text-sum", "amplification"], &[]),
+    ("padded", 1, &["text-sum"], &[]),
     (
         "wraps",
         0,
@@ -62,21 +62,16 @@ const SERVERS: &[Case] = &[
     (
         "from-second",
         1,
-        &["one-operand", "unsigned", "long-text"],
+        &["one-operand", "long-text"],
         &[("signed-text", "neither as an unsigned nor as a signed number: ff 30")],
     ),
     ("empty-zero", 1, &["zero", "long-text"], &[]),
-    ("small-buffer", 1, &["64-operands", "repeat"], &[]),
-    (
-        "silent-unknown",
-        1,
-        &["published", "unknown-opcode", "opcode-7"],
-        &[("reply-unused", "0x7f in a success, no reply in an error")],
-    ),
+    ("small-buffer", 1, &["64-operands"], &[]),
+    ("silent-unknown", 1, &["unknown-opcode"], &[("reply-unused", "0x7f in a success, no reply in an error")]),
     (
         "answers-malformed",
         0,
-        &["silent-empty", "silent-header", "silent-ragged", "silent-replies", "amplification"],
+        &["amplification", "silent-empty", "silent-header", "silent-ragged", "silent-replies"],
         &[("ragged-read", "answers an error")],
     ),
     ("answers-replies", 0, &["silent-replies"], &[]),
@@ -96,17 +91,17 @@ const SERVERS: &[Case] = &[
 ];
 
 const CLIENTS: &[Case] = &[
-    ("byte-order", 1, &["sum-request", "text-reply"], &[]),
+    ("byte-order", 1, &["sum-request", "integer-reply"], &[]),
     ("reversed", 1, &["sum-request"], &[]),
     ("opcode-shifted", 1, &["product-request"], &[]),
-    ("no-text", 1, &["text-request", "text-reply"], &[]),
+    ("no-text", 1, &["text-request"], &[]),
     ("unused-bits", 1, &["unused-zero"], &[]),
-    ("two-sends", 1, &["sum-request", "one-request", "integer-reply"], &[]),
+    ("two-sends", 1, &["sum-request"], &[]),
     ("fixed-length", 1, &["sum-request"], &[]),
     (
         "atoi",
         1,
-        &["unsigned-operand", "unsigned-reply"],
+        &["unsigned-operand"],
         &[
             (
                 "operand-over",
@@ -125,18 +120,18 @@ const CLIENTS: &[Case] = &[
     ("no-error", 1, &["error-reply", "truncated", "oversized"], &[]),
     ("exit-zero", 0, &["error-status"], &[]),
     ("any-source", 1, &["stranger"], &[]),
-    ("prints-twice", 1, &["one-request", "integer-reply", "gives-up"], &[]),
-    ("no-retry", 0, &["repeats", "late"], &[]),
-    ("blocks", 0, &["repeats", "gives-up"], &[]),
-    ("changes", 1, &["unused-zero", "repeats"], &[]),
+    ("prints-twice", 1, &["one-request", "integer-reply"], &[]),
+    ("no-retry", 0, &["repeats"], &[]),
+    ("blocks", 0, &["repeats"], &[]),
+    ("changes", 0, &["repeats"], &[]),
     ("silent-success", 0, &["gives-up"], &[]),
     ("no-length", 0, &["truncated", "oversized", "oversized-text", "empty-reply"], &[]),
     ("any-text", 0, &["not-decimal"], &[]),
     ("unterminated", 1, &["text-reply"], &[]),
     ("prints-nul", 1, &["text-reply"], &[]),
     ("empty-is-end", 0, &["empty-reply"], &[]),
-    ("crash-empty", 1, &["error-status", "survives", "truncated"], &[]),
-    ("crash-long", 1, &["survives", "oversized", "oversized-text"], &[]),
+    ("crash-empty", 1, &["survives"], &[]),
+    ("crash-long", 1, &["survives"], &[]),
 ];
 
 #[test]
@@ -464,31 +459,67 @@ fn the_reports_are_complete() {
     for line in [
         "FAIL   2.3   sum: opcode 0 is the sum, and with F = 0 one 32-bit integer in network byte order",
         "             sent      00 0000000100000003000000050000000700000009",
-        "             expected  ff 00000019",
-        "             came      ff 19000000: the result is in little-endian order",
+        "             expected  ff 00000019 (25)",
+        "             came      ff 19000000",
+        "             likely    the result is in little-endian order",
         "             not judged see 2.3 sum",
     ] {
         assert!(text.lines().any(|seen| seen == line), "{line}\nnot in\n{text}");
     }
     let xml = std::fs::read_to_string(&junit).unwrap();
-    assert!(xml.contains("<testsuite name=\"server required\" tests=\"19\""), "{xml}");
+    assert!(xml.contains("<testsuite name=\"server required\" tests=\"25\""), "{xml}");
     assert!(xml.contains("failures=\"1\""), "{xml}");
     assert!(xml.contains("<skipped message=\"see 2.3 sum\""), "{xml}");
 }
 
 #[test]
-fn a_server_that_does_not_start_is_a_failure_of_the_run() {
-    let fails = |command: &[&str], message: &str| {
-        let output = lab().args(["check", "server", "--start-time", "300ms", "--"]).args(command).output().unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{stderr}");
-        assert!(stderr.starts_with(&format!("lab: {message}")), "{stderr}");
-        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+fn a_server_that_does_not_listen_is_told_why() {
+    let output = lab().args(["check", "server", "--", "/nonexistent"]).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.starts_with("lab: cannot start /nonexistent: "), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+
+    let told = |command: &[&str], came: &str| {
+        let options = ["check", "server", "--json", "--start-time", "500ms", "--"];
+        let output = lab().args(options).args(command).output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((output.status.code(), &report["passed"]), (Some(1), &Value::Bool(false)), "{report}");
+        let answers = &report["findings"][0];
+        assert_eq!((&answers["key"], &answers["verdict"]), (&"answers".into(), &"broken".into()));
+        assert!(answers["came"].as_str().unwrap().starts_with(came), "{answers}");
     };
-    fails(&["/nonexistent"], "the server ended before it listened: /nonexistent");
-    fails(&["false"], "the server ended before it listened: false");
+    told(&["false"], "nothing: exit status 1");
+    told(
+        &["sh", "-c", "echo bind: Address already in use >&2; exit 3"],
+        "nothing: exit status 3: bind: Address already",
+    );
     let wrong = wrong("server");
-    fails(&[wrong.to_str().unwrap(), "{host}", "{port}", "never-binds"], "the server did not bind UDP port");
+    told(
+        &[wrong.to_str().unwrap(), "{host}", "{port}", "never-binds"],
+        "nothing: after 0.5 s it did not bind UDP [::1]:",
+    );
+}
+
+#[test]
+fn what_a_program_writes_reaches_the_terminal_without_control_characters_and_long_lines() {
+    let noise = r"printf '\033]0;x\007%.0s' 1 2 3; head -c 200000 /dev/zero | tr '\0' x; exit 1";
+    for role in ["server", "client"] {
+        let output = lab().args(["check", role, "--", "sh", "-c", noise, "{port}"]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains("(200018 characters)") || text.contains("(65536 characters)"), "{text}");
+        assert!(text.lines().all(|line| line.len() < 2_000 && !line.contains('\x1b')), "{text}");
+    }
+}
+
+#[test]
+fn without_ipv6_the_checks_run_over_ipv4() {
+    let server = env!("CARGO_BIN_EXE_server");
+    let found = run(&["server", "--json", "--host", "127.0.0.1", "--", server]);
+    assert_eq!((found.code, &found.broken[..]), (Some(0), &[][..]), "{found:?}");
+    let client = [env!("CARGO_BIN_EXE_client"), "--timeout", "0.3", "--retries", "3"];
+    let found = run(&[&["client", "--json", "--host", "127.0.0.1", "--"], &client[..]].concat());
+    assert_eq!((found.code, &found.broken[..]), (Some(0), &[][..]), "{found:?}");
 }
 
 #[test]
@@ -498,11 +529,11 @@ fn a_remote_server_that_dies_is_said_so() {
     while !is_bound(&port) {
         std::thread::sleep(Duration::from_millis(5));
     }
-    let found = run(&["server", "--json", "--timeout", "100ms", "::1", &port]);
+    let found = run(&["server", "--json", "--patience", "200ms", "::1", &port]);
     server.wait().unwrap();
     assert_eq!(found.broken, ["survives"]);
     assert_eq!(found.crashes[0]["datagram"], "(empty)");
-    assert_eq!(found.crashes[0]["how"], "it answers no more");
+    assert_eq!(found.crashes[0]["how"], "it does not answer any more");
 }
 
 /// Runs every case, several at once, and compares.
@@ -532,7 +563,7 @@ fn check_server(fault: &str, options: &[&str]) -> Found {
     let command = ["--", program.to_str().unwrap(), "{host}", "{port}", fault];
     // What answers must not be hurried on a busy machine; of these, silence is expected.
     let timeout = if ["hang", "mute"].contains(&fault) { "300ms" } else { "3s" };
-    run(&[&["server", "--json", "--timeout", timeout], options, &command].concat())
+    run(&[&["server", "--json", "--patience", timeout], options, &command].concat())
 }
 
 fn check_client(fault: &str) -> Found {

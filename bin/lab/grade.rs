@@ -15,8 +15,8 @@ use rustix::process::{Pid, Signal};
 
 use super::Failure;
 use super::check::report::{Finding, Report, Verdict};
-use super::check::subject::{Limits, describe};
 use super::check::table::Level;
+use super::process::{Limits, describe};
 use crate::common::usage::whole;
 
 /// Between looks at whether a step has ended.

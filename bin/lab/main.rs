@@ -11,6 +11,7 @@ mod explain;
 mod floor;
 mod grade;
 mod pcap;
+mod process;
 mod relay;
 mod target;
 mod units;
@@ -43,7 +44,7 @@ enum Command {
     Grade(grade::Arguments),
     Relay(relay::Arguments),
     #[command(hide = true)]
-    Limited(check::subject::LimitedArguments),
+    Limited(process::LimitedArguments),
 }
 
 /// Why a subcommand ended without doing what it was asked for.
@@ -105,7 +106,7 @@ fn main() -> ExitCode {
         Command::Floor(arguments) => floor::run(&arguments),
         Command::Grade(arguments) => grade::run(&arguments),
         Command::Relay(arguments) => relay::run(&arguments),
-        Command::Limited(arguments) => check::subject::run_limited(&arguments),
+        Command::Limited(arguments) => process::run_limited(&arguments),
     };
     match result {
         Ok(code) => code,

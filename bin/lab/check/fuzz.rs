@@ -6,10 +6,9 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::extended;
 use super::probe::{Asked, Prober};
 use super::report::{Verdict, hex};
-use super::server::{exact, judge, request, shrink_crash};
+use super::server::{exact, extended_request, judge, request, shrink_crash};
 use crate::Failure;
 use calc6::arithmetic::Number;
 use calc6::responder::{self, Limits, respond};
@@ -66,10 +65,10 @@ pub fn run(
         let control = outcome.datagrams % CONTROL_EVERY == CONTROL_EVERY - 1;
         let datagram = if control { well_formed(&mut random, false) } else { draw(&mut random, with_extended) };
         prober.believe_silence_at_once(true);
-        let mut asked = prober.ask(&datagram)?;
+        let mut asked = prober.try_datagram(&datagram)?;
+        prober.believe_silence_at_once(false);
         if asked.end.is_none() && verify(&asked, with_extended, &mut 0).is_some() {
             // The answer may only have been late: what is asked is the same for ever (clause 4.5).
-            prober.believe_silence_at_once(false);
             asked = prober.ask(&datagram)?;
         }
         outcome.datagrams += 1;
@@ -112,7 +111,7 @@ fn well_formed(random: &mut ChaCha8Rng, with_extended: bool) -> Vec<u8> {
         let most = (MAX_REQUEST - calc6::wire::extended::HEADER) / width;
         let count = if operator == Operator::Power { 2 } else { random.random_range(1..=most.min(12)) };
         let operands: Vec<Number> = (0..count).map(|_| small_or_wide(random, width)).collect();
-        return extended::request(operator, format, width, &operands);
+        return extended_request(operator, format, width, &operands);
     }
     let operator = if random.random() { Operator::Sum } else { Operator::Product };
     let count = if random.random_bool(0.1) { random.random_range(1..=64) } else { random.random_range(1..=6) };

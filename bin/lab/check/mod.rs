@@ -1,17 +1,17 @@
 //! `lab check`: holds a server or a client against the clauses of docs/protocol.md.
 
 mod client;
-mod extended;
+mod document;
 mod fuzz;
 mod probe;
 pub mod report;
 mod server;
+mod service;
 mod shrink;
-pub mod subject;
 pub mod table;
 
 use std::io::{self, Write};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -20,12 +20,15 @@ use super::Failure;
 use super::target::resolve;
 use crate::common::usage::duration;
 use crate::common::usage::{Port, whole};
-pub use extended::request as extended_request;
+use crate::process::Limits;
 use probe::Prober;
-use report::Report;
-use server::Recipe;
+use report::{Advice, Report};
+pub use server::extended_request;
 pub use server::request as classic_request;
-use subject::{Limits, Service};
+use service::{Recipe, Service, StartError, command_line, loopback};
+
+/// Descriptors of a server that is checked, at most.
+const DESCRIPTORS: u64 = 256;
 
 /// Checks a server or a client against the clauses of the protocol, one by one
 ///
@@ -84,8 +87,8 @@ struct FuzzArguments {
 
 /// Checks a client: lab is the server
 ///
-/// In the command, {host}, {port}, {op} (+ or *), {string} (-s or nothing) and {operands} are replaced. Without a
-/// {port}, `-op {op} {string} {host} {port} {operands}` is appended.
+/// In the command, {host}, {port}, {op} (+ or *), {string} (-s or nothing; {string:--text} for another option) and
+/// {operands} are replaced. Without a {port}, `-op {op} {string} {host} {port} {operands}` is appended.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "lab check client [OPTIONS] -- COMMAND...")]
 struct ClientArguments {
@@ -95,6 +98,12 @@ struct ClientArguments {
     /// How long a client may take to give up or to repeat a request
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     patience: Duration,
+    /// What the client prints before a result [default: "Result: "]
+    #[arg(long, value_name = "TEXT")]
+    result_prefix: Option<String>,
+    /// Address that lab listens on [default: ::1, or 127.0.0.1 where there is no ::1]
+    #[arg(long, value_name = "ADDRESS")]
+    host: Option<IpAddr>,
     #[command(flatten)]
     limits: Limits,
     #[command(flatten)]
@@ -109,12 +118,12 @@ struct Subject {
     /// Command of a server to start
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
-    /// Address that a started server is told to listen on
-    #[arg(long, value_name = "ADDRESS", default_value_t = Ipv6Addr::LOCALHOST.into())]
-    host: IpAddr,
-    /// How long to wait for a reply before asking again
-    #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = duration)]
-    timeout: Duration,
+    /// Address that a started server is told to listen on [default: ::1, or 127.0.0.1 where there is no ::1]
+    #[arg(long, value_name = "ADDRESS")]
+    host: Option<IpAddr>,
+    /// How long to wait for a reply that the server owes; longer by itself if the server is slow
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
+    patience: Duration,
     /// How long a started server may take until it listens
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     start_time: Duration,
@@ -139,17 +148,27 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
         .map_err(|error| Failure::run("cannot shield this process from what it starts", error))?;
     match &arguments.role {
-        Role::Server(arguments) => {
-            let (prober, subject) = arguments.subject.prober()?;
-            let recipe = arguments.subject.recipe();
-            let report = server::check(prober, recipe.as_ref(), arguments.extended)?;
-            arguments.output.write(&Report { subject, ..report })
-        }
-        Role::Client(ClientArguments { command, patience, limits, output }) => {
-            output.write(&client::check(command, limits, *patience)?)
+        Role::Server(arguments) => check_server(arguments),
+        Role::Client(ClientArguments { command, patience, result_prefix, host, limits, output }) => {
+            output.write(&client::check(&client::Subject {
+                template: command.clone(),
+                host: host.unwrap_or_else(loopback),
+                limits: limits.clone(),
+                patience: *patience,
+                prefix: result_prefix.clone(),
+            })?)
         }
         Role::Fuzz(arguments) => fuzz(arguments),
     }
+}
+
+fn check_server(arguments: &ServerArguments) -> Result<ExitCode, Failure> {
+    let ServerArguments { subject, extended, output } = arguments;
+    let report = match subject.prober()? {
+        Found::Server(prober) => server::check(*prober, subject.recipe().as_ref(), *extended)?,
+        Found::None(advice) => server::not_listening(advice, *extended),
+    };
+    output.write(&Report { subject: subject.name(), ..report })
 }
 
 fn fuzz(arguments: &FuzzArguments) -> Result<ExitCode, Failure> {
@@ -157,7 +176,11 @@ fn fuzz(arguments: &FuzzArguments) -> Result<ExitCode, Failure> {
         Some(seed) => seed,
         None => getrandom::u64().map_err(|error| Failure::run("cannot draw a seed", error))?,
     };
-    let (mut prober, subject) = arguments.subject.prober()?;
+    let subject = arguments.subject.name();
+    let mut prober = match arguments.subject.prober()? {
+        Found::Server(prober) => *prober,
+        Found::None(advice) => return Err(Failure::Run(format!("{}: {}", advice.came, advice.likely))),
+    };
     let outcome = fuzz::run(&mut prober, seed, arguments.count, arguments.duration, arguments.extended)?;
     let mut out = io::stdout().lock();
     if arguments.json {
@@ -177,22 +200,43 @@ fn fuzz(arguments: &FuzzArguments) -> Result<ExitCode, Failure> {
     Ok(if outcome.wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// A server, or why there is none.
+enum Found {
+    Server(Box<Prober>),
+    None(Advice),
+}
+
 impl Subject {
-    /// A prober for the server, started if there is a command for it, and the server's name in the report.
-    fn prober(&self) -> Result<(Prober, String), Failure> {
+    /// A prober for the server, started if there is a command for it.
+    fn prober(&self) -> Result<Found, Failure> {
+        let found = |prober| Ok(Found::Server(Box::new(prober)));
         if let [host, port] = &self.target[..] {
             let port = Port::to_ask(port).map_err(|what| Failure::Usage(format!("PORT: {port:?}: {what}")))?;
             let target = resolve(host, &port)?[0];
-            return Ok((Prober::new(target, None, self.timeout), target.to_string()));
+            return found(Prober::new(target, None, self.patience));
         }
-        let service = Service::start(&self.command, self.host, &self.limits, self.start_time)?;
-        let target = service.address();
-        Ok((Prober::new(target, Some(service), self.timeout), self.command.join(" ")))
+        let Some(recipe) = self.recipe() else { return Err(Failure::Usage("no server is named".into())) };
+        match Service::start(&recipe, self.host.unwrap_or_else(loopback)) {
+            Ok(service) => found(Prober::new(service.address(), Some(service), self.patience)),
+            Err(StartError::Failure(failure)) => Err(failure),
+            Err(StartError::NotListening(advice)) => Ok(Found::None(advice)),
+        }
     }
 
-    fn recipe(&self) -> Option<Recipe<'_>> {
+    /// Its name in the report.
+    fn name(&self) -> String {
+        match &self.target[..] {
+            [host, port] => format!("{host} {port}"),
+            _ => command_line(&self.command),
+        }
+    }
+
+    fn recipe(&self) -> Option<Recipe> {
+        let Self { limits, start_time, .. } = self;
+        // Few enough that a leak shows.
+        let limits = Limits { descriptors: limits.descriptors.min(DESCRIPTORS), ..limits.clone() };
         let started = !self.command.is_empty();
-        started.then_some(Recipe { template: &self.command, limits: &self.limits, start_time: self.start_time })
+        started.then(|| Recipe { template: self.command.clone(), limits, start_time: *start_time })
     }
 }
 

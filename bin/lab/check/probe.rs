@@ -1,17 +1,19 @@
 //! Asking a server over sockets, and noticing when it has ended.
 //!
-//! Whether a server stays silent cannot be seen by waiting alone. So each datagram is followed by a control request
-//! whose answer is known: when that has come and nothing else, there was no answer. Each datagram has a socket of its
-//! own (clause 4.6), not connected, so that replies from elsewhere are seen as well.
+//! Whether a server stays silent cannot be seen by waiting alone. So a datagram that needs no answer is followed by a
+//! control request whose answer is known: when that has come, and nothing else within the server's own pace, there was
+//! no answer. Each datagram has a socket of its own (clause 4.6), not connected, so that replies from elsewhere are seen
+//! as well.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use super::report::hex;
-use super::subject::Service;
-use crate::Failure;
 use calc6::wire::{AMPLIFICATION, Kind, classic};
+
+use super::report::hex;
+use super::service::{Service, StartError};
+use crate::Failure;
 
 /// The sum of two operands, with the same octets in every byte order, and with an answer that no other request here has.
 pub const CONTROL: [u8; 9] = [0x00, 0x5a, 0x00, 0x00, 0x5a, 0x01, 0x00, 0x00, 0x01];
@@ -19,25 +21,27 @@ pub const CONTROL: [u8; 9] = [0x00, 0x5a, 0x00, 0x00, 0x5a, 0x01, 0x00, 0x00, 0x
 /// Between looks at whether the server still runs.
 const SLICE: Duration = Duration::from_millis(10);
 
-/// How long to go on listening for a second reply when the reply and the control's answer have come.
-const SHORT_GRACE: Duration = Duration::from_millis(2);
+/// How long to go on listening for a second reply.
+const SETTLING: Duration = Duration::from_millis(2);
 
-/// How long to wait for the reply when only the control's answer has come: time for a server with many threads to
-/// finish in another order.
-const GRACE: Duration = Duration::from_millis(40);
+/// How long silence lasts at least before it is believed; time for threads to finish in another order.
+const SILENCE: Duration = Duration::from_millis(30);
 
-/// How long to go on listening where there is no control.
-const LONG_GRACE: Duration = Duration::from_millis(120);
+/// How long silence lasts where there is no control.
+const LONG_SILENCE: Duration = Duration::from_millis(120);
+
+/// The least time for an answer before anything else is sent.
+const USUAL: Duration = Duration::from_millis(20);
 
 /// How often a datagram that seems to have been lost is sent.
 const TRIES: usize = 3;
 
-/// How often the control is asked to learn how it is answered, and how many octets of that must be steady.
+/// How often the control is asked to learn how it is answered, and how many octets of that must be the same.
 const LESSONS: usize = 3;
 const STEADY: usize = 4;
 
 /// The end of a server that still runs.
-const MUTE: &str = "it answers no more";
+pub const MUTE: &str = "it does not answer any more";
 
 /// A datagram that came.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -53,9 +57,9 @@ pub struct Arrival {
 pub struct Asked {
     /// The datagram.
     pub sent: Vec<u8>,
-    /// What it was answered with, the control's answer left out; several, if there were several.
+    /// What it was answered with, without the control's answer; several, if there were several.
     pub replies: Vec<Arrival>,
-    /// How the server ended, or that it answers no more.
+    /// How the server ended, or that it does not answer any more.
     pub end: Option<String>,
 }
 
@@ -93,56 +97,112 @@ pub struct Observed {
     pub too_long: Option<Asked>,
     /// A request, and a reply of more than three times its length.
     pub amplified: Option<Asked>,
+    /// A datagram after which the next request was lost, although a later one was answered.
+    pub swallowed: Option<Vec<u8>>,
     /// What ended the server.
     pub ends: Vec<End>,
+}
+
+/// Whether a datagram has to be answered.
+#[derive(Clone, Copy, PartialEq)]
+enum Reply {
+    /// A missing answer is a mistake, so it is waited for.
+    Owed,
+    /// Silence is right, or as good.
+    Open,
 }
 
 /// A server that is asked.
 pub struct Prober {
     target: SocketAddr,
+    /// The address to ask from; the kernel's choice if none.
+    source: Option<IpAddr>,
     /// If lab has started it.
     service: Option<Service>,
-    timeout: Duration,
+    patience: Duration,
+    /// The slowest answer so far.
+    slowest: Duration,
     /// How the server answers [`CONTROL`], once known: each octet, or `None` where it varies.
     control: Option<Vec<Option<u8>>>,
     /// It has answered something.
     answered: bool,
-    /// How long silence must last to be believed.
-    grace: Duration,
+    /// Silence is believed at once, as nothing depends on it.
+    hurried: bool,
+    /// It has ended, or is mute.
+    down: bool,
     /// It has ended, and cannot be started again.
     gone: bool,
+    /// Start it again after this many datagrams, and how many it has had.
+    renewal: Option<usize>,
+    asked: usize,
     /// What has been seen so far.
     pub observed: Observed,
 }
 
 impl Prober {
-    /// Prepares to ask a server; waits `timeout` for each reply.
-    pub fn new(target: SocketAddr, service: Option<Service>, timeout: Duration) -> Self {
+    /// Prepares to ask a server; waits `patience` for a reply that it owes.
+    pub fn new(target: SocketAddr, service: Option<Service>, patience: Duration) -> Self {
         Self {
             target,
+            source: None,
             service,
-            timeout,
+            patience,
+            slowest: Duration::ZERO,
             control: None,
             answered: false,
-            grace: GRACE,
+            hurried: false,
+            down: false,
             gone: false,
+            renewal: None,
+            asked: 0,
             observed: Observed::default(),
         }
     }
 
-    /// The address that is asked.
-    pub fn target(&self) -> SocketAddr {
-        self.target
+    /// Asks from this address.
+    pub fn asking_from(self, source: IpAddr) -> Self {
+        Self { source: Some(source), ..self }
     }
 
-    /// From now on believes silence at once, or, again, only after a while. Where nothing hangs on it, that saves time.
+    /// The address that is asked.
+    pub fn target(&self) -> SocketAddr {
+        self.service.as_ref().map_or(self.target, |service| SocketAddr::new(self.target.ip(), service.address().port()))
+    }
+
+    /// Whether the server is on this machine, where the network loses nothing.
+    pub fn is_local(&self) -> bool {
+        self.service.is_some() || self.target.ip().to_canonical().is_loopback()
+    }
+
+    /// The server that lab has started.
+    pub fn service(&mut self) -> Option<&mut Service> {
+        self.service.as_mut()
+    }
+
+    /// Its slowest answer so far.
+    pub fn pace(&self) -> Duration {
+        self.slowest
+    }
+
+    /// How long a reply that is owed is waited for.
+    pub fn patience(&self) -> Duration {
+        self.patience.max(4 * self.slowest)
+    }
+
+    /// From now on believes silence at once, or, again, only after a while. Where nothing depends on it, that saves time.
     pub fn believe_silence_at_once(&mut self, at_once: bool) {
-        self.grace = if at_once { SHORT_GRACE } else { GRACE };
+        self.hurried = at_once;
+    }
+
+    /// Starts the server again after every so many datagrams: it leaks.
+    pub fn renew_every(&mut self, datagrams: usize) {
+        self.renewal = Some(datagrams);
+        self.asked = datagrams;
     }
 
     /// Whether lab can start the server again.
     pub fn can_restart(&self) -> bool {
-        self.service.is_some()
+        self.service.is_some() && !self.gone
     }
 
     /// Whether the server has ended for good.
@@ -168,14 +228,26 @@ impl Prober {
         Ok(())
     }
 
-    /// Sends a datagram and gathers what is answered; a server that has ended is started again first.
+    /// Sends a request, and waits for the reply that the server owes.
     pub fn ask(&mut self, datagram: &[u8]) -> Result<Asked, Failure> {
-        self.revive()?;
+        self.send_and_gather(datagram, Reply::Owed)
+    }
+
+    /// Sends a datagram that need not be answered, and gathers what comes.
+    pub fn try_datagram(&mut self, datagram: &[u8]) -> Result<Asked, Failure> {
+        self.send_and_gather(datagram, Reply::Open)
+    }
+
+    fn send_and_gather(&mut self, datagram: &[u8], reply: Reply) -> Result<Asked, Failure> {
         let mut asked = Asked { sent: datagram.to_vec(), replies: Vec::new(), end: None };
-        // On one machine silence is no loss.
-        let tries = if self.target.ip().to_canonical().is_loopback() { 1 } else { TRIES };
+        self.revive()?;
+        if self.gone {
+            asked.end = Some(MUTE.into());
+            return Ok(asked);
+        }
+        let tries = if self.is_local() { 1 } else { TRIES };
         for _ in 0..tries {
-            self.exchange(&mut asked)?;
+            self.exchange(&mut asked, reply)?;
             if !asked.replies.is_empty() || asked.end.is_some() {
                 break;
             }
@@ -184,34 +256,111 @@ impl Prober {
         Ok(asked)
     }
 
+    /// Sends requests together, each from a socket of its own, and gathers what comes, in their order.
+    pub fn ask_together(&mut self, datagrams: &[Vec<u8>]) -> Result<Vec<Asked>, Failure> {
+        self.revive()?;
+        let sockets = datagrams.iter().map(|_| self.socket()).collect::<Result<Vec<_>, _>>()?;
+        for (socket, datagram) in sockets.iter().zip(datagrams) {
+            send(socket, datagram, self.target())?;
+        }
+        // One after the other, a slow server takes its time for each.
+        let deadline = Instant::now() + self.patience() + self.slowest * datagrams.len() as u32;
+        let mut all = Vec::new();
+        for (socket, datagram) in sockets.iter().zip(datagrams) {
+            let mut asked = Asked { sent: datagram.clone(), replies: Vec::new(), end: None };
+            let left = deadline.saturating_duration_since(Instant::now()).max(SETTLING);
+            self.gather(socket, &mut asked.replies, left, |replies| (!replies.is_empty()).then_some(Duration::ZERO));
+            all.push(asked);
+        }
+        let end = self.service.as_mut().and_then(Service::ended);
+        if let (Some(how), Some(last)) = (end, datagrams.last()) {
+            self.observed.ends.push(End { datagram: last.clone(), how });
+        }
+        Ok(all)
+    }
+
+    /// Sends several datagrams from one socket, each after the answer to the one before or after `patience`; gives what
+    /// came after each.
+    pub fn ask_from_one_socket(&mut self, datagrams: &[&[u8]], patience: Duration) -> Result<Vec<Asked>, Failure> {
+        self.revive()?;
+        let socket = self.socket()?;
+        let mut all = Vec::new();
+        for datagram in datagrams {
+            send(&socket, datagram, self.target())?;
+            let mut asked = Asked { sent: datagram.to_vec(), replies: Vec::new(), end: None };
+            self.gather(&socket, &mut asked.replies, patience, |replies| (!replies.is_empty()).then_some(SETTLING));
+            all.push(asked);
+        }
+        Ok(all)
+    }
+
     /// Starts the server again if it has ended.
     fn revive(&mut self) -> Result<(), Failure> {
-        if let Some(service) = &mut self.service
-            && (self.gone || service.ended().is_some())
-        {
-            service.restart()?;
-            self.gone = false;
+        if self.gone {
+            return Ok(());
+        }
+        let worn = self.renewal.is_some_and(|limit| self.asked >= limit);
+        let Some(service) = &mut self.service else { return Ok(()) };
+        if !(self.down || worn || service.ended().is_some()) {
+            return Ok(());
+        }
+        (self.asked, self.down) = (0, false);
+        match service.restart() {
+            Ok(()) => {}
+            Err(StartError::Failure(failure)) => return Err(failure),
+            Err(StartError::NotListening(advice)) => {
+                self.gone = true;
+                if let Some(end) = self.observed.ends.last_mut() {
+                    end.how = format!("{}; then it did not start again: {}", end.how, advice.came);
+                }
+            }
         }
         Ok(())
     }
 
-    fn exchange(&mut self, asked: &mut Asked) -> Result<(), Failure> {
-        let socket = socket_towards(self.target)?;
-        send(&socket, &asked.sent, self.target)?;
+    fn socket(&self) -> Result<UdpSocket, Failure> {
+        match self.source {
+            Some(source) => bind(source),
+            None => socket_towards(self.target),
+        }
+    }
+
+    fn exchange(&mut self, asked: &mut Asked, reply: Reply) -> Result<(), Failure> {
+        let socket = self.socket()?;
+        self.asked += 1;
+        send(&socket, &asked.sent, self.target())?;
+        let some = |replies: &[Arrival]| (!replies.is_empty()).then_some(SETTLING);
+        if reply == Reply::Owed {
+            let usual = if self.control.is_some() { USUAL.max(3 * self.slowest) } else { self.patience() };
+            self.gather(&socket, &mut asked.replies, usual.min(self.patience()), some);
+            asked.end = self.service.as_mut().and_then(Service::ended);
+            if !asked.replies.is_empty() || asked.end.is_some() {
+                self.answered |= !asked.replies.is_empty();
+                return Ok(());
+            }
+        }
         let Some(control) = self.control.clone() else { return self.exchange_without_control(&socket, asked) };
-        let grace = self.grace;
         let is_control = |reply: &Arrival| matches(&control, &reply.octets);
+        let silence = match (reply, self.hurried) {
+            (_, true) => SETTLING,
+            (Reply::Owed, _) => self.patience(),
+            (Reply::Open, _) => SILENCE.max(2 * self.slowest),
+        };
         for sent in 1..=TRIES {
-            send(&socket, &CONTROL, self.target)?;
-            self.gather(&socket, &mut asked.replies, |replies| {
+            send(&socket, &CONTROL, self.target())?;
+            let patience = self.patience();
+            self.gather(&socket, &mut asked.replies, patience, |replies| {
                 let answered = replies.iter().any(is_control);
-                answered.then_some(if replies.len() > 1 { SHORT_GRACE } else { grace })
+                answered.then_some(if replies.len() > 1 { SETTLING } else { silence })
             });
             let controls = asked.replies.iter().filter(|reply| is_control(reply)).count();
             if controls > sent && self.observed.several.is_none() {
                 self.observed.several = Some(Asked { sent: CONTROL.to_vec(), ..asked.clone() });
             }
             if controls > 0 {
+                if controls < sent && self.is_local() && self.observed.swallowed.is_none() {
+                    self.observed.swallowed = Some(asked.sent.clone());
+                }
                 asked.replies.retain(|reply| !is_control(reply));
                 return Ok(());
             }
@@ -227,23 +376,23 @@ impl Prober {
         // It answers, but the control in another way than before: so there is none.
         self.control = None;
         asked.replies.clear();
-        self.exchange(asked)
+        self.exchange(asked, reply)
     }
 
     /// Judges silence by time, and asks once more whether the server is still there.
     fn exchange_without_control(&mut self, socket: &UdpSocket, asked: &mut Asked) -> Result<(), Failure> {
-        let enough = |replies: &[Arrival]| (!replies.is_empty()).then_some(LONG_GRACE);
-        self.gather(socket, &mut asked.replies, enough);
+        let silence = LONG_SILENCE.max(2 * self.slowest);
+        self.gather(socket, &mut asked.replies, silence, |replies| (!replies.is_empty()).then_some(SETTLING));
         asked.end = self.service.as_mut().and_then(Service::ended);
-        self.answered |= !asked.replies.is_empty();
         if !asked.replies.is_empty() || asked.end.is_some() || !self.answered {
             return Ok(());
         }
         let mut others = Vec::new();
         for _ in 0..TRIES {
-            let socket = socket_towards(self.target)?;
-            send(&socket, &CONTROL, self.target)?;
-            self.gather(&socket, &mut others, |replies| (!replies.is_empty()).then_some(Duration::ZERO));
+            let socket = self.socket()?;
+            send(&socket, &CONTROL, self.target())?;
+            let patience = self.patience();
+            self.gather(&socket, &mut others, patience, |replies| (!replies.is_empty()).then_some(Duration::ZERO));
             asked.end = self.service.as_mut().and_then(Service::ended);
             if asked.end.is_some() || !others.is_empty() {
                 return Ok(());
@@ -253,23 +402,26 @@ impl Prober {
         Ok(())
     }
 
-    /// Receives for the time-out, or for as long as `more` says once it does, or until the server has ended.
+    /// Receives for `patience`, or for as long as `more` says once it does, or until the server has ended.
     fn gather(
         &mut self,
         socket: &UdpSocket,
         replies: &mut Vec<Arrival>,
+        patience: Duration,
         more: impl Fn(&[Arrival]) -> Option<Duration>,
     ) {
-        let mut deadline = Instant::now() + self.timeout;
+        let start = Instant::now();
+        let mut deadline = start + patience;
         let mut buffer = vec![0; 65_536];
         while let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
             // A time-out of 0 would be none at all, and is refused; it is at most a slice.
             let _ = socket.set_read_timeout(Some(left.min(SLICE)));
             match socket.recv_from(&mut buffer) {
                 Ok((length, from)) => {
+                    self.slowest = self.slowest.max(start.elapsed()).min(self.patience);
                     replies.push(Arrival { from, octets: buffer[..length].to_vec() });
-                    if let Some(grace) = more(replies) {
-                        deadline = Instant::now() + grace;
+                    if let Some(silence) = more(replies) {
+                        deadline = Instant::now() + silence;
                     }
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
@@ -298,18 +450,22 @@ impl Prober {
         note(&mut observed.amplified, request > 0 && over(AMPLIFICATION * request));
         if let Some(how) = &asked.end {
             self.observed.ends.push(End { datagram: asked.sent.clone(), how: how.clone() });
-            self.gone = true;
+            self.down = true;
+            self.gone |= self.service.is_none();
         }
     }
 }
 
 /// A socket that can reach `target`, on a port of its own and not connected.
 pub fn socket_towards(target: SocketAddr) -> Result<UdpSocket, Failure> {
-    let any: IpAddr = match target {
+    bind(match target {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    UdpSocket::bind((any, 0))
+    })
+}
+
+fn bind(source: IpAddr) -> Result<UdpSocket, Failure> {
+    UdpSocket::bind((source, 0))
         .and_then(|socket| socket.set_read_timeout(Some(SLICE)).map(|()| socket))
         .map_err(|error| Failure::run("cannot open a socket", error))
 }

@@ -6,14 +6,14 @@ use std::path::Path;
 
 use quick_junit::{NonSuccessKind, Report as JunitReport, TestCase, TestCaseStatus, TestSuite, XmlString};
 
-use super::table::{Check, Level, find};
+use super::table::{Check, Level};
 use crate::Failure;
 
 /// The judgement of one check.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// It is as demanded.
+    /// It is as required.
     Holds,
     /// It is not.
     Broken,
@@ -40,9 +40,38 @@ pub struct Finding {
     /// What came, or why it was not judged.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub came: String,
+    /// The mistake that explains it best.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub likely: String,
+    /// One thing to try.
+    #[serde(rename = "try", skip_serializing_if = "String::is_empty")]
+    pub hint: String,
     /// The check because of which this one was not judged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub see: Option<&'static str>,
+}
+
+/// A mistake in the words of whoever made it, and one thing to try.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Advice {
+    /// The most likely mistake.
+    pub likely: String,
+    /// One thing to try.
+    pub hint: String,
+    /// What came, where that is not a datagram.
+    pub came: String,
+}
+
+impl Advice {
+    /// A mistake, and what to try.
+    pub fn new(likely: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { likely: likely.into(), hint: hint.into(), came: String::new() }
+    }
+
+    /// With what came.
+    pub fn with_came(self, came: impl Into<String>) -> Self {
+        Self { came: came.into(), ..self }
+    }
 }
 
 /// A judgement without its check.
@@ -56,6 +85,10 @@ pub struct Judgement {
     pub expected: String,
     /// What came.
     pub came: String,
+    /// The mistake that explains it, if one does.
+    pub advice: Advice,
+    /// The check because of which this one cannot be judged.
+    pub see: Option<&'static str>,
 }
 
 /// A datagram that ended the subject.
@@ -84,61 +117,82 @@ pub struct Report {
 }
 
 impl Judgement {
-    /// It is as demanded.
+    fn new(verdict: Verdict, sent: Vec<Vec<u8>>, came: String) -> Self {
+        Self { verdict, sent, expected: String::new(), came, advice: Advice::default(), see: None }
+    }
+
+    /// It is as required.
     pub fn holds(sent: impl Into<Vec<Vec<u8>>>, came: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Holds, sent: sent.into(), expected: String::new(), came: came.into() }
+        Self::new(Verdict::Holds, sent.into(), came.into())
     }
 
     /// It is not.
     pub fn broken(sent: impl Into<Vec<Vec<u8>>>, expected: impl Into<String>, came: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Broken, sent: sent.into(), expected: expected.into(), came: came.into() }
+        Self { expected: expected.into(), ..Self::new(Verdict::Broken, sent.into(), came.into()) }
     }
 
-    /// What the subject does where nothing is demanded.
+    /// What the subject does where nothing is required.
     pub fn noted(sent: impl Into<Vec<Vec<u8>>>, came: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Noted, sent: sent.into(), expected: String::new(), came: came.into() }
+        Self::new(Verdict::Noted, sent.into(), came.into())
     }
 
-    /// It could not be judged.
+    /// It cannot be judged here: that is nobody's mistake.
     pub fn not_judged(came: impl Into<String>) -> Self {
-        Self { verdict: Verdict::NotJudged, sent: Vec::new(), expected: String::new(), came: came.into() }
+        Self::new(Verdict::NotJudged, Vec::new(), came.into())
+    }
+
+    /// Another mistake makes it unjudgeable.
+    pub fn see(key: &'static str) -> Self {
+        Self { see: Some(key), ..Self::new(Verdict::NotJudged, Vec::new(), String::new()) }
+    }
+
+    /// With the mistake that explains it; its `came`, if it has one, replaces what came.
+    pub fn because(mut self, advice: impl Into<Option<Advice>>) -> Self {
+        if let Some(mut advice) = advice.into() {
+            if !advice.came.is_empty() {
+                self.came = std::mem::take(&mut advice.came);
+            }
+            self.advice = advice;
+        }
+        self
+    }
+
+    /// Whether it holds.
+    pub fn is_good(&self) -> bool {
+        self.verdict == Verdict::Holds
     }
 }
 
 impl Report {
     /// Adds what a check came to.
     pub fn add(&mut self, check: &'static Check, judgement: Judgement) {
-        let Judgement { verdict, sent, expected, came } = judgement;
+        let Judgement { verdict, sent, expected, came, advice: Advice { likely, hint, .. }, see } = judgement;
         let sent = sent.iter().map(|datagram| hex(datagram)).collect();
-        self.findings.push(Finding { check, verdict, sent, expected, came, see: None });
+        // What is not judged because of something that was itself not judged has the same cause.
+        let cause = |key| self.findings.iter().find(|finding| finding.check.key == key).and_then(|finding| finding.see);
+        let see = see.map(|key| cause(key).unwrap_or(key));
+        self.findings.push(Finding { check, verdict, sent, expected, came, likely, hint, see });
     }
 
-    /// Adds a check that another one makes unjudgeable.
-    pub fn add_not_judged(&mut self, check: &'static Check, see: &'static str) {
-        let came = String::new();
-        let verdict = Verdict::NotJudged;
-        self.findings.push(Finding { check, verdict, sent: Vec::new(), expected: String::new(), came, see: Some(see) });
-    }
-
-    /// The first of a check's needs that does not hold, or was itself not judged.
+    /// The first of a check's needs that does not hold, or was itself not judged because of a mistake.
     pub fn unmet(&self, check: &Check) -> Option<&'static str> {
-        check.needs.iter().copied().find(|key| self.verdict(key) != Some(Verdict::Holds))
+        check.needs.iter().copied().find(|key| self.finding(key).is_none_or(|need| !need.is_met()))
     }
 
-    /// How a check came out, if it has been looked at.
-    pub fn verdict(&self, key: &str) -> Option<Verdict> {
-        self.findings.iter().find(|finding| finding.check.key == key).map(|finding| finding.verdict)
+    fn finding(&self, key: &str) -> Option<&Finding> {
+        self.findings.iter().find(|finding| finding.check.key == key)
     }
 
-    /// Whether every MUST holds. One that could not be judged does not.
+    /// Whether every required check holds. One that a mistake makes unjudgeable does not.
     pub fn passes(&self) -> bool {
         let required = |finding: &&Finding| finding.check.level == Level::Must;
-        self.findings.iter().filter(required).all(|finding| finding.verdict == Verdict::Holds)
+        self.findings.iter().filter(required).all(Finding::is_met)
     }
 
-    /// Of one level: (how many hold, how many there are).
+    /// Of one level: (how many hold, how many could be judged).
     pub fn score(&self, level: Level) -> (usize, usize) {
-        let of_level = self.findings.iter().filter(|finding| finding.check.level == level);
+        let judgeable = |finding: &&Finding| finding.verdict != Verdict::NotJudged || finding.see.is_some();
+        let of_level = self.findings.iter().filter(|finding| finding.check.level == level).filter(judgeable);
         let holds = of_level.clone().filter(|finding| finding.verdict == Verdict::Holds).count();
         (holds, of_level.count())
     }
@@ -210,53 +264,12 @@ impl serde::Serialize for Report {
     }
 }
 
-impl<'de> serde::Deserialize<'de> for Report {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Document::deserialize(deserializer)?.try_into().map_err(serde::de::Error::custom)
-    }
-}
-
-/// A report as JSON has it: checks by their keys.
-#[derive(serde::Deserialize)]
-struct Document {
-    subject: String,
-    role: String,
-    findings: Vec<FindingDocument>,
-    #[serde(default)]
-    crashes: Vec<Crash>,
-}
-
-#[derive(serde::Deserialize)]
-struct FindingDocument {
-    key: String,
-    verdict: Verdict,
-    #[serde(default)]
-    sent: Vec<String>,
-    #[serde(default)]
-    expected: String,
-    #[serde(default)]
-    came: String,
-    see: Option<String>,
-}
-
-impl TryFrom<Document> for Report {
-    type Error = String;
-
-    fn try_from(document: Document) -> Result<Self, String> {
-        let Document { subject, role, findings, crashes } = document;
-        let role = ["server", "client"].into_iter().find(|known| *known == role).ok_or("an unknown role")?;
-        let check = |key: &str| find(role, key).ok_or_else(|| format!("an unknown check: {key}"));
-        let finding = |finding: FindingDocument| {
-            let FindingDocument { key, verdict, sent, expected, came, see } = finding;
-            let see = see.map(|key| check(&key).map(|check| check.key)).transpose()?;
-            Ok(Finding { check: check(&key)?, verdict, sent, expected, came, see })
-        };
-        let findings = findings.into_iter().map(finding).collect::<Result<_, String>>()?;
-        Ok(Self { subject, role, findings, crashes })
-    }
-}
-
 impl Finding {
+    /// Whether it is no mistake: it holds, or nobody could tell.
+    pub fn is_met(&self) -> bool {
+        self.verdict != Verdict::Broken && self.see.is_none()
+    }
+
     fn write_text(&self, out: &mut impl Write, report: &Report) -> io::Result<()> {
         let Check { key, clause, title, why, level, .. } = self.check;
         let mark = match (self.verdict, level) {
@@ -281,6 +294,8 @@ impl Finding {
                 }
                 line("expected", &self.expected)?;
                 line("came", &self.came)?;
+                line("likely", &self.likely)?;
+                line("try", &self.hint)?;
                 line("why", why)
             }
         }
@@ -288,12 +303,15 @@ impl Finding {
 
     fn test_case(&self, report: &Report) -> TestCase {
         let Check { key, clause, title, why, level, .. } = self.check;
-        let (sent, expected, came) = (self.sent.join("\n"), &self.expected, &self.came);
-        let details = format!("sent: {sent}\nexpected: {expected}\ncame: {came}\nwhy: {why}");
+        let Self { expected, came, likely, hint, .. } = self;
+        let sent = self.sent.join("\n");
+        let details =
+            format!("sent: {sent}\nexpected: {expected}\ncame: {came}\nlikely: {likely}\ntry: {hint}\nwhy: {why}");
         let status = match self.verdict {
             Verdict::Broken if *level == Level::Must => {
                 let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-                status.set_message(came.as_str()).set_type(*clause).set_description(details.as_str());
+                let message = if likely.is_empty() { came.clone() } else { format!("{came}: {likely}") };
+                status.set_message(message).set_type(*clause).set_description(details.as_str());
                 status
             }
             Verdict::NotJudged => {
@@ -314,13 +332,12 @@ impl Finding {
     /// Why it was not judged.
     fn reason(&self, report: &Report) -> String {
         let Some(key) = self.see else { return self.came.clone() };
-        let clause =
-            report.findings.iter().find(|finding| finding.check.key == key).map(|finding| finding.check.clause);
+        let clause = report.finding(key).map(|finding| finding.check.clause);
         format!("see {} {key}", clause.unwrap_or_default())
     }
 }
 
-/// A datagram in hex, a space behind the first octet, as in the specification.
+/// A datagram in hex, a space after the first octet, as in the specification.
 pub fn hex(datagram: &[u8]) -> String {
     let octets = |octets: &[u8]| octets.iter().map(|octet| format!("{octet:02x}")).collect::<String>();
     match datagram.split_first() {

@@ -1,11 +1,17 @@
 //! The checks of the extended form.
 
-use super::probe::Asked;
-use super::report::{Judgement, Verdict, hex};
-use super::server::{Bench, broken, broken_because, holds};
-use crate::Failure;
 use calc6::arithmetic::Number;
-use calc6::wire::{ERROR, Format, MAX_REQUEST, Operator, SUCCESS, SUCCESS_BIT, Status, classic, extended};
+use calc6::wire::{
+    AMPLIFICATION, ERROR, Format, MAX_REQUEST, Operator, SUCCESS, SUCCESS_BIT, Status, classic, extended,
+};
+
+use super::session::Judge::{AtEnd, Now};
+use super::session::{Judge, ServerCheck, Session, broken, broken_because, holds, request as classic_request};
+use crate::Failure;
+use crate::check::probe::Asked;
+use crate::check::report::{Judgement, Verdict, hex};
+use crate::check::table::Check;
+use crate::check::table::Level::Must;
 
 /// The identifier of the golden octets (clause 3.13).
 const ID: u64 = 0x0102_0304_0506_0708;
@@ -13,79 +19,263 @@ const ID: u64 = 0x0102_0304_0506_0708;
 /// Operands and result, in decimal.
 type Vector = (&'static [&'static str], &'static str);
 
-/// Judges one check.
-pub fn judge(key: &str, bench: &mut Bench<'_>) -> Result<Judgement, Failure> {
-    if let Some((operator, vectors)) = VECTORS.iter().find(|(operator, _)| key == format!("x-{}", operator.word())) {
-        return bench.vectors(*operator, vectors);
-    }
-    match key {
-        "x-golden" => bench.golden(),
-        "x-describe" => bench.describe(),
-        "x-identifier" => bench.identifiers(),
-        "x-format" => bench.formats(),
-        "x-least-width" => bench.least_width(),
-        "x-text" => bench.text(),
-        "x-width" => bench.widths(),
-        "x-reserved" => {
-            bench.statuses(&[(with(operation(b'+', 1, &[1, 2]), extended::RESERVED, 1), Status::Unsupported)])
-        }
-        "x-unknown-operator" => bench.statuses(&[
-            (operation(b'!', 1, &[1, 2]), Status::UnknownOperator),
-            (operation(0x00, 1, &[1, 2]), Status::UnknownOperator),
-            (operation(0xff, 1, &[1, 2]), Status::UnknownOperator),
-        ]),
-        "x-malformed" => bench.statuses(
-            &MALFORMED.map(|(operator, width, octets)| (operation(operator, width, octets), Status::Malformed)),
-        ),
-        "x-domain" => bench.statuses(&[
-            (operation(b'^', 1, &[2, 0xff]), Status::OutsideDomain),
-            (operation(b'^', 1, &[0, 0xff]), Status::OutsideDomain),
-            (operation(b'^', 1, &[1, 0x80]), Status::OutsideDomain),
-        ]),
-        "x-division" => bench.statuses(&[
-            (operation(b'/', 1, &[2, 0]), Status::DivisionByZero),
-            (operation(b'%', 1, &[0, 3, 0]), Status::DivisionByZero),
-            (operation(b'/', 1, &[0, 0, 5]), Status::DivisionByZero),
-        ]),
-        "x-order" => bench.order(),
-        "x-too-large" => bench.too_large(),
-        "x-oversize" => {
-            let long = operation(b'+', 1, &[0; MAX_REQUEST + 1 - extended::HEADER]);
-            bench.statuses(&[(with(long, extended::RESERVED, 1), Status::Unsupported)])
-        }
-        "x-escape" => bench.escape(),
-        "x-replies" => bench.replies(),
-        "x-pure" => bench.pure(),
-        "x-overflow" => bench.refuses_or_wraps(),
-        other => unreachable!("the table has a check that no code judges: {other}"),
-    }
+/// In the order in which they are run.
+pub const CHECKS: &[ServerCheck] = &[
+    extended(
+        "x-golden",
+        "3.13",
+        "the golden request is answered by the golden reply",
+        &["others"],
+        Now(|session| session.golden()),
+    ),
+    operator("x-sum", "sum of signed operands", Now(|session| session.vectors(Operator::Sum, SUM))),
+    operator("x-product", "product of signed operands", Now(|session| session.vectors(Operator::Product, PRODUCT))),
+    operator(
+        "x-difference",
+        "difference; one operand: its negation",
+        Now(|session| session.vectors(Operator::Difference, DIFFERENCE)),
+    ),
+    operator(
+        "x-quotient",
+        "quotient, truncated towards zero",
+        Now(|session| session.vectors(Operator::Quotient, QUOTIENT)),
+    ),
+    operator(
+        "x-remainder",
+        "remainder, with the dividend's sign",
+        Now(|session| session.vectors(Operator::Remainder, REMAINDER)),
+    ),
+    operator("x-power", "power; 0^0 is 1", Now(|session| session.vectors(Operator::Power, POWER))),
+    operator("x-gcd", "greatest common divisor, never negative", Now(|session| session.vectors(Operator::Gcd, GCD))),
+    operator("x-lcm", "least common multiple, never negative", Now(|session| session.vectors(Operator::Lcm, LCM))),
+    operator("x-min", "the least operand", Now(|session| session.vectors(Operator::Min, MIN))),
+    operator("x-max", "the greatest operand", Now(|session| session.vectors(Operator::Max, MAX))),
+    operator(
+        "x-and",
+        "bitwise and on two's complement of unlimited width",
+        Now(|session| session.vectors(Operator::And, AND)),
+    ),
+    operator(
+        "x-or",
+        "bitwise or on two's complement of unlimited width",
+        Now(|session| session.vectors(Operator::Or, OR)),
+    ),
+    operator(
+        "x-xor",
+        "bitwise exclusive or on two's complement of unlimited width",
+        Now(|session| session.vectors(Operator::Xor, XOR)),
+    ),
+    extended(
+        "x-describe",
+        "3.4",
+        "describe: name and version, then key=value lines, whole or status 4",
+        X_GOLDEN,
+        Now(|session| session.describe()),
+    ),
+    extended("x-identifier", "3.7", "the request identifier is copied", X_GOLDEN, Now(|session| session.identifiers())),
+    extended(
+        "x-header",
+        "3.7",
+        "every reply has S = 1 if and only if Status is 0, and Reserved 0",
+        X_GOLDEN,
+        AtEnd(|session| {
+            Ok(gathered(
+                &session.replies,
+                "ff with Status 0 or 7f with Status 1 to 31, and Reserved 0",
+                |_, reply, _| reply.get(extended::RESERVED) == Some(&0),
+            ))
+        }),
+    ),
+    extended(
+        "x-format",
+        "3.8",
+        "Format is F, and 1 for errors and describe",
+        X_GOLDEN,
+        Now(|session| session.formats()),
+    ),
+    extended(
+        "x-least-width",
+        "3.8",
+        "an integer result has the least width, at least one octet",
+        X_GOLDEN,
+        Now(|session| session.least_width()),
+    ),
+    extended("x-text", "3.8", "a result as text is 0 or -?[1-9][0-9]*", X_GOLDEN, Now(|session| session.text())),
+    extended(
+        "x-width",
+        "3.6",
+        "every width from 1 to 255 is read, sign extension included",
+        X_GOLDEN,
+        Now(|session| session.widths()),
+    ),
+    extended(
+        "x-reserved",
+        "3.3",
+        "Reserved other than 0 is status 5",
+        X_GOLDEN,
+        Now(|session| {
+            session.statuses(&[(with(operation(b'+', 1, &[1, 2]), extended::RESERVED, 1), Status::Unsupported)])
+        }),
+    ),
+    extended(
+        "x-unknown-operator",
+        "3.9",
+        "an unknown operator is status 2",
+        X_GOLDEN,
+        Now(|session| {
+            session.statuses(
+                &[b'!', 0x00, 0xff].map(|operator| (operation(operator, 1, &[1, 2]), Status::UnknownOperator)),
+            )
+        }),
+    ),
+    extended(
+        "x-malformed",
+        "3.9",
+        "wrong lengths and operand counts are status 1",
+        X_GOLDEN,
+        Now(|session| {
+            session.statuses(
+                &MALFORMED.map(|(operator, width, octets)| (operation(operator, width, octets), Status::Malformed)),
+            )
+        }),
+    ),
+    extended(
+        "x-domain",
+        "3.9",
+        "a negative exponent is status 6",
+        X_GOLDEN,
+        Now(|session| {
+            session.statuses(
+                &[[2, 0xff], [0, 0xff], [1, 0x80]]
+                    .map(|operands| (operation(b'^', 1, &operands), Status::OutsideDomain)),
+            )
+        }),
+    ),
+    extended(
+        "x-division",
+        "3.9",
+        "any divisor that is zero is status 3",
+        X_GOLDEN,
+        Now(|session| {
+            session.statuses(&[
+                (operation(b'/', 1, &[2, 0]), Status::DivisionByZero),
+                (operation(b'%', 1, &[0, 3, 0]), Status::DivisionByZero),
+                (operation(b'/', 1, &[0, 0, 5]), Status::DivisionByZero),
+            ])
+        }),
+    ),
+    extended(
+        "x-order",
+        "3.9",
+        "of several failures the first in the order of the checks decides",
+        X_GOLDEN,
+        Now(|session| session.order()),
+    ),
+    extended(
+        "x-too-large",
+        "3.10",
+        "a reply that does not fit is status 4 with a count, and with that room exact",
+        X_GOLDEN,
+        Now(|session| session.too_large()),
+    ),
+    extended(
+        "x-oversize",
+        "4.2",
+        "a request over 1232 octets is status 5",
+        X_GOLDEN,
+        Now(|session| {
+            session.statuses(&[(
+                with(operation(b'+', 1, &[0; MAX_REQUEST + 1 - extended::HEADER]), extended::RESERVED, 1),
+                Status::Unsupported,
+            )])
+        }),
+    ),
+    extended(
+        "x-bound",
+        "4.2",
+        "no reply is longer than three times its request",
+        X_GOLDEN,
+        AtEnd(|session| {
+            Ok(gathered(&session.replies, "at most three times as many octets", |request, reply, _| {
+                reply.len() <= AMPLIFICATION * request.len()
+            }))
+        }),
+    ),
+    extended(
+        "x-error-text",
+        "7.5",
+        "error texts are fixed printable ASCII",
+        X_GOLDEN,
+        AtEnd(|session| Ok(gathered(&session.replies, "the same printable ASCII for the same status", is_fixed_text))),
+    ),
+    extended(
+        "x-escape",
+        "4.4",
+        "opcode 7 that is not version 1 gets a classic error or silence, by its length",
+        X_GOLDEN,
+        Now(|session| session.escape()),
+    ),
+    extended(
+        "x-replies",
+        "4.1",
+        "replies, 0xff and 0x7f, are not answered",
+        X_GOLDEN,
+        Now(|session| session.refused_replies()),
+    ),
+    extended(
+        "x-pure",
+        "4.5",
+        "the same request has the same answer, octet for octet",
+        X_GOLDEN,
+        Now(|session| session.pure()),
+    ),
+    extended(
+        "x-overflow",
+        "2.9",
+        "a classic integer result over 2^32 - 1 is refused or, with --wrap, modulo 2^32",
+        &["sum"],
+        Now(|session| session.refuses_or_wraps()),
+    ),
+];
+
+const X_GOLDEN: &[&str] = &["x-golden"];
+
+const fn extended(
+    key: &'static str,
+    clause: &'static str,
+    title: &'static str,
+    needs: &'static [&'static str],
+    judge: Judge,
+) -> ServerCheck {
+    let why = "A client of the extended form relies on it.";
+    ServerCheck { check: Check { key, clause, level: Must, title, why, needs }, judge }
 }
 
+const fn operator(key: &'static str, title: &'static str, judge: Judge) -> ServerCheck {
+    let why = "The same operation must give the same number on every server.";
+    ServerCheck { check: Check { key, clause: "3.4", level: Must, title, why, needs: X_GOLDEN }, judge }
+}
+
+/// Error texts by status.
+type Texts = Vec<(u8, Vec<u8>)>;
+
 /// What all replies of the extended form together say.
-pub fn gathered(key: &str, replies: &[(Vec<u8>, Vec<u8>)]) -> Judgement {
-    let expected = match key {
-        "x-header" => "ff with Status 0 or 7f with Status 1 to 31, and Reserved 0",
-        "x-bound" => "at most three times as many octets",
-        _ => "the same printable ASCII for the same status",
-    };
-    let mut texts: Vec<(u8, Vec<u8>)> = Vec::new();
-    for (request, reply) in replies {
-        let Ok(decoded) = extended::Reply::decode(reply) else { continue };
-        let right = match key {
-            "x-header" => reply.get(extended::RESERVED) == Some(&0),
-            "x-bound" => reply.len() <= calc6::wire::AMPLIFICATION * request.len(),
-            _ if decoded.is_success() => true,
-            _ => is_fixed_text(&decoded, &mut texts),
-        };
-        if !right {
-            return Judgement::broken([request.clone()], expected, hex(reply));
-        }
+fn gathered(
+    replies: &[(Vec<u8>, Vec<u8>)],
+    expected: &str,
+    is_right: fn(&[u8], &[u8], &mut Texts) -> bool,
+) -> Judgement {
+    let mut texts = Texts::new();
+    let wrong = replies.iter().find(|(request, reply)| !is_right(request, reply, &mut texts));
+    match wrong {
+        None => Judgement::holds([], ""),
+        Some((request, reply)) => Judgement::broken([request.clone()], expected, hex(reply)),
     }
-    Judgement::holds([], "")
 }
 
 /// Error texts may be cut to fit, so one has to begin as the other.
-fn is_fixed_text(reply: &extended::Reply<'_>, texts: &mut Vec<(u8, Vec<u8>)>) -> bool {
+fn is_fixed_text(_: &[u8], reply: &[u8], texts: &mut Texts) -> bool {
+    let Some(reply) = extended::Reply::decode(reply).ok().filter(|reply| !reply.is_success()) else { return true };
     let skipped = if reply.status() == Some(Status::TooLarge) { extended::NEEDED } else { 0 };
     let text = reply.result().get(skipped..).unwrap_or_default();
     let status = reply.status_octet();
@@ -100,7 +290,7 @@ fn is_fixed_text(reply: &extended::Reply<'_>, texts: &mut Vec<(u8, Vec<u8>)>) ->
     true
 }
 
-impl Bench<'_> {
+impl Session<'_> {
     fn extended(&mut self, request: &[u8]) -> Result<Asked, Failure> {
         let asked = self.prober.ask(request)?;
         if let Some(reply) = asked.reply() {
@@ -297,7 +487,7 @@ impl Bench<'_> {
             }
         }
         for (first, length) in [(0x1e, 11), (0x1e, 1), (0x0e, 11), (0x0e, 1), (0x0e, 1233)] {
-            let asked = self.prober.ask(&datagram(first, length))?;
+            let asked = self.prober.try_datagram(&datagram(first, length))?;
             if asked.reply().is_some() {
                 return Ok(broken(&asked, "no answer"));
             }
@@ -305,12 +495,12 @@ impl Bench<'_> {
         Ok(Judgement::holds([], ""))
     }
 
-    fn replies(&mut self) -> Result<Judgement, Failure> {
+    fn refused_replies(&mut self) -> Result<Judgement, Failure> {
         let mut error = with(operation(Status::Malformed.octet(), 1, b"malformed request"), 0, ERROR);
         for length in [error.len(), 12, 5, 1] {
             error.truncate(length);
             for first in [SUCCESS, ERROR] {
-                let asked = self.prober.ask(&with(error.clone(), 0, first))?;
+                let asked = self.prober.try_datagram(&with(error.clone(), 0, first))?;
                 if asked.reply().is_some() {
                     return Ok(broken(&asked, "no answer"));
                 }
@@ -333,7 +523,7 @@ impl Bench<'_> {
     }
 
     fn refuses_or_wraps(&mut self) -> Result<Judgement, Failure> {
-        let asked = self.prober.ask(&super::server::request(Operator::Sum, Format::Integer, &[u32::MAX, 5]))?;
+        let asked = self.prober.ask(&classic_request(Operator::Sum, Format::Integer, &[u32::MAX, 5]))?;
         Ok(match asked.reply().map(|reply| (reply.first().copied().unwrap_or(SUCCESS), reply)) {
             Some((first, _)) if first & SUCCESS_BIT == 0 => holds(&asked),
             Some((_, [_, 0, 0, 0, 4])) => holds(&asked),
@@ -387,27 +577,23 @@ const MALFORMED: [(u8, u8, &[u8]); 7] = [
     (b'%', 1, &[7]),
 ];
 
-const VECTORS: [(Operator, &[Vector]); 13] = [
-    (Operator::Sum, &[(&["-2", "5"], "3"), (&["-5"], "-5"), (&["9223372036854775807", "1"], "9223372036854775808")]),
-    (
-        Operator::Product,
-        &[(&["-2", "5"], "-10"), (&["7"], "7"), (&["-4294967296", "4294967296"], "-18446744073709551616")],
-    ),
-    (Operator::Difference, &[(&["10", "3", "-4"], "11"), (&["5"], "-5"), (&["-128"], "128")]),
-    (Operator::Quotient, &[(&["7", "-2"], "-3"), (&["-7", "2"], "-3"), (&["100", "7", "2"], "7"), (&["0", "5"], "0")]),
-    (
-        Operator::Remainder,
-        &[(&["7", "-2"], "1"), (&["-7", "2"], "-1"), (&["100", "30", "7"], "3"), (&["-6", "3"], "0")],
-    ),
-    (Operator::Power, &[(&["2", "10"], "1024"), (&["0", "0"], "1"), (&["-3", "3"], "-27"), (&["-1", "1000001"], "-1")]),
-    (Operator::Gcd, &[(&["12", "-18"], "6"), (&["0", "0"], "0"), (&["-7"], "7"), (&["0", "-5"], "5")]),
-    (Operator::Lcm, &[(&["4", "-6"], "12"), (&["0", "5"], "0"), (&["-7"], "7"), (&["2", "3", "5"], "30")]),
-    (Operator::Min, &[(&["3", "-2", "5"], "-2"), (&["9"], "9")]),
-    (Operator::Max, &[(&["3", "-2", "5"], "5"), (&["-9"], "-9")]),
-    (Operator::And, &[(&["12", "10"], "8"), (&["-1", "255"], "255"), (&["-2"], "-2")]),
-    (Operator::Or, &[(&["12", "10"], "14"), (&["-256", "15"], "-241"), (&["0"], "0")]),
-    (Operator::Xor, &[(&["12", "10"], "6"), (&["-1", "1"], "-2"), (&["5"], "5")]),
-];
+const SUM: &[Vector] = &[(&["-2", "5"], "3"), (&["-5"], "-5"), (&["9223372036854775807", "1"], "9223372036854775808")];
+const PRODUCT: &[Vector] =
+    &[(&["-2", "5"], "-10"), (&["7"], "7"), (&["-4294967296", "4294967296"], "-18446744073709551616")];
+const DIFFERENCE: &[Vector] = &[(&["10", "3", "-4"], "11"), (&["5"], "-5"), (&["-128"], "128")];
+const QUOTIENT: &[Vector] =
+    &[(&["7", "-2"], "-3"), (&["-7", "2"], "-3"), (&["100", "7", "2"], "7"), (&["0", "5"], "0")];
+const REMAINDER: &[Vector] =
+    &[(&["7", "-2"], "1"), (&["-7", "2"], "-1"), (&["100", "30", "7"], "3"), (&["-6", "3"], "0")];
+const POWER: &[Vector] =
+    &[(&["2", "10"], "1024"), (&["0", "0"], "1"), (&["-3", "3"], "-27"), (&["-1", "1000001"], "-1")];
+const GCD: &[Vector] = &[(&["12", "-18"], "6"), (&["0", "0"], "0"), (&["-7"], "7"), (&["0", "-5"], "5")];
+const LCM: &[Vector] = &[(&["4", "-6"], "12"), (&["0", "5"], "0"), (&["-7"], "7"), (&["2", "3", "5"], "30")];
+const MIN: &[Vector] = &[(&["3", "-2", "5"], "-2"), (&["9"], "9")];
+const MAX: &[Vector] = &[(&["3", "-2", "5"], "5"), (&["-9"], "-9")];
+const AND: &[Vector] = &[(&["12", "10"], "8"), (&["-1", "255"], "255"), (&["-2"], "-2")];
+const OR: &[Vector] = &[(&["12", "10"], "14"), (&["-256", "15"], "-241"), (&["0"], "0")];
+const XOR: &[Vector] = &[(&["12", "10"], "6"), (&["-1", "1"], "-2"), (&["5"], "5")];
 
 /// The tests of lengths rely on it.
 const _: () = assert!(classic::MAX_REQUEST < MAX_REQUEST);

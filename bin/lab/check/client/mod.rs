@@ -1,0 +1,38 @@
+//! The checks of a client: lab is its server.
+
+mod checks;
+mod output;
+mod request;
+mod scenario;
+
+use crate::Failure;
+use crate::check::report::{Judgement, Report, Verdict};
+use crate::check::service::command_line;
+use crate::check::table::Check;
+use checks::{CHECKS, ClientCheck};
+pub use scenario::Subject;
+use scenario::run_all;
+
+/// All checks.
+pub fn checks() -> impl Iterator<Item = &'static Check> {
+    CHECKS.iter().map(|check| &check.check)
+}
+
+/// Runs every check of a client.
+pub fn check(subject: &Subject) -> Result<Report, Failure> {
+    let mut runs = run_all(subject)?;
+    let mut report = Report { subject: command_line(&subject.template), role: "client", ..Report::default() };
+    for ClientCheck { check, judge } in CHECKS {
+        if let Some(see) = report.unmet(check) {
+            report.add(check, Judgement::see(see));
+            continue;
+        }
+        let mut judgement = runs.judge(*judge);
+        // On a busy machine a client, or lab, may have come too late: what is broken has to be so twice.
+        if judgement.verdict == Verdict::Broken && runs.again(subject)? {
+            judgement = judge(&runs);
+        }
+        report.add(check, judgement);
+    }
+    Ok(report)
+}
