@@ -2,7 +2,7 @@
 
 use calc6::responder::{Limits, Verdict, respond};
 use calc6::view::{Severity, View};
-use calc6::wire::{self, Status};
+use calc6::wire::{self, Format, Status};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -25,6 +25,8 @@ pub struct Answer {
     result: bool,
     /// What is wrong with the request, and the clause that says so: why there is no reply or no result.
     because: Option<Because>,
+    /// The clause that decides on the answer.
+    decides: &'static str,
     request_len: usize,
     reply_len: usize,
     /// As many octets as the reply may have for the length of its request.
@@ -48,9 +50,10 @@ impl Answer {
     pub fn to(request: &[u8]) -> Answer {
         let limits = Limits::default();
         let mut reply = vec![0; limits.max_reply.octets()];
-        let (raw, status, silence) = match respond(request, &mut reply, &limits) {
-            Verdict::Reply(answer) => (reply[..answer.len].to_vec(), Some(answer.status), None),
-            Verdict::Silence(reason) => (Vec::new(), None, Some(reason.name())),
+        let format = request.first().map_or(Format::Integer, |&first| Format::of(first));
+        let (raw, status, silence, decides) = match respond(request, &mut reply, &limits) {
+            Verdict::Reply(answer) => (reply[..answer.len].to_vec(), Some(answer.status), None, answer.clause(format)),
+            Verdict::Silence(reason) => (Vec::new(), None, Some(reason.name()), reason.clause()),
         };
         let view = View::request(request);
         let wrong = view.faults().iter().find(|fault| fault.severity == Severity::Wrong);
@@ -62,6 +65,7 @@ impl Answer {
             silence,
             result,
             because: wrong.map(|fault| Because { text: fault.text.clone(), clause: fault.clause }),
+            decides,
             request_len: request.len(),
             reply_len: raw.len(),
             by_request: wire::reply_limit(request.len(), usize::MAX),
@@ -76,8 +80,13 @@ impl Answer {
         self.octets.is_some().then_some(&self.raw)
     }
 
-    /// What is wrong with the request, and the clause that says so.
-    pub fn reason(&self) -> Option<(&str, &'static str)> {
-        self.because.as_ref().map(|because| (because.text.as_str(), because.clause))
+    /// What is wrong with the request, in words; empty if nothing is.
+    pub fn reason(&self) -> &str {
+        self.because.as_ref().map_or("", |because| &because.text)
+    }
+
+    /// The clause that decides on the answer.
+    pub fn clause(&self) -> &'static str {
+        self.decides
     }
 }

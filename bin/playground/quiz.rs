@@ -96,12 +96,7 @@ fn server(request: &[u8], answer: &str) -> Mark {
     let reply = Answer::to(request);
     let Some(octets) = reply.octets() else {
         let right = ["nothing", "none", "no answer", "silence"].contains(&answer.to_lowercase().as_str());
-        let words = reply.reason().map_or_else(String::new, |(text, _)| text.to_owned());
-        return Mark {
-            right,
-            answer: format!("nothing: {words}"),
-            clause: reply.reason().map_or("", |(_, clause)| clause),
-        };
+        return Mark { right, answer: format!("nothing: {}", reply.reason()), clause: reply.clause() };
     };
     let view = View::reply(octets, Some(request));
     match view.fields().iter().position(|field| field.name == Name::Result) {
@@ -110,11 +105,9 @@ fn server(request: &[u8], answer: &str) -> Mark {
             answer: view.to_string(),
             clause: view.fields()[place].clause,
         },
-        None => Mark {
-            right: answer.to_lowercase().starts_with("error"),
-            answer: view.to_string(),
-            clause: reply.reason().map_or(view.fields()[0].clause, |(_, clause)| clause),
-        },
+        None => {
+            Mark { right: answer.to_lowercase().starts_with("error"), answer: view.to_string(), clause: reply.clause() }
+        }
     }
 }
 

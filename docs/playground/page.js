@@ -454,7 +454,7 @@ function compose() {
 
 function showAnswer(answer) {
   const { reply, silence, because } = answer;
-  $("answer-kind").textContent = reply ? reply.kind : `silence: ${silence}`;
+  $("answer-kind").replaceChildren(reply ? reply.kind : `silence: ${silence}`, ", decided by ", clauseButton(answer.decides));
   $("answer-summary").textContent = reply ? reply.summary : "nothing";
   const faults = because ? [{ severity: answer.result ? "remark" : "wrong", ...because }] : [];
   drawFaults($("answer-faults"), [...faults, ...(reply?.faults ?? [])]);
@@ -487,7 +487,7 @@ function heights(times, top) {
   const y = new Map();
   let at = top;
   known.forEach((time, index) => {
-    if (index > 0) at += Math.min(90, Math.max(24, (time - known[index - 1]) * 0.25));
+    if (index > 0) at += Math.min(90, Math.max(30, (time - known[index - 1]) * 0.25));
     y.set(time, at);
   });
   return { y, known, bottom: at };

@@ -148,6 +148,10 @@ const tests = {
     assert.match(await text(page, "#clause-text"), /never longer than three times its request/);
     await page.click("#clause-open");
     assert.ok(await page.locator("#spec .target").isVisible());
+    for (const [octets, clause] of [[GOLDEN, "3.4"], [SUM, "2.3"], ["00ffffffff00000001", "2.9"], ["1f5e02000000000000000000000a03e8", "3.10"], ["45000000040000000200000003", "2.6"],
+      ["", "2.7"], ["1e2b", "4.4"], ["7f", "4.1"], ["1e2b0100010203040506070805", "3.4"], ["1e2b0101010203040506070805", "3.9"]]) {
+      assert.equal((await ask(page, "answer", { octets })).decides, clause, octets);
+    }
     for (const [octets, summary, why] of [["ff00000019", "nothing", /that of a reply/], ["0000", "nothing", /does not answer/], ["1e2f010001020304050607080500", /^error: division by zero/, /divisor that is 0/],
       ["00ffffffff00000001", /^error/, null]]) {
       const other = await open(browser, `#d=${octets}`);

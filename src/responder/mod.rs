@@ -101,6 +101,21 @@ pub struct Reply {
     pub status: Status,
 }
 
+impl Reply {
+    /// The clause of docs/protocol.md that decides on this reply; `format` is the one that the request asked for.
+    pub const fn clause(&self, format: Format) -> &'static str {
+        match (self.form, self.status, format) {
+            (Form::Classic, Status::Ok, _) => "2.3",
+            (Form::Classic, Status::TooLarge, Format::Integer) => "2.9",
+            (Form::Classic, Status::TooLarge, Format::Text) => "2.10",
+            (Form::Classic, ..) => "2.6",
+            (Form::Extended, Status::Ok, _) => "3.4",
+            (Form::Extended, Status::TooLarge, _) => "3.10",
+            (Form::Extended, ..) => "3.9",
+        }
+    }
+}
+
 /// Why a datagram is not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -139,6 +154,16 @@ impl Reason {
     /// Its place in [`ALL`](Self::ALL), for tables of counters.
     pub const fn index(self) -> usize {
         self as usize
+    }
+
+    /// The clause of docs/protocol.md that says so.
+    pub const fn clause(self) -> &'static str {
+        match self {
+            Reason::Empty | Reason::NoOperands | Reason::Ragged | Reason::TooManyOperands => "2.7",
+            Reason::IsReply => "4.1",
+            Reason::Oversize | Reason::NoRoom => "4.2",
+            Reason::Escape => "4.4",
+        }
     }
 
     /// A short name for logs and metrics: `empty`, `is-reply`, …
@@ -458,6 +483,22 @@ mod tests {
         assert_eq!(octets[1], verdict.status.octet());
         assert_eq!(octets[0] == wire::SUCCESS, verdict.status == Status::Ok);
         (verdict.status, octets[12..].to_vec())
+    }
+
+    #[test]
+    fn clauses_are_those_of_the_specification() {
+        let specification = include_str!("../../docs/protocol.md");
+        let reply = |form, status| Reply { len: 0, form, operator: None, status };
+        let mut clauses: Vec<&str> = Reason::ALL.into_iter().map(Reason::clause).collect();
+        for form in [Form::Classic, Form::Extended] {
+            for status in (0..extended::STATUS_END).filter_map(Status::from_octet) {
+                clauses.extend([Format::Integer, Format::Text].map(|format| reply(form, status).clause(format)));
+            }
+        }
+        for clause in clauses {
+            let numbered = [" ", "*", "."].iter().any(|end| specification.contains(&format!("**{clause}{end}")));
+            assert!(numbered, "{clause}");
+        }
     }
 
     #[test]
