@@ -6,6 +6,7 @@ mod serving;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -63,6 +64,10 @@ fn every_thread_is_confined_and_all_still_works() {
         let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
         for line in ["Seccomp:\t2", "NoNewPrivs:\t1"] {
             assert!(status.contains(line), "{line} in {status}");
+        }
+        // Without --user too.
+        for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+            assert!(status.contains(&format!("{set}:\t0000000000000000\n")), "{set} in {status}");
         }
     }
     for peer in [peer("[::1]:0", ("::1", server.port)), peer("127.0.0.1:0", ("127.0.0.1", server.port))] {
@@ -301,6 +306,127 @@ fn the_service_manager_hears_of_start_health_and_end() {
 }
 
 #[test]
+fn a_short_watchdog_does_not_make_idle_workers_look_hung() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
+    command.args(["::1", "0"]).env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "100000");
+    let server = Server::spawn(command);
+    let mut octets = [0; 500];
+    // READY, and twenty times in at least a second that all is well.
+    (0..21).for_each(|_| assert!(manager.receive(&mut octets).unwrap() > 0));
+    let said = server.stop();
+    assert!(!said.contains("has not moved"), "{said}");
+}
+
+#[test]
+fn the_access_file_is_read_again_without_losing_a_request_or_a_count() {
+    let folder = tempfile::tempdir().unwrap();
+    // Readable for the user that serves.
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let file = folder.path().join("access");
+    let write = |text: &str| {
+        // As an editor does: another file takes the name.
+        let other = folder.path().join("other");
+        fs::write(&other, text).unwrap();
+        fs::set_permissions(&other, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::rename(&other, &file).unwrap();
+    };
+    write("deny 127.0.0.0/8 # at first\n");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
+    command.args(["::", "0", "--workers", "1", "--require-sandbox", "--access-file"]).arg(&file);
+    let mut server = Server::spawn(command);
+    let [v4, v6] = [peer("127.0.0.1:0", ("127.0.0.1", server.port)), peer("[::1]:0", ("::1", server.port))];
+    v4.send(&SUM).unwrap();
+    assert_eq!(ask(&v6, &SUM), SUM_REPLY);
+
+    write("allow 127.0.0.0/8\nexempt ::1\n");
+    server.signal(Signal::HUP);
+    assert!(server.line_with("again").contains("1 allowed, 0 denied, 1 exempt"));
+    assert_eq!(ask(&v4, &SUM), SUM_REPLY);
+    v6.send(&SUM).unwrap();
+
+    for (text, problem) in [("\npermit ::1", "line 2: unknown rule \"permit\""), ("allow ::1\ndeny ::1", "line 2: ")] {
+        write(text);
+        server.signal(Signal::HUP);
+        let line = server.line_with("stay in force");
+        assert!(line.contains("warning: ") && line.contains(problem), "{line}");
+        assert_eq!(ask(&v4, &SUM), SUM_REPLY, "by the rules before");
+    }
+    fs::remove_file(&file).unwrap();
+    server.signal(Signal::HUP);
+    assert!(server.line_with("stay in force").contains("cannot read the access file"));
+    assert_eq!(ask(&v4, &SUM), SUM_REPLY);
+    let totals = server.stop();
+    assert!(totals.contains("served 5,") && totals.contains("denied 2"), "{totals}");
+}
+
+#[test]
+fn rules_change_under_load_without_losing_a_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("access");
+    fs::write(&file, "").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
+    command.args(["::1", "0", "--workers", "2", "--no-sandbox", "--access-file"]).arg(&file);
+    let mut server = Server::spawn(command);
+    for round in 0..20 {
+        fs::write(&file, format!("deny 2001:db8:{round}::/48\nexempt ::1\n")).unwrap();
+        server.signal(Signal::HUP);
+        let peer = peer("[::1]:0", ("::1", server.port));
+        (0..50).for_each(|_| assert_eq!(ask(&peer, &SUM), SUM_REPLY));
+    }
+    server.line_with("again: 0 allowed, 1 denied, 1 exempt");
+    assert!(server.stop().contains("served 1000, errors answered 0, dropped 0"));
+}
+
+#[test]
+fn a_hangup_ends_nothing_without_an_access_file() {
+    let mut server = Server::start(&["::1", "0"]);
+    server.signal(Signal::HUP);
+    server.line_with("there is no --access-file to read again");
+    assert_eq!(ask(&peer("[::1]:0", ("::1", server.port)), &SUM), SUM_REPLY);
+    server.stop();
+}
+
+#[test]
+fn workers_are_pinned_as_told_and_otherwise_not() {
+    let allowed = |server: &Server, thread: &str| {
+        let tasks = fs::read_dir(format!("/proc/{}/task", server.pid().as_raw_nonzero())).unwrap();
+        let mut lists = tasks.filter_map(|task| {
+            let path = task.unwrap().path();
+            let name = fs::read_to_string(path.join("comm")).unwrap();
+            let status = fs::read_to_string(path.join("status")).unwrap();
+            let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:\t")).unwrap().to_owned();
+            (name.trim_end() == thread).then_some(list)
+        });
+        lists.next().unwrap()
+    };
+    let free = Server::start(&["::1", "0", "--workers", "2"]);
+    assert_eq!(allowed(&free, "worker 0"), allowed(&free, "supervisor"));
+    let first = allowed(&free, "supervisor").split([',', '-']).next().unwrap().to_owned();
+    let pinned = Server::start(&["::1", "0", "--workers", "2", "--cpus", &first]);
+    for worker in ["worker 0", "worker 1"] {
+        assert_eq!(allowed(&pinned, worker), first);
+    }
+}
+
+#[test]
+fn a_variable_that_is_no_option_is_an_error() {
+    for arguments in [&["::1", "0"][..], &["--check-config", "::1", "0"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
+        let output = command.args(arguments).env("CALC6_RATELIMIT", "1/s").output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert_eq!(
+            said,
+            "server: unknown environment variable CALC6_RATELIMIT; similar: CALC6_RATE_LIMIT (see --help)\n"
+        );
+    }
+}
+
+#[test]
 fn what_cannot_be_is_said_in_one_line() {
     let taken = TcpListener::bind("[::1]:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
@@ -349,8 +475,14 @@ fn the_configuration_is_checked_without_serving() {
         "serves: ::1 port 10000",
         "allowed: 2001:db8::/32, 192.0.2.0/24",
         "denied: all others",
-        "rate limit: 7/s,burst=14,leak=4",
+        "rate limit: 7/s,burst=14,site=8,leak=4",
         "sandbox: as far as the kernel has it",
+        "without a rate limit, beside loopback: none",
+        "workers pinned to processors: none",
+        "port shared with other servers: no",
+        "access file: none",
+        "log: text",
+        "log of datagrams that are not answered: no",
     ] {
         assert!(said.lines().any(|said| said == line), "{line} in {said}");
     }

@@ -183,6 +183,52 @@ fn restarts_under_load_lose_no_request() {
 }
 
 #[test]
+fn handed_over_sockets_that_do_not_block_leave_the_processors_idle() {
+    let (sockets, address) = group(2);
+    sockets.iter().for_each(|socket| socket.set_nonblocking(true).unwrap());
+    let mut server = Server::spawn(on_sockets(&sockets));
+    for made_so in ["before the start", "after it"] {
+        let before = processor_time(&server);
+        thread::sleep(Duration::from_secs(1));
+        let used = processor_time(&server) - before;
+        eprintln!("idle, O_NONBLOCK set {made_so}: {used:?} of processor time a second");
+        assert!(used < Duration::from_millis(100), "{used:?}");
+        // Whoever shares the sockets may set it at any time.
+        sockets.iter().for_each(|socket| socket.set_nonblocking(true).unwrap());
+    }
+    assert_eq!(ask(&peer("[::1]:0", ("::1", address.port()))), SUM_REPLY);
+    // A socket that is shut down would return at once for ever.
+    let _ = socket2::SockRef::from(&sockets[0]).shutdown(std::net::Shutdown::Read);
+    server.line_with("a worker failed: the socket was shut down");
+}
+
+#[test]
+fn drops_of_an_earlier_server_are_not_counted_again() {
+    let (sockets, address) = group(1);
+    let flood = peer("[::1]:0", ("::1", address.port()));
+    let overflow = || (0..40_000).for_each(|_| drop(flood.send(&[0xff; 1000])));
+    let serve = |overflows: bool| {
+        let server = Server::spawn(on_sockets(&sockets));
+        if overflows {
+            server.freeze();
+            overflow();
+            server.signal(Signal::CONT);
+        }
+        let asker = peer("[::1]:0", ("::1", address.port()));
+        asker.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        // The queue may still be full. A drop is known with a datagram that comes after it.
+        assert!((0..100).any(|_| asker.send(&SUM).is_ok() && hears(&asker)));
+        assert!((0..100).any(|_| asker.send(&SUM).is_ok() && hears(&asker)));
+        server.stop()
+    };
+    overflow();
+    let first = serve(true);
+    assert!(number_behind(&first, "dropped by the kernel ") > 0, "{first}");
+    let second = serve(false);
+    assert!(!second.contains("dropped by the kernel"), "{second}");
+}
+
+#[test]
 fn inherited_sockets_are_served_and_wrong_ones_refused() {
     let (sockets, address) = group(3);
     let mut command = on_sockets(&sockets);
@@ -221,9 +267,9 @@ impl Forger {
         Forger { socket, to: SocketAddrV6::new(namespace::SERVER, port, 0, 0), packet: Vec::new() }
     }
 
-    /// From a host in the /64 of this number.
+    /// From a host in the /48 of this number.
     fn send(&mut self, prefix: u64) {
-        self.send_from(Ipv6Addr::from_bits(u128::from(0x2001_0db8_0000_0000 + prefix) << 64 | 1));
+        self.send_from(Ipv6Addr::from_bits(u128::from(0x2001_0000_0000 + prefix) << 80 | 1));
     }
 
     fn send_from(&mut self, source: Ipv6Addr) {
@@ -321,6 +367,16 @@ fn ask(peer: &UdpSocket) -> Vec<u8> {
 fn hears(peer: &UdpSocket) -> bool {
     let mut reply = [0; 100];
     peer.receive(&mut reply).is_ok_and(|length| reply[..length] == SUM_REPLY)
+}
+
+/// What all threads have used of the processors (the first field of /proc/PID/task/TID/schedstat, in nanoseconds).
+fn processor_time(server: &Server) -> Duration {
+    let tasks = fs::read_dir(format!("/proc/{}/task", server.pid().as_raw_nonzero())).unwrap();
+    let used = |task: std::io::Result<fs::DirEntry>| {
+        let text = fs::read_to_string(task.unwrap().path().join("schedstat")).unwrap();
+        text.split(' ').next().and_then(|field| field.parse::<u64>().ok()).unwrap()
+    };
+    Duration::from_nanos(tasks.map(used).sum())
 }
 
 /// The resident set in KiB (VmRSS of proc(5)).

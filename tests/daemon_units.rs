@@ -49,3 +49,17 @@ fn the_service_is_hardly_exposed() {
         assert!(page.contains(&format!("{exposure} of 10 (systemd 252)")), "{exposure}");
     }
 }
+
+#[test]
+fn five_quick_crashes_do_not_end_the_service() {
+    let unit = |name: &str| fs::read_to_string(Path::new(DOCS).join("systemd").join(name)).unwrap();
+    for (name, lines) in [
+        ("calc6.service", &["StartLimitIntervalSec=0", "Restart=always", "ExecReload=/bin/kill -HUP $MAINPID"][..]),
+        ("calc6.socket", &["StartLimitIntervalSec=0", "TriggerLimitIntervalSec=0", "SendBuffer=2M"]),
+    ] {
+        let text = unit(name);
+        for line in lines {
+            assert!(text.lines().any(|found| found == *line), "{line} in {name}");
+        }
+    }
+}

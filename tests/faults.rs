@@ -201,6 +201,20 @@ fn failing_system_calls_end_no_worker() {
     assert!(totals.contains("replies not sent"), "{totals}");
 }
 
+#[test]
+fn a_kernel_without_the_options_that_count_or_tune_is_served_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = failing(&folder, &["::", "0", "--workers", "2"]);
+    command.env("NO_OPTIONS", "1");
+    let server = Server::spawn(command);
+    for (from, to) in [("[::1]:0", "::1"), ("127.0.0.1:0", "127.0.0.1"), ("127.0.0.1:0", "127.0.0.9")] {
+        assert_eq!(ask(&peer(from, (to, server.port)), &SUM), SUM_REPLY);
+    }
+    let said = server.stop();
+    assert!(said.contains("each worker allows every source prefix the whole rate: the kernel refuses"), "{said}");
+    assert!(said.contains("served 3,"), "{said}");
+}
+
 // ---- The end.
 
 #[test]

@@ -180,14 +180,14 @@ fn a_second_server_is_told_that_the_port_is_taken() {
 
 #[test]
 fn what_is_refused_is_said_in_one_line() {
-    let cases: [(&[&str], i32, &str); 14] = [
+    let cases: [(&[&str], i32, &str); 18] = [
         (&[], 2, "HOST and PORT are missing"),
         (&["::1"], 2, "PORT is missing"),
-        (&["::1", "65536"], 2, "'65536' for '[PORT]': expected a port from 0 to 65535 or the name of a service"),
+        (&["::1", "65536"], 2, "[PORT]: \"65536\": expected a port from 0 to 65535 or the name of a service"),
         (&["::1", "http-ish"], 1, "port \"http-ish\": no UDP service of that name is known"),
         (&["::1", "0", "0"], 2, "unexpected argument 0"),
         (&["::1", "0", "--max-reply", "1231"], 2, "expected a whole number from 1232 to 3696"),
-        (&["::1", "0", "--workers", "0"], 2, "'--workers <N>': expected a whole number from 1"),
+        (&["::1", "0", "--workers", "0"], 2, "--workers <N>: \"0\": expected a whole number from 1"),
         (&["::1", "0", "--no-such"], 2, "--no-such"),
         (&["::1", "0", "--rate-limit", "many"], 2, "a rate such as 1000/s"),
         (&["::1", "0", "--deny", "2001:db8::1/32"], 2, "the prefix is 2001:db8::/32"),
@@ -195,6 +195,10 @@ fn what_is_refused_is_said_in_one_line() {
         (&["2001:db8::1", "0"], 1, "2001:db8::1 is none of this machine's addresses"),
         (&["host.invalid", "0"], 1, "\"host.invalid\""),
         (&["fe80::1%nowhere", "0"], 1, "fe80::1%nowhere"),
+        (&["ff02::1", "0"], 1, "ff02::1 is a multicast or broadcast address"),
+        (&["::1", "0", "--cpus", "9999"], 1, "processor 9999 is not among those that this process may use"),
+        (&["::1", "0", "--cpus", "3-1"], 2, "expected `none`, or processors such as 0-3,6"),
+        (&["::1", "0", "--access-file", "/nowhere"], 1, "cannot read the access file /nowhere: No such file"),
     ];
     for (arguments, status, part) in cases {
         let output = run(arguments);

@@ -24,6 +24,15 @@ pub enum Format {
     Json,
 }
 
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Format::Text => "text",
+            Format::Json => "json",
+        })
+    }
+}
+
 /// Sends the log to stderr. Only the first call has an effect.
 pub fn start(format: Format) {
     let builder = tracing_subscriber::fmt()

@@ -1,5 +1,9 @@
 //! `server HOST PORT`: answers requests until SIGINT or SIGTERM.
+//!
+//! `main` turns the command line and the environment into a `Config` and `Options`; [`daemon`] is what only a service
+//! needs, and says which thread does what.
 
+mod access_file;
 #[path = "../common/mod.rs"]
 mod common;
 mod daemon;
@@ -21,16 +25,16 @@ use std::process::ExitCode;
 
 use calc6::net::Segmentation;
 use calc6::responder::{Limits, ReplyLimit};
-
 use calc6::server::{BindError, Config, Server};
 use calc6::wire;
 use clap::builder::BoolishValueParser;
 use clap::{CommandFactory, Parser};
 
+use crate::access_file::{AccessFile, AccessFileError};
 use crate::common::generate::{self, Program};
 use crate::common::usage::{self, Port};
 use crate::daemon::Daemon;
-use crate::options::{AccessOptions, Options, Processors};
+use crate::options::{AccessError, AccessOptions, Options, Processors};
 
 /// A calculator that answers UDP datagrams over IPv6 and IPv4.
 #[derive(Debug, Parser)]
@@ -77,10 +81,11 @@ const EXAMPLES: &str = "Examples:
   server ::1 0              this machine only, any free port (the first line on stderr tells it)
   server 192.0.2.1 10000    one IPv4 address
 
-  server :: 10000 --user nobody --metrics [::1]:9469 --rate-limit 1000/s
+  server :: 10000 --user nobody --metrics [::1]:9469 --access-file /etc/calc6/access
 
 Sockets that a service manager hands over (sd_listen_fds(3)) are served instead of HOST and PORT, one worker each.
-SIGINT and SIGTERM end it after the replies in flight are sent, with a line of totals; SIGUSR1 writes all totals.";
+SIGINT and SIGTERM end it after the replies in flight are sent, with a line of totals; SIGUSR1 writes all totals; SIGHUP
+reads --access-file again.";
 
 fn main() -> ExitCode {
     if let Some(folder) = generate::requested() {
@@ -111,48 +116,71 @@ fn program() -> Program {
 
 /// Why the program ends without success.
 enum Failure {
-    /// What was typed cannot be meant.
+    /// The command line, the environment or the access file cannot be read as what it has to be.
     Usage(String),
     /// The system refuses.
     System(String),
 }
 
 fn serve(arguments: Arguments) -> Result<(), Failure> {
+    if let Some(line) = unknown_variable() {
+        return Err(Failure::Usage(line));
+    }
     let service = arguments.service.clone();
     let place = (arguments.host.clone(), arguments.port.clone());
-    let config = Config::try_from(arguments).map_err(Failure::Usage)?;
+    let (config, access_file) = arguments.configure()?;
     log::start(service.log_format);
     let inherited = systemd::inherited().map_err(Failure::system)?;
     let serving = if inherited.datagram.is_empty() { Some(host_and_port(place)?) } else { None };
     if service.check_config {
-        return check(&config, &service, serving.as_ref());
+        return check(&config, &service, access_file.as_ref(), serving.as_ref());
     }
     let server = match &serving {
         Some((host, port)) => bind(&resolve(host, port).map_err(Failure::System)?, &config),
         None => Server::adopt(inherited.datagram.into_iter().map(OwnedFd::from).collect(), config),
     };
     let server = server.map_err(Failure::bind)?;
-    let daemon = Daemon::prepare(server, service, inherited.metrics).map_err(Failure::system)?;
+    let daemon = Daemon::prepare(server, service, access_file, inherited.metrics).map_err(Failure::system)?;
     let totals = daemon.run().map_err(Failure::system)?;
     tracing::info!("{totals}");
     Ok(())
 }
 
-impl TryFrom<Arguments> for Config {
-    type Error = String;
+/// Complains about a variable that looks like an option and is none: its setting would be ignored.
+fn unknown_variable() -> Option<String> {
+    let command = Arguments::command();
+    let known: Vec<String> =
+        command.get_arguments().filter_map(|argument| Some(argument.get_env()?.to_str()?.to_owned())).collect();
+    let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let mut unknown = variables.filter(|name| {
+        name.starts_with("CALC6_") && !known.contains(name) && !OF_TESTS.iter().any(|test| name.starts_with(test))
+    });
+    let name = unknown.next()?;
+    let similarity = |known: &String| (strsim::jaro_winkler(&name, known) * 1e6) as u32;
+    let similar = known.iter().max_by_key(|known| similarity(known)).filter(|known| similarity(known) > 900_000);
+    let similar = similar.map(|known| format!("; similar: {known}")).unwrap_or_default();
+    Some(format!("unknown environment variable {name}{similar} (see --help)"))
+}
 
-    fn try_from(arguments: Arguments) -> Result<Config, String> {
-        let max_reply = ReplyLimit::try_from(usize::from(arguments.max_reply)).map_err(|error| error.to_string())?;
+/// Variables of this project's tests and benchmarks, which the servers that they start inherit.
+const OF_TESTS: [&str; 5] = ["CALC6_TEST_", "CALC6_BENCH_", "CALC6_SOAK", "CALC6_SEED", "CALC6_BLESS"];
+
+impl Arguments {
+    fn configure(self) -> Result<(Config, Option<AccessFile>), Failure> {
+        let max_reply = ReplyLimit::try_from(usize::from(self.max_reply)).map_err(Failure::usage)?;
         let mut config = Config::default()
-            .with_processors(arguments.cpus.0)
-            .with_limits(Limits { max_reply, wrap: arguments.wrap })
-            .with_segmentation(arguments.segmentation)
-            .with_ipv6_only(arguments.ipv6_only)
-            .with_share_port(arguments.share_port)
-            .with_verbose(arguments.service.verbose);
-        config.workers = arguments.workers;
-        arguments.access.apply(&mut config)?;
-        Ok(config)
+            .with_processors(self.cpus.0)
+            .with_limits(Limits { max_reply, wrap: self.wrap })
+            .with_segmentation(self.segmentation)
+            .with_ipv6_only(self.ipv6_only)
+            .with_share_port(self.share_port)
+            .with_verbose(self.service.verbose);
+        config.workers = self.workers;
+        let access_file = self.access.apply(&mut config).map_err(|error| match error {
+            AccessError::File(error @ AccessFileError::Read(..)) => Failure::system(error),
+            error => Failure::usage(error),
+        })?;
+        Ok((config, access_file))
     }
 }
 
@@ -160,16 +188,21 @@ fn host_and_port(place: (Option<String>, Option<Port>)) -> Result<(String, Port)
     match place {
         (Some(host), Some(port)) => Ok((host, port)),
         (None, _) => Err(Failure::Usage("HOST and PORT are missing (such as :: 10000; see --help)".to_owned())),
-        (Some(_), None) => Err(Failure::Usage("PORT is missing behind HOST (such as 10000; see --help)".to_owned())),
+        (Some(_), None) => Err(Failure::Usage("PORT is missing after HOST (such as 10000; see --help)".to_owned())),
     }
 }
 
 /// Checks what can be checked without binding anything, and prints what the options come to.
-fn check(config: &Config, service: &Options, serving: Option<&(String, Port)>) -> Result<(), Failure> {
+fn check(
+    config: &Config,
+    service: &Options,
+    access_file: Option<&AccessFile>,
+    serving: Option<&(String, Port)>,
+) -> Result<(), Failure> {
     if let Some((host, port)) = serving {
         resolve(host, port).map_err(Failure::System)?;
     }
-    let lines = service.check(config).map_err(Failure::system)?;
+    let lines = service.check(config, access_file).map_err(Failure::system)?;
     let place = serving.map_or("the sockets handed over".to_owned(), |(host, port)| format!("{host} port {port}"));
     let mut text = format!("serves: {place}\n");
     lines.iter().for_each(|line| text.extend([line, "\n"]));
@@ -180,6 +213,10 @@ fn check(config: &Config, service: &Options, serving: Option<&(String, Port)>) -
 }
 
 impl Failure {
+    fn usage(error: impl Error) -> Failure {
+        Failure::Usage(in_full(&error))
+    }
+
     fn system(error: impl Error) -> Failure {
         Failure::System(in_full(&error))
     }

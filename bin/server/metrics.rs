@@ -34,17 +34,16 @@ impl Metrics {
         Metrics { registry }
     }
 
-    /// The metrics at this moment.
-    pub fn text(&self) -> String {
-        let mut text = String::with_capacity(16 << 10);
+    /// Appends the metrics at this moment.
+    pub fn write(&self, to: &mut String) {
         // Writing to a String cannot fail.
-        let _ = encode(&mut text, &self.registry);
-        text
+        let _ = encode(to, &self.registry);
     }
 
     /// The samples that are not zero, one a line, without their descriptions.
     pub fn totals(&self) -> Vec<String> {
-        let text = self.text();
+        let mut text = String::new();
+        self.write(&mut text);
         let samples = text.lines().filter(|line| !line.starts_with('#') && !line.ends_with(" 0"));
         samples.filter(|line| !line.contains("_bucket{")).map(str::to_owned).collect()
     }
@@ -214,7 +213,7 @@ impl super::http::Content for Metrics {
         CONTENT_TYPE
     }
 
-    fn text(&self) -> String {
-        Metrics::text(self)
+    fn write(&self, to: &mut String) {
+        Metrics::write(self, to);
     }
 }

@@ -1,14 +1,17 @@
 //! The options of a server that is run as a service, as typed or from the environment.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
+use thiserror::Error;
 
+use super::access_file::{AccessFile, AccessFileError};
 use super::log;
 use super::privileges::{Identity, PrivilegeError};
-use calc6::limit::access::Prefix;
+use calc6::limit::access::{Contradiction, Prefix};
 use calc6::limit::rate::{Policy, Setting};
 use calc6::limit::{Access, Rules};
 use calc6::responder::Limits;
@@ -27,7 +30,13 @@ pub struct AccessOptions {
     /// Answer source ports below 1024 too, where services live that might answer in their turn, without end
     #[arg(long, env = "CALC6_ANSWER_LOW_PORTS", value_parser = BoolishValueParser::new())]
     answer_low_ports: bool,
-    /// Datagrams per second from each IPv6 /64 or IPv4 /24, per worker: N/s[,burst=N][,site=N][,leak=N] or `off`. The
+    /// Read more rules from FILE, one a line: allow PREFIX, deny PREFIX or exempt PREFIX; SIGHUP reads them again
+    #[arg(long, value_name = "FILE", env = "CALC6_ACCESS_FILE")]
+    access_file: Option<PathBuf>,
+    /// Do not limit the rate of these sources
+    #[arg(long, value_name = "PREFIX", env = "CALC6_RATE_EXEMPT", value_delimiter = ',')]
+    rate_exempt: Vec<Prefix>,
+    /// Datagrams per second from each IPv6 /64 or IPv4 /24: N/s[,burst=N][,site=N][,leak=N] or `off`. The
     /// burst (twice the rate) may come at once; all of an IPv6 /48 may send `site` (8) times as much; what is over is
     /// dropped, except for one in `leak` (4; 0: none), so that forged sources silence nobody. Loopback has no limit
     #[arg(long, value_name = "RATE", env = "CALC6_RATE_LIMIT", default_value_t = Setting::On(Policy::default()))]
@@ -96,7 +105,7 @@ impl Options {
     /// # Errors
     ///
     /// [`PrivilegeError`] if there is no such user.
-    pub fn check(&self, config: &Config) -> Result<Vec<String>, PrivilegeError> {
+    pub fn check(&self, config: &Config, access_file: Option<&AccessFile>) -> Result<Vec<String>, PrivilegeError> {
         let identity = self.user.as_deref().map(Identity::resolve).transpose()?;
         let sandbox = match (self.no_sandbox, self.require_sandbox) {
             (true, _) => "none",
@@ -104,25 +113,32 @@ impl Options {
             _ => "as far as the kernel has it",
         };
         let dry = if config.rate_limit_dry_run { " (dry run)" } else { "" };
-        let Limits { max_reply, wrap } = config.limits;
+        let Limits { max_reply, wrap, .. } = config.limits;
         let workers = config.workers.map_or("one for each processor".to_owned(), |workers| workers.to_string());
-        let Rules { allow, deny, answer_low_ports, .. } = &config.access;
+        let processors: Vec<String> = config.processors.iter().map(ToString::to_string).collect();
+        let processors = if processors.is_empty() { "none".to_owned() } else { processors.join(", ") };
+        let Rules { allow, deny, exempt, answer_low_ports, .. } = &config.access;
+        let file = access_file.map_or("none".to_owned(), |file| file.path().display().to_string());
+        let metrics = self.metrics.map_or("none".to_owned(), |address| format!("http://{address}/metrics"));
         Ok(vec![
             format!("workers: {workers}"),
+            format!("workers pinned to processors: {processors}"),
             format!("longest reply: {max_reply} octets"),
             format!("classic integers modulo 2^32: {}", yes(wrap)),
             format!("segmentation: {}", config.segmentation),
             format!("IPv6 only: {}", yes(config.ipv6_only)),
+            format!("port shared with other servers: {}", yes(config.share_port)),
+            format!("access file: {file}"),
             format!("allowed: {}", list(allow, if deny.is_empty() { "all" } else { "all others" })),
             format!("denied: {}", list(deny, if allow.is_empty() { "none" } else { "all others" })),
             format!("source ports below 1024: {}", if *answer_low_ports { "answered" } else { "dropped" }),
             format!("rate limit: {}{dry}", config.rate_limit),
+            format!("without a rate limit, beside loopback: {}", list(exempt, "none")),
             format!("user: {}", identity.as_ref().map_or("unchanged", Identity::name)),
             format!("sandbox: {sandbox}"),
-            format!(
-                "metrics: {}",
-                self.metrics.map_or("none".to_owned(), |address| format!("http://{address}/metrics"))
-            ),
+            format!("metrics: {metrics}"),
+            format!("log: {}", self.log_format),
+            format!("log of datagrams that are not answered: {}", yes(self.verbose)),
         ])
     }
 }
@@ -138,19 +154,34 @@ fn list(prefixes: &[Prefix], none: &str) -> String {
     prefixes.iter().map(Prefix::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// Why the options of access cannot be served.
+#[derive(Debug, Error)]
+pub enum AccessError {
+    /// The options contradict each other.
+    #[error(transparent)]
+    Options(Contradiction),
+    /// The file cannot be read or is wrong.
+    #[error(transparent)]
+    File(#[from] AccessFileError),
+}
+
 impl AccessOptions {
-    /// Writes them into a server's configuration.
+    /// Writes them into a server's configuration, and returns the access file if there is one.
     ///
     /// # Errors
     ///
-    /// A sentence, if the rules contradict each other.
-    pub fn apply(self, config: &mut Config) -> Result<(), String> {
-        let Self { allow, deny, answer_low_ports, .. } = self;
-        config.access = Rules { allow, deny, answer_low_ports, ..Rules::default() };
-        Access::new(&config.access, 0).map_err(|error| error.to_string())?;
+    /// [`AccessError`] if the rules contradict each other or the file cannot be read.
+    pub fn apply(self, config: &mut Config) -> Result<Option<AccessFile>, AccessError> {
+        let Self { allow, deny, rate_exempt, answer_low_ports, .. } = self;
         config.rate_limit = self.rate_limit;
         config.rate_limit_dry_run = self.rate_limit_dry_run;
-        Ok(())
+        config.access = Rules { allow, deny, exempt: rate_exempt, answer_low_ports };
+        Access::new(&config.access, 0).map_err(AccessError::Options)?;
+        let file = self.access_file.map(|path| AccessFile::new(path, config.access.clone()));
+        if let Some(file) = &file {
+            config.access = file.read()?;
+        }
+        Ok(file)
     }
 }
 

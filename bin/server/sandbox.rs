@@ -3,17 +3,19 @@
 //! calls that its work does not need (seccomp(2)).
 //!
 //! A system call that is not on its thread's list ends the whole process (SIGSYS): half a server is worse than none,
-//! and a service manager starts it again.
+//! and a service manager starts it again. Those that the C library itself may try, and can do without, fail with EACCES
+//! instead: whether memory may be freed is not for a list to decide.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, LandlockStatus, Ruleset, RulesetAttr, RulesetError,
-    RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, LandlockStatus, PathBeneath, PathFd, PathFdError,
+    Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen::Dword, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
-    TargetArch,
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen::Dword, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
 };
 use thiserror::Error;
 
@@ -22,23 +24,31 @@ use thiserror::Error;
 pub enum Role {
     /// Receives and sends datagrams.
     Worker,
-    /// Waits for signals and for the end of the workers, writes the log, feeds the watchdog.
+    /// Waits for the end of the workers.
     Main,
+    /// Waits for signals, writes the log, feeds the watchdog; `reads`: also opens files for reading, as far as Landlock
+    /// lets it.
+    Supervisor {
+        /// Whether there is an access file to read again.
+        reads: bool,
+    },
     /// Answers HTTP requests for the metrics.
     Metrics,
 }
 
-/// The filters of all roles, compiled before any is applied.
+/// The filters of one role, compiled before any is applied.
 pub struct Filters {
-    worker: BpfProgram,
-    main: BpfProgram,
-    metrics: BpfProgram,
+    /// Makes what the C library may try fail. Applied first: the other one does not allow to apply a filter.
+    refuse: BpfProgram,
+    /// Ends the process at everything that is not allowed.
+    allow: BpfProgram,
 }
 
 /// How much of the file rules the kernel enforces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Files {
-    /// No file can be opened, no TCP connection made or accepted on a new socket, no other process signalled.
+    /// No file can be opened but those to be read again, no TCP connection made or accepted on a new socket, no other
+    /// process signalled.
     Closed,
     /// The kernel knows only some of these rules: at least, no file can be opened for reading or writing.
     PartlyClosed,
@@ -52,6 +62,9 @@ pub enum SandboxError {
     /// Landlock failed where the kernel has it.
     #[error("cannot close the file system (Landlock)")]
     Landlock(#[from] RulesetError),
+    /// A folder that is to stay readable cannot be opened.
+    #[error("cannot keep {0} readable (Landlock)")]
+    Folder(PathBuf, #[source] PathFdError),
     /// A filter cannot be compiled for this processor, or is refused.
     #[error("cannot filter system calls (seccomp): {0}")]
     Seccomp(String),
@@ -61,19 +74,24 @@ pub enum SandboxError {
 }
 
 /// Closes the file system, TCP and signals to other processes, for this thread and all that it will start; sets
-/// no_new_privs. Takes what the kernel offers.
+/// no_new_privs. Takes what the kernel offers. Files in `readable` folders can still be opened for reading.
 ///
 /// # Errors
 ///
-/// [`SandboxError::Landlock`] if the kernel has Landlock and refuses.
-pub fn close_files() -> Result<Files, SandboxError> {
-    let status = Ruleset::default()
+/// [`SandboxError::Landlock`] if the kernel has Landlock and refuses, [`SandboxError::Folder`] if there is no such
+/// folder.
+pub fn close_files(readable: &[PathBuf]) -> Result<Files, SandboxError> {
+    let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(RULES))?
         .handle_access(AccessNet::BindTcp | AccessNet::ConnectTcp)?
         .scope(Scope::from_all(RULES))?
-        .create()?
-        .restrict_self()?;
+        .create()?;
+    for folder in readable {
+        let opened = PathFd::new(folder).map_err(|error| SandboxError::Folder(folder.clone(), error))?;
+        rules = rules.add_rule(PathBeneath::new(opened, AccessFs::ReadFile))?;
+    }
+    let status = rules.restrict_self()?;
     Ok(match (status.ruleset, status.landlock) {
         (RulesetStatus::FullyEnforced, _) => Files::Closed,
         (RulesetStatus::PartiallyEnforced, LandlockStatus::Available { .. }) => Files::PartlyClosed,
@@ -81,14 +99,34 @@ pub fn close_files() -> Result<Files, SandboxError> {
     })
 }
 
+/// The folders in which a file must stay readable for it to be read again, also after it was replaced: its own, and that
+/// of the file to which it may be a symbolic link.
+pub fn folders_of(file: &Path) -> Vec<PathBuf> {
+    let absolute = std::path::absolute(file).ok();
+    let mut folders: Vec<PathBuf> = [absolute, file.canonicalize().ok()]
+        .into_iter()
+        .flatten()
+        .filter_map(|path| path.parent().map(Path::to_owned))
+        .collect();
+    folders.dedup();
+    folders
+}
+
 impl Filters {
-    /// Compiles the filters for this processor.
+    /// Compiles the filters of a role for this processor.
     ///
     /// # Errors
     ///
     /// [`SandboxError::Seccomp`] on a processor that the compiler does not know.
-    pub fn new() -> Result<Filters, SandboxError> {
-        Ok(Filters { worker: compile(Role::Worker)?, main: compile(Role::Main)?, metrics: compile(Role::Metrics)? })
+    pub fn new(role: Role) -> Result<Filters, SandboxError> {
+        let refusal = SeccompAction::Errno(libc::EACCES as u32);
+        let compiled = || -> Result<Filters, BackendError> {
+            Ok(Filters {
+                refuse: compile(refused(role)?, SeccompAction::Allow, refusal)?,
+                allow: compile(allowed(role)?, SeccompAction::KillProcess, SeccompAction::Allow)?,
+            })
+        };
+        compiled().map_err(|error| SandboxError::Seccomp(error.to_string()))
     }
 
     /// Confines the calling thread to the system calls of its role, for ever. Sets no_new_privs.
@@ -96,13 +134,9 @@ impl Filters {
     /// # Errors
     ///
     /// [`SandboxError::Seccomp`] if the kernel refuses.
-    pub fn confine(&self, role: Role) -> Result<(), SandboxError> {
-        let filter = match role {
-            Role::Worker => &self.worker,
-            Role::Main => &self.main,
-            Role::Metrics => &self.metrics,
-        };
-        seccompiler::apply_filter(filter).map_err(|error| SandboxError::Seccomp(error.to_string()))
+    pub fn confine(&self) -> Result<(), SandboxError> {
+        let apply = |filter| seccompiler::apply_filter(filter);
+        apply(&self.refuse).and_then(|()| apply(&self.allow)).map_err(|error| SandboxError::Seccomp(error.to_string()))
     }
 }
 
@@ -110,44 +144,89 @@ impl Filters {
 /// ones are not asked for before it is known that none of them touches UDP sockets that are open.
 const RULES: ABI = ABI::V6;
 
-fn compile(role: Role) -> Result<BpfProgram, SandboxError> {
-    let failed = |error: seccompiler::BackendError| SandboxError::Seccomp(error.to_string());
-    let processor = TargetArch::try_from(std::env::consts::ARCH).map_err(failed)?;
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
+/// The filter that does `listed` with the calls of these rules, and `other` with all others.
+fn compile(rules: Rules, other: SeccompAction, listed: SeccompAction) -> Result<BpfProgram, BackendError> {
+    let processor = TargetArch::try_from(std::env::consts::ARCH)?;
+    SeccompFilter::new(rules, other, listed, processor)?.try_into()
+}
+
+/// System calls, each with the conditions on its arguments of which one must hold; none: any arguments.
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+/// What a thread may do. What is refused must be allowed too: the kernel applies the stricter of both filters.
+fn allowed(role: Role) -> Result<Rules, BackendError> {
+    let mut rules = refused(role)?;
     let own = match role {
         Role::Worker => WORKER,
         Role::Main => MAIN,
+        Role::Supervisor { .. } => SUPERVISOR,
         Role::Metrics => METRICS,
     };
-    for call in COMMON.iter().chain(own) {
-        rules.insert(*call, Vec::new());
-    }
+    rules.extend(COMMON.iter().chain(own).map(|call| (*call, Vec::new())));
     for call in [libc::SYS_mmap, libc::SYS_mprotect] {
-        rules.insert(call, vec![not_executable().map_err(failed)?]);
+        rules.insert(call, vec![argument(2, Bits(libc::PROT_EXEC), 0)?]);
+    }
+    if cfg!(debug_assertions) {
+        // The standard library checks every descriptor that it closes.
+        rules.insert(libc::SYS_fcntl, vec![argument(1, All, libc::F_GETFD)?]);
     }
     for call in [libc::SYS_write, libc::SYS_writev] {
         // The metrics thread's connections have any number; the others write to their terminal or log only.
-        let conditions = if role == Role::Metrics { Vec::new() } else { standard_output().map_err(failed)? };
-        rules.insert(call, conditions);
+        let to = |fd| argument(0, All, fd);
+        let to_log = vec![to(libc::STDOUT_FILENO)?, to(libc::STDERR_FILENO)?];
+        rules.insert(call, if role == Role::Metrics { Vec::new() } else { to_log });
     }
-    let filter = SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, processor);
-    filter.and_then(BpfProgram::try_from).map_err(failed)
+    if matches!(role, Role::Main | Role::Supervisor { .. }) {
+        // Closing the workers' sockets to new datagrams.
+        let level = condition(1, All, libc::SOL_SOCKET)?;
+        let filter = SeccompRule::new(vec![level, condition(2, All, libc::SO_ATTACH_FILTER)?])?;
+        rules.insert(libc::SYS_setsockopt, vec![filter]);
+    }
+    if let Role::Supervisor { reads: true } = role {
+        let harmless = libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_LARGEFILE;
+        rules.insert(libc::SYS_openat, vec![argument(2, Bits(!harmless), libc::O_RDONLY)?]);
+    }
+    Ok(rules)
 }
 
-/// mmap(2) and mprotect(2) of memory that cannot be executed: their third argument has no PROT_EXEC.
-fn not_executable() -> Result<SeccompRule, seccompiler::BackendError> {
-    let exec = libc::PROT_EXEC as u64;
-    SeccompRule::new(vec![SeccompCondition::new(2, Dword, SeccompCmpOp::MaskedEq(exec), 0)?])
+/// What fails instead of ending the process: glibc asks how the kernel overcommits memory before it returns some
+/// (malloc/arena.c), how many processors there are, and what a file is before it reads it, and names its memory.
+fn refused(role: Role) -> Result<Rules, BackendError> {
+    let mut rules: Rules = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
+    if let Role::Supervisor { reads: true } = role {
+        rules.remove(&libc::SYS_openat);
+    }
+    rules.insert(libc::SYS_prctl, vec![argument(0, All, libc::PR_SET_VMA)?]);
+    Ok(rules)
 }
 
-/// write(2) to stdout or stderr.
-fn standard_output() -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
-    let to = |fd: i32| SeccompRule::new(vec![SeccompCondition::new(0, Dword, SeccompCmpOp::Eq, fd as u64)?]);
-    Ok(vec![to(libc::STDOUT_FILENO)?, to(libc::STDERR_FILENO)?])
+use Part::{All, Bits};
+
+/// Which part of an argument is compared.
+#[derive(Clone, Copy)]
+enum Part {
+    /// All of its lower 32 bits.
+    All,
+    /// These bits.
+    Bits(i32),
+}
+
+/// That an argument, by its place from 0, is `value`.
+fn argument(place: u8, part: Part, value: i32) -> Result<SeccompRule, BackendError> {
+    SeccompRule::new(vec![condition(place, part, value)?])
+}
+
+fn condition(place: u8, part: Part, value: i32) -> Result<SeccompCondition, BackendError> {
+    let compare = match part {
+        All => SeccompCmpOp::Eq,
+        Bits(mask) => SeccompCmpOp::MaskedEq((mask as u32).into()),
+    };
+    SeccompCondition::new(place, Dword, compare, (value as u32).into())
 }
 
 /// Memory, locks, clocks and sleep, signal handlers, and the ways to end, orderly or by a panic. Clocks are read
-/// without a system call where the kernel has a vDSO for them (vdso(7)).
+/// without a system call where the kernel has a vDSO for them (vdso(7)). sendto(2) is the signal handler's, which any
+/// thread may have to run.
 const COMMON: &[i64] = &[
     libc::SYS_brk,
     libc::SYS_munmap,
@@ -159,12 +238,15 @@ const COMMON: &[i64] = &[
     libc::SYS_clock_nanosleep,
     libc::SYS_nanosleep,
     libc::SYS_restart_syscall,
+    libc::SYS_getrandom,
     libc::SYS_rt_sigaction,
     libc::SYS_rt_sigprocmask,
     libc::SYS_rt_sigreturn,
     libc::SYS_sigaltstack,
-    libc::SYS_rseq,
-    libc::SYS_set_robust_list,
+    libc::SYS_sendto,
+    libc::SYS_ppoll,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_poll,
     libc::SYS_getpid,
     libc::SYS_gettid,
     libc::SYS_tgkill,
@@ -173,44 +255,32 @@ const COMMON: &[i64] = &[
     libc::SYS_exit_group,
 ];
 
-/// A worker's two calls, and those that stand in for them for a single datagram.
-const WORKER: &[i64] = &[
-    libc::SYS_recvmmsg,
-    libc::SYS_sendmmsg,
-    libc::SYS_recvmsg,
-    libc::SYS_sendmsg,
-    libc::SYS_recvfrom,
-    libc::SYS_sendto,
-    libc::SYS_ppoll,
+/// What fails with EACCES in every thread.
+const REFUSED: &[i64] = &[
+    libc::SYS_openat,
     #[cfg(target_arch = "x86_64")]
-    libc::SYS_poll,
+    libc::SYS_open,
+    #[cfg(target_pointer_width = "64")]
+    libc::SYS_newfstatat,
+    libc::SYS_fstat,
+    libc::SYS_statx,
+    libc::SYS_readlinkat,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_prlimit64,
+    libc::SYS_sysinfo,
 ];
 
-/// The pipe on which signals arrive, the service manager's socket, and closing the workers' sockets to new datagrams.
-const MAIN: &[i64] = &[
-    libc::SYS_read,
-    libc::SYS_recvfrom,
-    libc::SYS_sendto,
-    libc::SYS_setsockopt,
-    libc::SYS_shutdown,
-    libc::SYS_ppoll,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_poll,
-];
+/// A worker's two calls, and those that stand in for them for a single datagram.
+const WORKER: &[i64] = &[libc::SYS_recvmmsg, libc::SYS_sendmmsg, libc::SYS_recvmsg, libc::SYS_sendmsg];
+
+/// Waking the workers at the end.
+const MAIN: &[i64] = &[libc::SYS_shutdown];
+
+/// The pipe on which signals arrive, and waking the workers at the end.
+const SUPERVISOR: &[i64] = &[libc::SYS_read, libc::SYS_recvfrom, libc::SYS_shutdown];
 
 /// Connections that somebody else opened.
-const METRICS: &[i64] = &[
-    libc::SYS_accept4,
-    libc::SYS_read,
-    libc::SYS_recvfrom,
-    libc::SYS_sendto,
-    libc::SYS_shutdown,
-    libc::SYS_fcntl,
-    libc::SYS_ioctl,
-    libc::SYS_ppoll,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_poll,
-];
+const METRICS: &[i64] = &[libc::SYS_accept4, libc::SYS_read, libc::SYS_recvfrom, libc::SYS_shutdown];
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,5 @@
-//! The thread beside the workers: it waits for signals, writes the log, and tells the service manager that all is well.
+//! The thread beside the workers: it waits for signals, writes the log, reads the access file again, and tells the
+//! service manager that all is well.
 
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
@@ -8,12 +9,14 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sd_notify::NotifyState;
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::{flag, low_level::pipe};
 use tracing::{info, warn};
 
-use super::metrics::Metrics;
-use super::systemd::Notifier;
+use crate::access_file::{AccessFile, AccessFileError};
+use crate::in_full;
+use crate::metrics::Metrics;
+use crate::systemd::Notifier;
 use calc6::server::{Config, Counter, Dropped, Handle, Totals};
 
 /// Signals, caught from the moment that this is made.
@@ -22,10 +25,12 @@ pub struct Signals {
     arrived: UnixStream,
     stop: Arc<AtomicBool>,
     totals: Arc<AtomicBool>,
+    reload: Arc<AtomicBool>,
 }
 
 impl Signals {
-    /// Catches SIGINT and SIGTERM, which end the server in order, and SIGUSR1, which asks for its totals.
+    /// Catches SIGINT and SIGTERM, which end the server in order, SIGUSR1, which asks for its totals, and SIGHUP, which
+    /// asks to read the access file again.
     ///
     /// # Errors
     ///
@@ -33,12 +38,12 @@ impl Signals {
     pub fn catch() -> io::Result<Signals> {
         let (arrived, sender) = UnixStream::pair()?;
         arrived.set_nonblocking(true)?;
-        let signals = Signals { arrived, stop: Arc::default(), totals: Arc::default() };
-        for (signal, asked) in [(SIGINT, &signals.stop), (SIGTERM, &signals.stop), (SIGUSR1, &signals.totals)] {
+        let [stop, totals, reload] = <[Arc<AtomicBool>; 3]>::default();
+        for (signal, asked) in [(SIGINT, &stop), (SIGTERM, &stop), (SIGUSR1, &totals), (SIGHUP, &reload)] {
             flag::register(signal, Arc::clone(asked))?;
             pipe::register(signal, sender.try_clone()?)?;
         }
-        Ok(signals)
+        Ok(Signals { arrived, stop, totals, reload })
     }
 
     /// Waits for a signal, or until `limit` has passed.
@@ -56,6 +61,7 @@ pub struct Supervisor {
     pub signals: Signals,
     pub notifier: Arc<Notifier>,
     pub metrics: Arc<Metrics>,
+    pub access_file: Option<AccessFile>,
     /// Whether dropped datagrams are written down.
     pub verbose: bool,
 }
@@ -63,29 +69,55 @@ pub struct Supervisor {
 impl Supervisor {
     /// Watches for ever: the process ends when the workers have.
     pub fn watch(mut self) -> ! {
-        let mut pulse = Pulse::new(&self.handle, self.notifier.watchdog());
+        let mut watchdog = Watchdog::new(&self.handle, self.notifier.watchdog());
         loop {
-            let look = self.verbose.then_some(LOOK);
-            self.signals.wait(look.into_iter().chain(pulse.wait()).min());
+            let look = self.verbose.then_some(LOG_INTERVAL);
+            self.signals.wait(look.into_iter().chain(watchdog.wait()).min());
             write_dropped(&self.handle);
             if self.signals.totals.swap(false, Relaxed) {
                 self.metrics.totals().iter().for_each(|total| info!("{total}"));
+            }
+            if self.signals.reload.swap(false, Relaxed) {
+                self.reload();
             }
             if self.signals.stop.swap(false, Relaxed) {
                 self.notifier.notify(&[NotifyState::Stopping]);
                 self.handle.stop();
             }
-            if pulse.is_due() && pulse.felt(&self.handle) {
+            if watchdog.is_due() && watchdog.all_alive(&self.handle) {
                 self.notifier.notify(&[NotifyState::Watchdog]);
             }
         }
     }
+
+    /// Reads the access file again and puts its rules into force; after an error the old ones stay.
+    fn reload(&self) {
+        let Some(file) = &self.access_file else {
+            info!("SIGHUP: there is no --access-file to read again");
+            return;
+        };
+        self.notifier.notify_reloading();
+        match self.apply(file) {
+            Ok(summary) => info!("read {} again: {summary}", file.path().display()),
+            Err(error) => warn!("{}; the rules before stay in force", in_full(&error)),
+        }
+        self.notifier.notify(&[NotifyState::Ready]);
+    }
+
+    fn apply(&self, file: &AccessFile) -> Result<String, AccessFileError> {
+        let rules = file.read()?;
+        let summary =
+            format!("{} allowed, {} denied, {} exempt", rules.allow.len(), rules.deny.len(), rules.exempt.len());
+        let contradiction = |error| AccessFileError::Contradiction(file.path().to_owned(), error);
+        self.handle.set_rules(&rules).map_err(contradiction)?;
+        Ok(summary)
+    }
 }
 
 /// How often a verbose server looks for dropped datagrams to write down.
-const LOOK: Duration = Duration::from_millis(100);
+const LOG_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Writes down which datagrams were dropped, as far as the workers tell.
+/// Writes down which datagrams were dropped, as far as the workers report it.
 pub fn write_dropped(handle: &Handle) {
     for Dropped { source, length, reason, suppressed, .. } in handle.take_dropped() {
         match suppressed {
@@ -95,36 +127,54 @@ pub fn write_dropped(handle: &Handle) {
     }
 }
 
-/// The workers' sign of life: each has gone round its loop since it was last felt. A worker that hangs is a reason for
-/// the service manager to start the server anew, however well the others do.
-struct Pulse {
-    every: Option<Duration>,
-    felt: Instant,
-    rounds: Vec<u64>,
+/// Whether each worker goes round its loop. A worker that hangs is a reason for the service manager to start the server
+/// anew, even if the others go on.
+struct Watchdog {
+    /// How often the service manager wants to be notified.
+    interval: Option<Duration>,
+    notified: Instant,
+    workers: Vec<Progress>,
 }
 
-impl Pulse {
-    fn new(handle: &Handle, every: Option<Duration>) -> Pulse {
-        Pulse { every, felt: Instant::now(), rounds: vec![0; handle.workers()] }
+/// What was last seen of a worker.
+struct Progress {
+    rounds: u64,
+    since: Instant,
+}
+
+/// How long a worker may stay in one round: twice as long as an idle one does. It does not depend on how often the
+/// service manager wants to be notified, which may be more often than idle workers go round.
+const HUNG_AFTER: Duration = Handle::IDLE_ROUND.saturating_mul(2);
+
+impl Watchdog {
+    fn new(handle: &Handle, interval: Option<Duration>) -> Watchdog {
+        let now = Instant::now();
+        let workers = (0..handle.workers()).map(|_| Progress { rounds: 0, since: now }).collect();
+        Watchdog { interval, notified: now, workers }
     }
 
     fn wait(&self) -> Option<Duration> {
-        self.every.map(|every| every.saturating_sub(self.felt.elapsed()))
+        self.interval.map(|interval| interval.saturating_sub(self.notified.elapsed()))
     }
 
     fn is_due(&self) -> bool {
         self.wait() == Some(Duration::ZERO)
     }
 
-    fn felt(&mut self, handle: &Handle) -> bool {
-        self.felt = Instant::now();
-        let now: Vec<u64> = (0..handle.workers()).map(|worker| rounds(&handle.worker_totals(worker))).collect();
-        let hangs = now.iter().zip(&self.rounds).position(|(now, before)| now == before);
-        if let Some(worker) = hangs {
-            warn!("worker {worker} has not moved: the watchdog is not fed");
+    fn all_alive(&mut self, handle: &Handle) -> bool {
+        let now = Instant::now();
+        self.notified = now;
+        let mut alive = true;
+        for (worker, seen) in self.workers.iter_mut().enumerate() {
+            let rounds = rounds(&handle.worker_totals(worker));
+            if rounds != seen.rounds {
+                *seen = Progress { rounds, since: now };
+            } else if now - seen.since > HUNG_AFTER {
+                warn!("worker {worker} has not moved for {:?}: the watchdog is not notified", now - seen.since);
+                alive = false;
+            }
         }
-        self.rounds = now;
-        hangs.is_none()
+        alive
     }
 }
 

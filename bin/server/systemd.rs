@@ -86,6 +86,14 @@ impl Notifier {
         self.watchdog.map(|limit| limit / 2)
     }
 
+    /// Tells the service manager that the configuration is being read again, until [`NotifyState::Ready`].
+    pub fn notify_reloading(&self) {
+        match NotifyState::monotonic_usec_now() {
+            Ok(now) => self.notify(&[NotifyState::Reloading, now]),
+            Err(_) => self.notify(&[NotifyState::Reloading]),
+        }
+    }
+
     /// Tells the service manager; without one, nothing. What cannot be delivered at once is lost: the service comes
     /// first.
     pub fn notify(&self, states: &[NotifyState<'_>]) {

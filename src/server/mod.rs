@@ -50,6 +50,7 @@ pub use error::BindError;
 pub use journal::Dropped;
 
 use crate::limit::access::Contradiction;
+use crate::limit::rate::Setting;
 use crate::limit::{Rules, Steering};
 use crate::net::socket::{Options, bind_group, steer};
 use crate::net::{Socket, cpu};
@@ -166,6 +167,11 @@ impl Server {
     /// How many workers will serve.
     pub fn workers(&self) -> usize {
         self.sockets.len()
+    }
+
+    /// How often each source prefix is answered.
+    pub fn rate_limit(&self) -> Setting {
+        self.config.rate_limit
     }
 
     /// Whether every source prefix has one worker, so that its rate is that of the whole process.

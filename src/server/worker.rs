@@ -56,9 +56,7 @@ impl<'a> Worker<'a> {
         while !self.stop.load(Relaxed) {
             match self.requests.receive(self.socket, Wait::ForOne) {
                 // The end of shutdown(2), which comes at once from then on.
-                Ok(Received { messages: 0, .. }) if !self.stop.load(Relaxed) => {
-                    return Err(io::Error::other("the socket was shut down"));
-                }
+                Ok(Received { messages: 0, .. }) => self.note_shutdown()?,
                 Ok(received) => {
                     failures = 0;
                     self.serve(received);
@@ -116,6 +114,12 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// A socket that is shut down has no more to receive, and says so at once from then on: that is for the end alone.
+    #[cold]
+    fn note_shutdown(&self) -> io::Result<()> {
+        if self.stop.load(Relaxed) { Ok(()) } else { Err(io::Error::other("the socket was shut down")) }
+    }
+
     /// Errors of a receive call: an idle wait, a signal, a pending ICMP error, a shortage. None ends the worker, but
     /// for those that say that the call itself is wrong and would be so for ever.
     #[cold]
@@ -125,7 +129,9 @@ impl<'a> Worker<'a> {
                 self.counters.add(Counter::Batch(0), 1);
                 // The end of a receive call's time limit. Where somebody who shares the socket has made it non-blocking,
                 // it would come again and again.
-                self.socket.wait_readable(IDLE_WAIT)?;
+                if !self.socket.wait_readable(IDLE_WAIT)? {
+                    self.note_shutdown()?;
+                }
             }
             Some(libc::EINTR) => {}
             Some(libc::EBADF | libc::ENOTSOCK | libc::EFAULT | libc::EINVAL) => return Err(error),

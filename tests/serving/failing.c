@@ -1,9 +1,11 @@
 /* Preloaded into a server: of each of its two calls every third fails, with every error that a network can cause in turn, and every
  * second of the others does only a part of its work. With BROKEN_SOCKET in the environment the socket is gone instead,
- * for the thread that makes the tenth call, and for ever. */
+ * for the thread that makes the tenth call, and for ever; with NO_OPTIONS the kernel lacks every socket option that only
+ * counts or tunes, and all else works. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -19,7 +21,7 @@ static struct calls sends, receives;
 static int fails(struct calls *calls)
 {
     unsigned call = calls->made++;
-    if (call % 3)
+    if (call % 3 || getenv("NO_OPTIONS"))
         return 0;
     errno = errors[call / 3 % (sizeof errors / sizeof errors[0])];
     return 1;
@@ -46,4 +48,23 @@ int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct
         return broken ? -1 : real(fd, messages, count, flags, timeout);
     }
     return fails(&receives) ? -1 : real(fd, messages, part(&receives, count), flags, timeout);
+}
+
+/* Whether a server cannot do without an option. */
+static int essential(int level, int name)
+{
+    if (level == SOL_SOCKET)
+        return name == SO_REUSEPORT || name == SO_REUSEADDR || name == SO_RCVTIMEO || name == SO_ATTACH_FILTER;
+    return (level == IPPROTO_IPV6 && (name == IPV6_V6ONLY || name == IPV6_RECVPKTINFO)) ||
+           (level == IPPROTO_IP && name == IP_PKTINFO);
+}
+
+int setsockopt(int fd, int level, int name, const void *value, socklen_t length)
+{
+    int (*real)(int, int, int, const void *, socklen_t) = dlsym(RTLD_NEXT, "setsockopt");
+    if (getenv("NO_OPTIONS") && !essential(level, name)) {
+        errno = ENOPROTOOPT;
+        return -1;
+    }
+    return real(fd, level, name, value, length);
 }

@@ -1,6 +1,7 @@
 //! A `server` process for a test, which ends with it.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub mod forging;
 pub mod namespace;
 
 use std::io::{BufRead, BufReader, Read};

@@ -205,9 +205,10 @@ impl Socket {
         DropCounter(found.map_or(0, |words| words[WORDS - 1]))
     }
 
-    /// Waits until there is something to receive, or `limit` has passed. Errors are those of poll(2) but for EINTR.
-    pub fn wait_readable(&self, limit: Duration) -> io::Result<()> {
-        wait(self, PollFlags::IN, limit).map(drop)
+    /// Waits until there is something to receive, or `limit` has passed. False if the socket is shut down for receiving.
+    /// Errors are those of poll(2) but for EINTR.
+    pub fn wait_readable(&self, limit: Duration) -> io::Result<bool> {
+        Ok(!wait(self, PollFlags::IN | PollFlags::RDHUP, limit)?.contains(PollFlags::RDHUP))
     }
 
     /// Fixes the peer: only its datagrams are received, and what is sent without an address goes there. Errors are those
