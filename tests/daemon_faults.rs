@@ -14,11 +14,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use command_fds::{CommandFdExt, FdMapping};
-use etherparse::PacketBuilder;
 use receiving::Receive as _;
 use rustix::process::Signal;
+use serving::forging::Forger;
 use serving::{Server, namespace, peer};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Socket, Type};
 
 const SUM: [u8; 21] = [0, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 5, 0, 0, 0, 7, 0, 0, 0, 9];
 const SUM_REPLY: [u8; 5] = [0xff, 0, 0, 0, 25];
@@ -27,7 +27,7 @@ const SUM_REPLY: [u8; 5] = [0xff, 0, 0, 0, 25];
 fn a_million_forged_sources_leave_memory_flat() {
     namespace::enter_site();
     let server = Server::start(&["::", "0", "-v"]);
-    let mut forger = Forger::new(server.port);
+    let mut forger = Flood::new(server.port);
     let (first, second) = if soak() { (1_000_000, 20_000_000) } else { (100_000, 1_000_000) };
     let start = resident(&server);
     (0..first).for_each(|prefix| forger.send(prefix));
@@ -103,7 +103,7 @@ fn a_foreign_server_that_multiplies_errors_is_bounded_by_the_rate() {
 fn a_flood_with_a_victims_address_does_not_silence_the_victim() {
     namespace::enter_site();
     let server = Server::start(&["::", "0", "--rate-limit", "100/s,burst=100", "--workers", "1"]);
-    let mut forger = Forger::new(server.port);
+    let mut forger = Flood::new(server.port);
     let victim = peer(&format!("[{}]:0", namespace::PEER), (&namespace::SERVER.to_string(), server.port));
     victim.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
     let asking = AtomicBool::new(true);
@@ -253,18 +253,15 @@ fn inherited_sockets_are_served_and_wrong_ones_refused() {
     }
 }
 
-/// Sends requests from addresses that are not its own, through a raw socket whose packets carry their own header
-/// (IPPROTO_RAW, raw(7)).
-struct Forger {
-    socket: Socket,
+/// Sends requests to a server of [`namespace::enter_site`] from addresses that are not its own.
+struct Flood {
+    forger: Forger,
     to: SocketAddrV6,
-    packet: Vec<u8>,
 }
 
-impl Forger {
-    fn new(port: u16) -> Forger {
-        let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::from(libc::IPPROTO_RAW))).unwrap();
-        Forger { socket, to: SocketAddrV6::new(namespace::SERVER, port, 0, 0), packet: Vec::new() }
+impl Flood {
+    fn new(port: u16) -> Flood {
+        Flood { forger: Forger::new(), to: SocketAddrV6::new(namespace::SERVER, port, 0, 0) }
     }
 
     /// From a host in the /48 of this number.
@@ -273,17 +270,7 @@ impl Forger {
     }
 
     fn send_from(&mut self, source: Ipv6Addr) {
-        self.packet.clear();
-        let headers = PacketBuilder::ipv6(source.octets(), self.to.ip().octets(), 64).udp(40_000, self.to.port());
-        headers.write(&mut self.packet, &SUM).unwrap();
-        // A raw socket takes no port; the one in the packet counts.
-        let to = SocketAddrV6::new(*self.to.ip(), 0, 0, 0).into();
-        loop {
-            match self.socket.send_to(&self.packet, &to) {
-                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => thread::yield_now(),
-                sent => break assert_eq!(sent.unwrap(), self.packet.len()),
-            }
-        }
+        self.forger.send(SocketAddrV6::new(source, 40_000, 0, 0), self.to, &SUM);
     }
 }
 

@@ -16,13 +16,12 @@ use calc6::client::{Client, Config, Error};
 use calc6::exchange;
 use calc6::responder::{Limits, Verdict, respond};
 use calc6::wire::{MAX_REPLY, Operator, extended};
-use etherparse::PacketBuilder;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use receiving::Receive as _;
 use rustix::process::Signal;
+use serving::forging::Forger;
 use serving::{Server, namespace, peer};
-use socket2::{Domain, Protocol, Socket, Type};
 
 /// 1 + 3 + 5 + 7 + 9 in the classic form, and the answer.
 const SUM: [u8; 21] = [0, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 5, 0, 0, 0, 7, 0, 0, 0, 9];
@@ -429,28 +428,6 @@ impl Link {
     /// Runs a command in the server's namespace.
     fn far(&self, server: &Server, line: &str) {
         namespace::run(&format!("nsenter -t {} -n {line}", pid(server)));
-    }
-}
-
-/// Sends datagrams with any source.
-struct Forger {
-    socket: Socket,
-    packet: Vec<u8>,
-}
-
-impl Forger {
-    fn new() -> Forger {
-        // IPPROTO_RAW: the whole packet is ours, its IPv6 header too (ipv6(7)).
-        let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::from(libc::IPPROTO_RAW))).unwrap();
-        Forger { socket, packet: Vec::new() }
-    }
-
-    fn send(&mut self, from: SocketAddrV6, to: SocketAddrV6, payload: &[u8]) {
-        self.packet.clear();
-        let builder = PacketBuilder::ipv6(from.ip().octets(), to.ip().octets(), 64).udp(from.port(), to.port());
-        builder.write(&mut self.packet, payload).unwrap();
-        // The port of a raw socket's destination must be 0 (ipv6(7)).
-        self.socket.send_to(&self.packet, &SocketAddrV6::new(*to.ip(), 0, 0, 0).into()).unwrap();
     }
 }
 
