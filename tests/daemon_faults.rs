@@ -60,7 +60,7 @@ fn a_foreign_server_whose_errors_look_like_requests_falls_silent() {
     let mut foreign = Foreign::start(1, server.port);
     let until = Instant::now() + Duration::from_secs(60);
     let mut again = Instant::now() + Duration::from_secs(5);
-    let mut before = 0;
+    let (mut before, mut restarts) = (0, 0);
     loop {
         thread::sleep(Duration::from_millis(200));
         let now = foreign.received.load(Relaxed);
@@ -74,6 +74,7 @@ fn a_foreign_server_whose_errors_look_like_requests_falls_silent() {
             // The datagram that begins it may be lost, as any.
             foreign.end();
             foreign = Foreign::start(1, server.port);
+            restarts += 1;
             again += Duration::from_secs(5);
         }
         before = now;
@@ -81,7 +82,9 @@ fn a_foreign_server_whose_errors_look_like_requests_falls_silent() {
     let received = foreign.end();
     let totals = server.stop();
     assert!(totals.contains("rate-limited 1)"), "{totals}");
-    assert_eq!(number_behind(&totals, "served "), received);
+    // Or it was only late, and the reply found nobody.
+    let served = number_behind(&totals, "served ");
+    assert!((received..=received + restarts).contains(&served), "{received} received, {restarts} restarts: {totals}");
 }
 
 #[test]

@@ -166,6 +166,9 @@ fn allowed(role: Role) -> Result<Rules, BackendError> {
     for call in [libc::SYS_mmap, libc::SYS_mprotect] {
         rules.insert(call, vec![argument(2, Bits(libc::PROT_EXEC), 0)?]);
     }
+    // abort(3), after a panic.
+    let this = i32::try_from(std::process::id()).unwrap_or(0);
+    rules.insert(libc::SYS_tgkill, vec![argument(0, All, this)?]);
     if cfg!(debug_assertions) {
         // The standard library checks every descriptor that it closes.
         rules.insert(libc::SYS_fcntl, vec![argument(1, All, libc::F_GETFD)?]);
@@ -249,7 +252,6 @@ const COMMON: &[i64] = &[
     libc::SYS_poll,
     libc::SYS_getpid,
     libc::SYS_gettid,
-    libc::SYS_tgkill,
     libc::SYS_close,
     libc::SYS_exit,
     libc::SYS_exit_group,
