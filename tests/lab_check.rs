@@ -513,6 +513,22 @@ fn what_a_program_writes_reaches_the_terminal_without_control_characters_and_lon
 }
 
 #[test]
+fn the_verdicts_are_the_same_under_a_bad_network() {
+    const THROUGH: [&str; 2] = ["--through", "--loss 20% --delay 1ms --seed 3"];
+    let cases: [(_, &[&str], &[&str]); 2] = [("-", &[], &[]), ("signed", &["long-text"], &["unsigned-reply"])];
+    std::thread::scope(|scope| {
+        for (fault, of_server, of_client) in cases {
+            scope.spawn(move || assert_eq!(check_server(fault, &THROUGH).broken, of_server, "server {fault}"));
+            scope.spawn(move || {
+                let options = [&["client", "--json", "--patience", "8s"], &THROUGH[..]].concat();
+                let found = run(&[&options[..], &["--", wrong("client").to_str().unwrap(), fault]].concat());
+                assert_eq!(found.broken, of_client, "client {fault}");
+            });
+        }
+    });
+}
+
+#[test]
 fn without_ipv6_the_checks_run_over_ipv4() {
     let server = env!("CARGO_BIN_EXE_server");
     let found = run(&["server", "--json", "--host", "127.0.0.1", "--", server]);

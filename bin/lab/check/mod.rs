@@ -9,6 +9,7 @@ mod server;
 mod service;
 mod shrink;
 pub mod table;
+mod through;
 
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -26,6 +27,7 @@ use report::{Advice, Report};
 pub use server::extended_request;
 pub use server::request as classic_request;
 use service::{Recipe, Service, StartError, command_line, loopback};
+use through::Through;
 
 /// Descriptors of a server that is checked, at most.
 const DESCRIPTORS: u64 = 256;
@@ -58,6 +60,9 @@ struct ServerArguments {
     /// Check the extended form too
     #[arg(long)]
     extended: bool,
+    /// Ask through a relay with these options of lab relay, such as "--loss 30% --seed 3"
+    #[arg(long, value_name = "OPTIONS", value_parser = Through::parse, allow_hyphen_values = true)]
+    through: Option<Through>,
     #[command(flatten)]
     output: Output,
 }
@@ -101,6 +106,9 @@ struct ClientArguments {
     /// What the client prints before a result [default: "Result: "]
     #[arg(long, value_name = "TEXT")]
     result_prefix: Option<String>,
+    /// Let it ask through a relay with these options of lab relay, such as "--loss 30% --seed 3"
+    #[arg(long, value_name = "OPTIONS", value_parser = Through::parse, allow_hyphen_values = true)]
+    through: Option<Through>,
     /// Address that lab listens on [default: ::1, or 127.0.0.1 where there is no ::1]
     #[arg(long, value_name = "ADDRESS")]
     host: Option<IpAddr>,
@@ -149,23 +157,32 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::run("cannot shield this process from what it starts", error))?;
     match &arguments.role {
         Role::Server(arguments) => check_server(arguments),
-        Role::Client(ClientArguments { command, patience, result_prefix, host, limits, output }) => {
-            output.write(&client::check(&client::Subject {
+        Role::Client(ClientArguments { command, patience, result_prefix, through, host, limits, output }) => output
+            .write(&client::check(&client::Subject {
                 template: command.clone(),
                 host: host.unwrap_or_else(loopback),
                 limits: limits.clone(),
                 patience: *patience,
                 prefix: result_prefix.clone(),
-            })?)
-        }
+                through: through.clone(),
+            })?),
         Role::Fuzz(arguments) => fuzz(arguments),
     }
 }
 
 fn check_server(arguments: &ServerArguments) -> Result<ExitCode, Failure> {
-    let ServerArguments { subject, extended, output } = arguments;
+    let ServerArguments { subject, extended, through, output } = arguments;
     let report = match subject.prober()? {
-        Found::Server(prober) => server::check(*prober, subject.recipe().as_ref(), *extended)?,
+        Found::Server(prober) => {
+            let prober = match through {
+                Some(through) => {
+                    let relay = through.start(prober.target(), 0)?;
+                    prober.through(relay)
+                }
+                None => *prober,
+            };
+            server::check(prober, subject.recipe().as_ref(), *extended)?
+        }
         Found::None(advice) => server::not_listening(advice, *extended),
     };
     output.write(&Report { subject: subject.name(), ..report })

@@ -13,6 +13,7 @@ use calc6::wire::{AMPLIFICATION, Kind, classic};
 
 use super::report::hex;
 use super::service::{Service, StartError};
+use super::through::Relay;
 use crate::Failure;
 
 /// The sum of two operands, with the same octets in every byte order, and with an answer that no other request here has.
@@ -35,6 +36,13 @@ const USUAL: Duration = Duration::from_millis(20);
 
 /// How often a datagram that seems to have been lost is sent.
 const TRIES: usize = 3;
+
+/// Through a relay that loses datagrams: how often one is sent that has to be answered, and one that need not be.
+const LOSSY_TRIES: usize = 20;
+const LOSSY_SILENCE: usize = 4;
+
+/// The least wait for a reply through such a relay.
+const LOSSY_WAIT: Duration = Duration::from_millis(100);
 
 /// How often the control is asked to learn how it is answered, and how many octets of that must be the same.
 const LESSONS: usize = 3;
@@ -119,6 +127,8 @@ pub struct Prober {
     source: Option<IpAddr>,
     /// If lab has started it.
     service: Option<Service>,
+    /// What is between lab and the server.
+    through: Option<Relay>,
     patience: Duration,
     /// The slowest answer so far.
     slowest: Duration,
@@ -146,6 +156,7 @@ impl Prober {
             target,
             source: None,
             service,
+            through: None,
             patience,
             slowest: Duration::ZERO,
             control: None,
@@ -164,14 +175,27 @@ impl Prober {
         Self { source: Some(source), ..self }
     }
 
+    /// Asks through a relay.
+    pub fn through(self, relay: Relay) -> Self {
+        Self { through: Some(relay), ..self }
+    }
+
+    /// How often what may have been lost is tried.
+    pub fn tries(&self) -> usize {
+        if self.through.is_some() { LOSSY_TRIES } else { TRIES }
+    }
+
     /// The address that is asked.
     pub fn target(&self) -> SocketAddr {
+        if let Some(relay) = &self.through {
+            return relay.address;
+        }
         self.service.as_ref().map_or(self.target, |service| SocketAddr::new(self.target.ip(), service.address().port()))
     }
 
     /// Whether the server is on this machine, where the network loses nothing.
     pub fn is_local(&self) -> bool {
-        self.service.is_some() || self.target.ip().to_canonical().is_loopback()
+        self.through.is_none() && (self.service.is_some() || self.target.ip().to_canonical().is_loopback())
     }
 
     /// The server that lab has started.
@@ -243,6 +267,11 @@ impl Prober {
         self.revive()?;
         if self.gone {
             asked.end = Some(MUTE.into());
+            return Ok(asked);
+        }
+        if self.through.is_some() {
+            self.exchange_through(&mut asked, reply)?;
+            self.observe(&asked);
             return Ok(asked);
         }
         let tries = if self.is_local() { 1 } else { TRIES };
@@ -323,6 +352,36 @@ impl Prober {
             Some(source) => bind(source),
             None => socket_towards(self.target),
         }
+    }
+
+    /// Through a relay a control proves nothing: silence is what several tries have in common.
+    fn exchange_through(&mut self, asked: &mut Asked, reply: Reply) -> Result<(), Failure> {
+        let tries = if reply == Reply::Owed { LOSSY_TRIES } else { LOSSY_SILENCE };
+        self.try_through(&asked.sent, &mut asked.replies, tries)?;
+        asked.end = self.service.as_mut().and_then(Service::ended);
+        if asked.end.is_none() && asked.replies.is_empty() && self.answered {
+            let mut replies = Vec::new();
+            self.try_through(&CONTROL, &mut replies, LOSSY_TRIES)?;
+            asked.end = self.service.as_mut().and_then(Service::ended);
+            if asked.end.is_none() && replies.is_empty() {
+                asked.end = Some(MUTE.into());
+            }
+        }
+        self.answered |= !asked.replies.is_empty();
+        Ok(())
+    }
+
+    fn try_through(&mut self, datagram: &[u8], replies: &mut Vec<Arrival>, tries: usize) -> Result<(), Failure> {
+        for _ in 0..tries {
+            let socket = self.socket()?;
+            send(&socket, datagram, self.target())?;
+            let wait = LOSSY_WAIT + 2 * self.slowest;
+            self.gather(&socket, replies, wait, |replies| (!replies.is_empty()).then_some(SETTLING));
+            if !replies.is_empty() || self.service.as_mut().and_then(Service::ended).is_some() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn exchange(&mut self, asked: &mut Asked, reply: Reply) -> Result<(), Failure> {

@@ -241,7 +241,7 @@ pub fn loopback() -> IpAddr {
 }
 
 /// A port that was free a moment ago, and whose octets do not read as a well-known port in the other order.
-fn free_port(host: IpAddr) -> Result<u16, Failure> {
+pub fn free_port(host: IpAddr) -> Result<u16, Failure> {
     let mut port = 0;
     for _ in 0..16 {
         port = UdpSocket::bind((host, 0))

@@ -372,7 +372,7 @@ fn sixty_four(session: &mut Session<'_>) -> Result<Judgement, Failure> {
 /// The same octets twice from one socket.
 fn again(session: &mut Session<'_>) -> Result<Judgement, Failure> {
     let datagram = request(Operator::Sum, Format::Integer, &ODD);
-    for _ in 0..3 {
+    for _ in 0..session.prober.tries() {
         let patience = session.prober.patience();
         let asked = session.prober.ask_from_one_socket(&[&datagram, &datagram], patience)?;
         let [first, second] = &asked[..] else { break };

@@ -221,7 +221,8 @@ fn overflow_kind(session: &mut Session<'_>) -> Result<Judgement, Failure> {
 
 /// 2^70 + 1 and 251 digits: beyond the words of machines. Then 261 digits: beyond the form.
 fn long_text(session: &mut Session<'_>) -> Result<Judgement, Failure> {
-    let longest = [u32::MAX; 26];
+    let mut longest = [u32::MAX; 27];
+    longest[26] = 99_999;
     for operands in [&[1 << 31, 1 << 31, 1 << 8][..], &[u32::MAX, 2][..], &longest[..]] {
         let asked = session.prober.try_datagram(&request(Operator::Product, Format::Text, operands))?;
         let expected = exact(Operator::Product, operands).to_string();
