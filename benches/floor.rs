@@ -1,14 +1,19 @@
-//! Server and floor under the same load, in turn: requests per second of server processor time, and their ratio.
+//! Server and floors under the same load, in turn: requests per second of server processor time, and their ratio.
 //!
 //! `cargo bench --bench floor [-- PAIRS [MILLISECONDS]]`. It runs in a network namespace of its own, where addresses
-//! other than loopback exist, because the rate limit exempts loopback: every protection is at work.
+//! other than loopback exist, because the rate limit exempts loopback: every protection is at work. The floors are in C
+//! (benches/floor.c): one call receives many datagrams and one sends many replies; one that also joins the replies to a
+//! peer into segments; and one that receives trains of requests, too.
 
 #[path = "bench/mod.rs"]
 mod bench;
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
-use bench::{Pinned, Program, SERVER, quantile};
+use bench::{LoadShape, Pinned, Program, SERVER, quantile};
+use calc6::net::Segmentation;
 
 /// Sum of five operands, answered with five octets, as the floor does.
 const REQUEST: [u8; 21] = [0, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 5, 0, 0, 0, 7, 0, 0, 0, 9];
@@ -16,25 +21,62 @@ const REQUEST: [u8; 21] = [0, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 5, 0, 0, 0, 7, 0,
 /// Enough for any load, so that the limit is computed and refuses nothing.
 const UNLIMITED: &str = "--rate-limit=1000000000/s";
 
+/// An ordinary client, which knows nothing of segments.
+const ORDINARY: LoadShape = LoadShape { sockets: 4, window: 64, segmentation: Segmentation::Off };
+const WITH_SEGMENTS: LoadShape = LoadShape { segmentation: Segmentation::Auto, ..ORDINARY };
+/// Nothing to join.
+const MANY_SOCKETS: LoadShape = LoadShape { sockets: 256, window: 1, segmentation: Segmentation::Off };
+const ONE_AT_A_TIME: LoadShape = LoadShape { sockets: 1, window: 1, segmentation: Segmentation::Off };
+
 fn main() {
     bench::enter_namespace();
     let (pairs, time) = bench::arguments(30, 300);
-    let pinned = Pinned::new();
-    println!("{pairs} pairs of {} ms; requests per second of server processor time:", time.as_millis());
-    for (name, host, goal) in [("one address", SERVER, 0.98), ("wildcard", "::", 0.93)] {
-        let floor = || pinned.start(env!("CARGO_BIN_EXE_lab"), &["floor", host, "0"]);
-        let server = || pinned.start(env!("CARGO_BIN_EXE_server"), &[host, "0", UNLIMITED]);
-        let [floor, server] = compare(|| [floor(), server()], pairs, time);
-        let mut ratios: Vec<f64> = server.iter().zip(&floor).map(|(server, floor)| server / floor).collect();
-        let [low, ratio, high] = [0.25, 0.5, 0.75].map(|share| quantile(&mut ratios, share));
-        let [floor, server] = [floor, server].map(|mut rates| quantile(&mut rates, 0.5));
-        println!(
-            "{name:12} floor {floor:8.0}  server {server:8.0}  ratio {ratio:.3}, half of them {low:.3} to {high:.3} \
-             (goal {goal})"
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let bench = Bench { pinned: Pinned::new(), c_floor: compiled(folder.path()), pairs, time };
+    println!("{pairs} pairs of {} ms; requests per second of server processor time, in thousands:", time.as_millis());
+    let c: fn(&Bench, &[&str]) -> Program = |bench, words| bench.floor(words);
+    for (name, load, host, floor, goal) in [
+        ("ordinary client, to mmsg", ORDINARY, SERVER, &[][..], 1.5),
+        ("ordinary client, wildcard, to mmsg", ORDINARY, "::", &[], 1.5),
+        ("ordinary client, to joined replies", ORDINARY, SERVER, &["segments"], 0.95),
+        ("client with segments, to mmsg", WITH_SEGMENTS, SERVER, &[], 25.0),
+        ("client with segments, to trains", WITH_SEGMENTS, SERVER, &["segments", "trains"], 0.0),
+        ("256 sockets, 1 in flight, to mmsg", MANY_SOCKETS, SERVER, &[], 0.97),
+    ] {
+        let floor_words: Vec<&str> = [host].iter().chain(floor).copied().collect();
+        let [floor, server] = bench.compare(
+            load,
+            || [c(&bench, &floor_words), bench.server(&[host, "0", UNLIMITED])],
+            per_processor_second,
         );
+        print_line(name, &server, &floor, goal);
     }
-    protections(&pinned, pairs, time);
-    println!("the floor itself, as the ratio to the floor above:");
+    let [floor, server] = bench.compare(
+        ONE_AT_A_TIME,
+        || [c(&bench, &[SERVER]), bench.server(&[SERVER, "0", UNLIMITED])],
+        |replies, _, time| time.as_secs_f64() / replies as f64,
+    );
+    print_ratio("time of an exchange, 1 in flight (goal 1.02)", &server, &floor);
+    println!("segments, as the ratio of the server with them to the server without:");
+    for (name, load) in [("ordinary client", ORDINARY), ("256 sockets, 1 in flight", MANY_SOCKETS)] {
+        let off = [SERVER, "0", UNLIMITED, "--segmentation=off"];
+        let [with, without] =
+            bench.compare(load, || [bench.server(&[SERVER, "0", UNLIMITED]), bench.server(&off)], per_processor_second);
+        print_ratio(name, &with, &without);
+    }
+    println!("lab floor, as the ratio to the floor in C:");
+    for (name, load, ours, words) in [
+        ("mmsg", ORDINARY, &[][..], &[][..]),
+        ("joined replies", ORDINARY, &["--segments"], &["segments"]),
+        ("trains", WITH_SEGMENTS, &["--segments"], &["segments", "trains"]),
+    ] {
+        let c_words: Vec<&str> = [SERVER].iter().chain(words).copied().collect();
+        let our_words: Vec<&str> = ["floor", SERVER, "0"].iter().chain(ours).copied().collect();
+        let [ours, floor] = bench.compare(load, || [bench.lab(&our_words), c(&bench, &c_words)], per_processor_second);
+        print_ratio(name, &ours, &floor);
+    }
+    protections(&bench);
+    println!("lab floor, as the ratio to itself without the option:");
     for (name, host, option) in [
         ("8 datagrams a batch", SERVER, "--batch=8"),
         ("16 datagrams a batch", SERVER, "--batch=16"),
@@ -43,21 +85,50 @@ fn main() {
         ("address received", "::", "--packet-info=receive"),
         ("address received and sent", "::", "--packet-info=reply"),
     ] {
-        let floor = || pinned.start(env!("CARGO_BIN_EXE_lab"), &["floor", host, "0"]);
-        let other = || pinned.start(env!("CARGO_BIN_EXE_lab"), &["floor", host, "0", option]);
-        let [floor, other] = compare(|| [floor(), other()], pairs, time);
+        let start = || [bench.lab(&["floor", host, "0"]), bench.lab(&["floor", host, "0", option])];
+        let [floor, other] = bench.compare(ORDINARY, start, per_processor_second);
         print_ratio(name, &other, &floor);
     }
+}
+
+/// The floors in C.
+fn compiled(folder: &Path) -> PathBuf {
+    let program = folder.join("floor");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/floor.c");
+    let gcc = Command::new("gcc").args(["-O2", "-o"]).arg(&program).arg(source).status();
+    assert!(gcc.expect("gcc is needed: apt-get install gcc libc6-dev").success());
+    program
+}
+
+fn per_processor_second(replies: u64, used: Duration, _: Duration) -> f64 {
+    replies as f64 / used.as_secs_f64()
+}
+
+struct Bench {
+    pinned: Pinned,
+    c_floor: PathBuf,
+    pairs: usize,
+    time: Duration,
+}
+
+fn print_line(name: &str, server: &[f64], floor: &[f64], goal: f64) {
+    let mut ratios: Vec<f64> = server.iter().zip(floor).map(|(server, floor)| server / floor).collect();
+    let [low, ratio, high] = [0.25, 0.5, 0.75].map(|share| quantile(&mut ratios, share));
+    let [floor, server] = [floor, server].map(|rates| quantile(&mut rates.to_vec(), 0.5) / 1000.0);
+    let goal = if goal > 0.0 { format!(" (goal {goal})") } else { String::new() };
+    println!(
+        "{name:36} floor {floor:7.0}  server {server:7.0}  ratio {ratio:6.3}, half of them {low:.3} to {high:.3}{goal}"
+    );
 }
 
 fn print_ratio(name: &str, one: &[f64], other: &[f64]) {
     let mut ratios: Vec<f64> = one.iter().zip(other).map(|(one, other)| one / other).collect();
     let [low, ratio, high] = [0.25, 0.5, 0.75].map(|share| quantile(&mut ratios, share));
-    println!("{name:30} {ratio:.3}, half of them {low:.3} to {high:.3}");
+    println!("{name:46} {ratio:.3}, half of them {low:.3} to {high:.3}");
 }
 
 /// What each protection costs: the server with and without it.
-fn protections(pinned: &Pinned, pairs: usize, time: Duration) {
+fn protections(bench: &Bench) {
     println!("what a protection costs, as the ratio of the server with it to the server without:");
     let unlimited: &[&str] = &[SERVER, "0", UNLIMITED];
     let cases: [(&str, &[&str], &[&str]); 4] = [
@@ -71,9 +142,9 @@ fn protections(pinned: &Pinned, pairs: usize, time: Duration) {
         let start = |arguments: &[&str]| {
             let denied = arguments.contains(&DENY).then_some(&deny).into_iter().flatten().map(String::as_str);
             let arguments: Vec<&str> = arguments.iter().copied().filter(|word| *word != DENY).chain(denied).collect();
-            pinned.start(env!("CARGO_BIN_EXE_server"), &arguments)
+            bench.server(&arguments)
         };
-        let [with, without] = compare(|| [start(with), start(without)], pairs, time);
+        let [with, without] = bench.compare(ORDINARY, || [start(with), start(without)], per_processor_second);
         print_ratio(name, &with, &without);
     }
 }
@@ -85,22 +156,42 @@ const DENY: &str = "deny";
 /// takes the median over several.
 const PAIRS_A_START: usize = 4;
 
-/// The rates of two programs, pair by pair; who is first alternates, so that drift favours neither.
-fn compare(start: impl Fn() -> [Program; 2], pairs: usize, time: Duration) -> [Vec<f64>; 2] {
-    let mut rates = [Vec::new(), Vec::new()];
-    for first in (0..pairs).step_by(PAIRS_A_START) {
-        let programs = start();
-        let mut loads = programs.each_ref().map(|program| program.load(&REQUEST));
-        for load in &mut loads {
-            load.run(time);
-        }
-        for pair in first..pairs.min(first + PAIRS_A_START) {
-            for turn in 0..2 {
-                let which = (pair + turn) % 2;
-                let (requests, used) = programs[which].measure(&mut loads[which], time);
-                rates[which].push(requests as f64 / used.as_secs_f64());
+impl Bench {
+    fn floor(&self, words: &[&str]) -> Program {
+        self.pinned.start(self.c_floor.to_str().expect("a path of letters"), words)
+    }
+
+    fn server(&self, words: &[&str]) -> Program {
+        self.pinned.start(env!("CARGO_BIN_EXE_server"), words)
+    }
+
+    fn lab(&self, words: &[&str]) -> Program {
+        self.pinned.start(env!("CARGO_BIN_EXE_lab"), words)
+    }
+
+    /// The figures of two programs, pair by pair, from replies, processor time and time; who is first alternates, so
+    /// that drift favours neither.
+    fn compare(
+        &self,
+        load: LoadShape,
+        start: impl Fn() -> [Program; 2],
+        figure: impl Fn(u64, Duration, Duration) -> f64,
+    ) -> [Vec<f64>; 2] {
+        let mut figures = [Vec::new(), Vec::new()];
+        for first in (0..self.pairs).step_by(PAIRS_A_START) {
+            let programs = start();
+            let mut loads = programs.each_ref().map(|program| program.load_of(&REQUEST, load));
+            for load in &mut loads {
+                load.run(self.time);
+            }
+            for pair in first..self.pairs.min(first + PAIRS_A_START) {
+                for turn in 0..2 {
+                    let which = (pair + turn) % 2;
+                    let (requests, used) = programs[which].measure(&mut loads[which], self.time);
+                    figures[which].push(figure(requests, used, self.time));
+                }
             }
         }
+        figures
     }
-    rates
 }

@@ -1,8 +1,10 @@
 /* The load generator that one writes in C: a window of requests in flight on each connected socket, sendmmsg and
- * recvmmsg, nothing verified. generator ADDRESS PORT CONNECTIONS WINDOW SECONDS; prints replies per second. */
+ * recvmmsg, nothing verified. generator ADDRESS PORT CONNECTIONS WINDOW SECONDS [segments]; prints replies per second.
+ * With `segments` requests leave as segments of one message and trains of replies, of five octets each, are received. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +12,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-enum { BATCH = 64, MAX_CONNECTIONS = 64 };
+enum { BATCH = 64, MAX_CONNECTIONS = 256, LARGE = 65600, REPLY = 5 };
 
 static const uint8_t request[21] = {0, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 5, 0, 0, 0, 7, 0, 0, 0, 9};
 
@@ -29,12 +31,19 @@ int main(int argc, char **argv)
     inet_pton(AF_INET6, argv[1], &server.sin6_addr);
     int connections = atoi(argv[3]), window = atoi(argv[4]), sockets[MAX_CONNECTIONS], waiting[MAX_CONNECTIONS] = {0};
     double seconds = atof(argv[5]);
-    static uint8_t replies[BATCH][64];
+    int segments = argc > 6, one = 1;
+    static uint8_t replies[BATCH][LARGE], train[BATCH * sizeof request];
+    static union {
+        struct cmsghdr align;
+        uint8_t octets[CMSG_SPACE(sizeof(uint16_t))];
+    } control;
+    for (int i = 0; i < BATCH; i++)
+        memcpy(train + i * sizeof request, request, sizeof request);
     static struct iovec out_octets[BATCH], in_octets[BATCH];
     static struct mmsghdr out[BATCH], in[BATCH];
     for (int i = 0; i < BATCH; i++) {
         out_octets[i] = (struct iovec){(void *)request, sizeof request};
-        in_octets[i] = (struct iovec){replies[i], sizeof replies[i]};
+        in_octets[i] = (struct iovec){replies[i], segments ? LARGE : 64};
         out[i].msg_hdr = (struct msghdr){.msg_iov = &out_octets[i], .msg_iovlen = 1};
         in[i].msg_hdr = (struct msghdr){.msg_iov = &in_octets[i], .msg_iovlen = 1};
     }
@@ -42,6 +51,8 @@ int main(int argc, char **argv)
         int size = 4 << 20;
         sockets[i] = socket(AF_INET6, SOCK_DGRAM, 0);
         setsockopt(sockets[i], SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+        if (segments && setsockopt(sockets[i], IPPROTO_UDP, UDP_GRO, &one, sizeof one) < 0)
+            return perror("UDP_GRO"), 1;
         if (connect(sockets[i], (struct sockaddr *)&server, sizeof server) < 0)
             return perror("connect"), 1;
     }
@@ -51,13 +62,31 @@ int main(int argc, char **argv)
         for (int i = 0; i < connections; i++) {
             int received = recvmmsg(sockets[i], in, BATCH, MSG_DONTWAIT, 0);
             if (received > 0) {
-                count += received;
-                waiting[i] -= received;
+                int replied = received;
+                if (segments) {
+                    replied = 0;
+                    for (int m = 0; m < received; m++)
+                        replied += in[m].msg_len / REPLY;
+                }
+                count += replied;
+                waiting[i] -= replied;
             }
         }
         for (int i = 0; i < connections; i++) {
             int due = window - waiting[i] < BATCH ? window - waiting[i] : BATCH;
-            if (due > 0) {
+            if (segments && due > 1) {
+                uint16_t segment = sizeof request;
+                struct iovec octets = {train, due * sizeof request};
+                struct msghdr message = {.msg_iov = &octets, .msg_iovlen = 1, .msg_control = control.octets,
+                    .msg_controllen = sizeof control.octets};
+                struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+                header->cmsg_level = IPPROTO_UDP;
+                header->cmsg_type = UDP_SEGMENT;
+                header->cmsg_len = CMSG_LEN(sizeof segment);
+                memcpy(CMSG_DATA(header), &segment, sizeof segment);
+                if (sendmsg(sockets[i], &message, MSG_DONTWAIT) > 0)
+                    waiting[i] += due;
+            } else if (due > 0) {
                 int sent = sendmmsg(sockets[i], out, due, MSG_DONTWAIT);
                 if (sent > 0)
                     waiting[i] += sent;

@@ -88,6 +88,14 @@ pub fn quantile(values: &mut [f64], share: f64) -> f64 {
     values[((values.len() - 1) as f64 * share).round() as usize]
 }
 
+/// Sockets, requests in flight on each, and whether these travel as segments of one message.
+#[derive(Clone, Copy)]
+pub struct LoadShape {
+    pub sockets: usize,
+    pub window: usize,
+    pub segmentation: Segmentation,
+}
+
 /// A server process.
 pub struct Program {
     child: Child,
@@ -117,11 +125,12 @@ impl Program {
 
     /// A load of copies of one request.
     pub fn load(&self, request: &[u8]) -> Load {
-        self.load_of(request, SOCKETS, WINDOW, Segmentation::Off)
+        self.load_of(request, LoadShape { sockets: SOCKETS, window: WINDOW, segmentation: Segmentation::Off })
     }
 
-    /// A load over so many sockets with so many requests in flight on each, with or without segments.
-    pub fn load_of(&self, request: &[u8], sockets: usize, window: usize, segmentation: Segmentation) -> Load {
+    /// A load of this shape.
+    pub fn load_of(&self, request: &[u8], shape: LoadShape) -> Load {
+        let LoadShape { sockets, window, segmentation } = shape;
         let address = |text: &str, port| SocketAddrV6::new(text.parse().expect("an address"), port, 0, 0);
         Load::new(address(CLIENT, 0), address(SERVER, self.port), request, sockets, window, segmentation)
             .expect("sockets")
