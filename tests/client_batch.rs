@@ -88,26 +88,26 @@ fn every_associative_operator_over_more_than_a_datagram_holds() {
 #[test]
 fn what_is_wrong_with_a_text_is_said_with_its_place() {
     for (operator, text, status, complaint) in [
-        ("+", "1 2\n3 x4", 2, "line 2, column 3: \"x4\" is no integer: 'x' at character 1 is no digit of base 10"),
+        ("+", "1 2\n3 x4", 2, "line 2, column 3: \"x4\" is not an integer: 'x' at character 1 is no digit of base 10"),
         ("+", "1,,2", 2, "line 1, column 3: a comma with no integer before it"),
         ("+", " \n", 2, "sum takes one operand or more, not 0"),
         ("^", "1 2 3", 2, "power takes two operands, not 3"),
         (
-            "-",
+            "%",
             &lines(2000),
             2,
-            "difference takes at most 610 operands of up to 2 octets in one datagram, and there are more",
+            "remainder takes at most 610 operands of up to 2 octets in one datagram, and there are more",
         ),
-        ("x --max-result 1K", &lines(2000), 1, "the product has over 1024 octets"),
+        ("x --max-result 1K", &lines(2000), 1, "the product exceeds the limit of 1024 octets"),
         ("gcd --classic", "1 2", 2, "the classic form has only sum and product, not gcd"),
     ] {
         client_reading(&format!("-op {operator} --local -"), text).complained(status, complaint);
     }
     let far = lines(500_000) + "  7b";
-    let complaint = "line 500001, column 3: \"7b\" is no integer: 'b' at character 2 is no digit of base 10";
+    let complaint = "line 500001, column 3: \"7b\" is not an integer: 'b' at character 2 is no digit of base 10";
     client_reading("-op + --local -", &far).complained(2, complaint);
     client_reading("-op + --local --file /", "")
-        .complained(1, "the operands cannot be read: Is a directory (os error 21)");
+        .complained(1, "cannot read the operands: Is a directory (os error 21)");
 }
 
 /// Stands before a server: so many copies of its reply to the request of this number; for none, it is not asked.
@@ -157,7 +157,7 @@ fn a_batch_that_nobody_answers_any_more_ends() {
     let server = Server::start(&["::1", "0"]);
     let dying = before(&server, |count| usize::from(count < 20));
     let line = |options| format!("-op + {options} {} -", dying.words());
-    client_reading(&line("--timeout 0.1 --retries 2"), &lines(100_000)).complained_of(1, "it does not answer");
+    client_reading(&line("--timeout 0.1 --retries 2"), &lines(100_000)).complained_of(1, "does not answer");
     client_reading(&line("--deadline 0.3"), &lines(10)).complained_of(1, "no reply before the deadline");
 }
 
@@ -166,7 +166,7 @@ fn a_classic_only_peer_is_told_before_a_batch() {
     let classic = Scripted::replying(b"\x00");
     client_reading(&format!("-op + {} -", classic.words()), &lines(5000)).complained_of(
         1,
-        "seems to know only the classic form: it answered an extended request with a classic error; with --classic it \
+        "knows only the classic form (it answered an extended request with a classic error); with --classic it \
          can still be asked for sums and products",
     );
 }
@@ -343,10 +343,13 @@ fn expressions() {
         client(["-expression", expression, "--local"]).printed(&format!("Result: {value}\n"));
     }
     let ended = client(["--local", "-e", "2 * (3 + )"]);
-    let complaint = "client: -e: column 10: an integer, a function or '(' was to come before ')'\n    2 * (3 + )\n";
+    let complaint = "client: -e: column 10: expected an integer, a function or '(' before ')'\n    2 * (3 + )\n";
     assert_eq!(ended.stderr, format!("{complaint}             ^\n"));
     assert_eq!(ended.status, Some(2));
-    client(["--local", "-e", "1 / (3 - 3)"]).complained_of(1, "answered: division by zero");
+    let ended = client(["--local", "-e", "1 / (3 - 3)"]);
+    assert!(ended.stderr.starts_with("client: column 3: "), "{}", ended.stderr);
+    assert!(ended.stderr.ends_with("answered: division by zero\n    1 / (3 - 3)\n      ^\n"), "{}", ended.stderr);
+    assert_eq!(ended.status, Some(1));
 }
 
 #[test]
@@ -383,7 +386,7 @@ fn lines_of_a_pipe_are_answered_without_a_prompt() {
     let ended = client_reading("--local -q -i", "1/0\n2 * (\ntrace on\n3 + 4\ntrace off\n5\n");
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), "7\n5\n"), "{ended:?}");
     for said in [
-        "client: line 1: ::1 port",
+        "client: line 1: column 2: ::1 port",
         "answered: division by zero\n",
         "client: line 2: column 6: ",
         "    2 * (\n",

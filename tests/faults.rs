@@ -13,7 +13,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use calc6::client::{Client, Config, Error};
-use calc6::exchange;
 use calc6::responder::{Limits, Verdict, respond};
 use calc6::wire::{MAX_REPLY, Operator, extended};
 use rand::{Rng, SeedableRng};
@@ -356,9 +355,7 @@ fn until_answered(socket: &UdpSocket) {
 }
 
 fn patient(port: u16) -> Client {
-    let mut config = Config::default();
-    config.retransmission =
-        exchange::Retransmission { first_wait: Duration::from_millis(5), retries: 12, deadline: None, probe: false };
+    let config = Config::default().with_timeout(Duration::from_millis(5)).with_retries(12).with_probe(false);
     Client::new(vec![SocketAddrV6::new(Ipv6Addr::LOCALHOST, port, 0, 0)], config)
 }
 
@@ -366,8 +363,7 @@ fn patient(port: u16) -> Client {
 fn exchanges_through_loss(port: u16, count: usize, first_wait: Duration, retries: u32) -> Vec<Result<(), Error>> {
     let exchange = move |operand: usize| {
         let mut client = patient(port);
-        client.config_mut().retransmission =
-            exchange::Retransmission { first_wait, retries, deadline: None, probe: false };
+        *client.config_mut() = Config::default().with_timeout(first_wait).with_retries(retries).with_probe(false);
         let operand = operand as i64 - 7;
         let result = client.evaluate(Operator::Product, [operand, 1_000_003])?;
         assert_eq!(result.to_string(), (operand * 1_000_003).to_string());

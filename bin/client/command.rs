@@ -12,7 +12,6 @@ use crate::common::usage;
 use calc6::arithmetic::Number;
 use calc6::client::text::MAX_WORD;
 use calc6::client::{Config, Forms};
-use calc6::exchange;
 use calc6::expression::Expression;
 use calc6::wire::{Format, Operator};
 
@@ -39,8 +38,6 @@ pub struct Run {
     pub repeat: Option<u64>,
     /// From the start of one question of `--repeat` to the next.
     pub interval: Duration,
-    /// The most octets of a result.
-    pub max_result: u64,
     /// Whether results are computed here too.
     pub verify: bool,
     /// Whether the prompt's history lasts.
@@ -147,7 +144,6 @@ impl Run {
             config: config(matches)?,
             repeat: whole(matches, "repeat", 1, u64::MAX)?,
             interval: duration(matches, "interval", Duration::ZERO)?.unwrap_or_default(),
-            max_result: octets(matches, "max-result")?.unwrap_or(1 << 20),
             verify: matches.opt_present("verify"),
             history: !matches.opt_present("no-history"),
             show: show(matches)?,
@@ -307,19 +303,21 @@ fn config(matches: &Matches) -> Result<Config, UsageError> {
         (false, true) => Forms::Extended,
         (false, false) => Forms::Either,
     };
-    let usual = exchange::Retransmission::default();
-    let retransmission = exchange::Retransmission {
-        first_wait: duration(matches, "timeout", SHORTEST_WAIT)?.unwrap_or(usual.first_wait),
-        retries: whole(matches, "retries", 0, MAX_RETRIES)?.map_or(usual.retries, |retries| retries as u32),
-        deadline: duration(matches, "deadline", SHORTEST_WAIT)?.or(usual.deadline),
-        ..usual
-    };
     let format = if matches.opt_present("string") { Format::Text } else { Format::Integer };
-    let mut config = Config::default();
-    (config.retransmission, config.forms, config.format) = (retransmission, forms, format);
+    let mut config = Config::default().with_forms(forms).with_format(format);
+    config = config.with_deadline(duration(matches, "deadline", SHORTEST_WAIT)?);
+    if let Some(first_wait) = duration(matches, "timeout", SHORTEST_WAIT)? {
+        config = config.with_timeout(first_wait);
+    }
+    if let Some(retries) = whole(matches, "retries", 0, MAX_RETRIES)? {
+        config = config.with_retries(retries as u32);
+    }
     if let Some(word) = matches.opt_str("segmentation") {
         let wrong = |expected| UsageError::new(format!("--segmentation: {word:?}: {expected}"));
         config.segmentation = word.parse().map_err(wrong)?;
+    }
+    if let Some(octets) = octets(matches, "max-result")? {
+        config = config.with_max_result(octets);
     }
     Ok(config)
 }

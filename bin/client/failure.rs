@@ -4,7 +4,7 @@ use std::io;
 
 use super::host::ResolveError;
 use calc6::arithmetic::Number;
-use calc6::client::{Error, OperandError};
+use calc6::client::{Error, ErrorKind, OperandError};
 use calc6::expression::SyntaxError;
 
 /// Exit status of what the server, the network or the system does not give.
@@ -97,10 +97,15 @@ impl Failure {
         Failure::said("inconsistent", FAILED, sentence)
     }
 
-    /// An error in the evaluation of an expression.
+    /// An error in the evaluation of an expression: a caret stands under the operator that failed.
     pub fn expression(error: Error, text: &str) -> Failure {
-        let _ = text;
-        Failure::client(error, "")
+        let column = if let Error::Operation { column, .. } = &error { Some(*column) } else { None };
+        match (Failure::client(error, ""), column) {
+            (Failure::Said(complaint), Some(column)) => {
+                Failure::Said(Complaint { place: pointed_at(text, column), column: Some(column), ..complaint })
+            }
+            (failure, _) => failure,
+        }
     }
 
     /// A word of a text that is not an operand, at its place in the file if there is one.
@@ -120,21 +125,21 @@ impl Failure {
 
     /// The client's error, with what else the program could do about it.
     pub fn client(error: Error, hint: &str) -> Failure {
-        let sentence = format!("{error}{hint}");
-        let (kind, exit) = match error {
-            Error::Interrupted => return Failure::Interrupted(String::new()),
-            Error::Plan(_) | Error::TooMany { .. } => ("request", UNREADABLE),
-            Error::Operand(_) => ("operand", UNREADABLE),
-            Error::Read(_) => ("read", FAILED),
-            Error::ResultTooLong(_) => ("too-long", FAILED),
-            Error::Status { .. } => ("server", FAILED),
-            Error::ClassicError { .. } => ("classic-error", FAILED),
-            Error::ClassicOnly { .. } => ("classic-only", FAILED),
-            Error::NotANumber { .. } => ("not-a-number", FAILED),
-            Error::Unanswered(_) => ("unanswered", FAILED),
+        let sentence = format!("{}{hint}", chain(&error));
+        let (kind, exit) = match error.kind() {
+            ErrorKind::Cancelled => return Failure::Interrupted(String::new()),
+            ErrorKind::Request => ("request", UNREADABLE),
+            ErrorKind::Operand => ("operand", UNREADABLE),
+            ErrorKind::Read => ("read", FAILED),
+            ErrorKind::Result => ("too-long", FAILED),
+            ErrorKind::Status => ("server", FAILED),
+            ErrorKind::ClassicError => ("classic-error", FAILED),
+            ErrorKind::ClassicOnly => ("classic-only", FAILED),
+            ErrorKind::NotANumber => ("not-a-number", FAILED),
+            ErrorKind::Timeout | ErrorKind::Refused | ErrorKind::Unreachable => ("unanswered", FAILED),
             _ => ("system", FAILED),
         };
-        let status = if let Error::Status { status, .. } = error { Some(status) } else { None };
+        let status = error.status();
         Failure::Said(Complaint { sentence, place: String::new(), kind, status, column: None, exit })
     }
 
@@ -149,6 +154,12 @@ impl Failure {
             exit: UNREADABLE,
         })
     }
+}
+
+/// An error and its causes, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let all = std::iter::successors(Some(error), |error| error.source());
+    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The text, or what is around the column where it is long, and below it a caret.

@@ -21,7 +21,7 @@ use crate::report::Report;
 use crate::session::Session;
 use crate::{arguments, lines, options, output, prompt, repeat, verify};
 use calc6::arithmetic::Number;
-use calc6::client::{Client, Error};
+use calc6::client::{Canceller, Client, Error};
 use calc6::expression::Expression;
 use calc6::wire::Operator;
 
@@ -183,12 +183,11 @@ fn evaluate_text(
     report.operator(operator, None);
     let bar = Bar::new(run.show.quiet, file.map(|(_, file)| file));
     let mut watch = output.watch();
-    let evaluated =
-        client.evaluate_text(operator, text, run.max_result, &mut |progress| bar.tell(progress), &mut watch);
+    let evaluated = client.evaluate_text_watched(operator, text, &mut |progress| bar.tell(progress), &mut watch);
     let (latest, drawn) = bar.latest();
     drop(bar);
     let evaluation = evaluated.map_err(|error| match error {
-        Error::Interrupted => {
+        Error::Cancelled => {
             // The bar's line is clear again.
             if !drawn {
                 output::leave_interrupted_line();
@@ -213,7 +212,7 @@ fn evaluate_expression(
     output: &Output,
     report: &mut Report,
 ) -> Result<String, Failure> {
-    let value = client.evaluate_expression(expression.clone(), &mut output.watch());
+    let value = client.evaluate_expression_watched(expression.clone(), &mut output.watch());
     let value = value.map_err(|error| Failure::expression(error, text))?;
     if verify {
         verify::expression(expression.clone(), &value.result)?;
@@ -222,14 +221,21 @@ fn evaluate_expression(
     Ok(output.result(&value.result))
 }
 
-/// The first Ctrl-C ends what is going on, in its own way; a second one ends the program.
-fn catch_interrupts(client: &Client) -> Result<(), Failure> {
-    use signal_hook::{consts::SIGINT, flag};
-    let interrupt = client.interrupt();
-    flag::register_conditional_default(SIGINT, interrupt.clone())
-        .and_then(|_| flag::register(SIGINT, interrupt))
-        .map(drop)
-        .map_err(|error| Failure::client(Error::System { what: "signals", error }, ""))
+/// The first Ctrl-C cancels the call that is under way; a second one before that is noticed ends the program.
+fn catch_interrupts(client: &Client) -> Result<Canceller, Failure> {
+    use signal_hook::{consts::SIGINT, iterator::Signals, low_level};
+    let failure = |source| Failure::client(Error::System { what: "cannot catch signals", source }, "");
+    let canceller = client.canceller().map_err(failure)?;
+    let mut signals = Signals::new([SIGINT]).map_err(failure)?;
+    let cancels = canceller.clone();
+    std::thread::spawn(move || {
+        for signal in signals.forever() {
+            if !cancels.cancel() {
+                let _ = low_level::emulate_default_handler(signal);
+            }
+        }
+    });
+    Ok(canceller)
 }
 
 const VERSION: &str = concat!("client ", env!("CARGO_PKG_VERSION"), "\n");

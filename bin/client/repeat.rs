@@ -1,7 +1,6 @@
 //! `--repeat`: the same question again and again, and a summary of the round-trip times.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,7 @@ use super::failure::Failure;
 use super::output::{self, Output};
 use super::report::{Report, RoundTrips, microseconds};
 use calc6::arithmetic::Number;
-use calc6::client::{Client, Error, Evaluation, UnansweredReason};
+use calc6::client::{Canceller, Client, Error, Evaluation, UnansweredReason};
 use calc6::wire::Operator;
 
 /// How often to ask, and how fast.
@@ -57,7 +56,7 @@ pub fn repeat(
                 }
                 report.evaluation(&evaluation);
             }
-            Err(Error::Interrupted) => {
+            Err(Error::Cancelled) => {
                 output::leave_interrupted_line();
                 if times.asked == 0 {
                     return Err(Failure::Interrupted(String::new()));
@@ -67,7 +66,7 @@ pub fn repeat(
             Err(error @ Error::Unanswered(_)) => {
                 times.unanswered(&error);
                 if !output.0.json {
-                    output::complain(&error);
+                    output::complain(&super::failure::chain(&error));
                 }
                 last = Some(error);
             }
@@ -76,9 +75,7 @@ pub fn repeat(
                 return Err(Failure::client(error, hint));
             }
         }
-        thread::sleep(repetition.interval.saturating_sub(started.elapsed()));
-        // A signal between two waits sets the flag alone.
-        if client.interrupt().load(Ordering::Relaxed) {
+        if !rest(client, repetition.interval.saturating_sub(started.elapsed())) {
             output::leave_interrupted_line();
             break;
         }
@@ -96,6 +93,24 @@ pub fn repeat(
                 count => Err(Failure::inconsistent(count, times.answered)),
             }
         }
+    }
+}
+
+/// Sleeps; false if a Ctrl-C came meanwhile.
+fn rest(client: &Client, interval: Duration) -> bool {
+    /// A Ctrl-C is noticed within this time.
+    const STEP: Duration = Duration::from_millis(50);
+    let until = Instant::now() + interval;
+    let canceller = client.canceller().ok();
+    loop {
+        if canceller.as_ref().is_some_and(Canceller::is_pending) {
+            return false;
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return true;
+        }
+        thread::sleep(left.min(STEP));
     }
 }
 
@@ -138,7 +153,7 @@ impl Times {
     fn unanswered(&mut self, error: &Error) {
         self.asked += 1;
         if let Error::Unanswered(all) = error {
-            self.sent += all.iter().map(|one| sent(&one.reason)).sum::<u64>();
+            self.sent += all.addresses().iter().map(|one| sent(&one.reason)).sum::<u64>();
         }
     }
 

@@ -79,7 +79,7 @@ impl Session {
             Expression::parse(line, self.last.as_ref()).map_err(|error| Failure::syntax("", line, &error))?;
         let mut report = Report::default();
         report.expression(line);
-        let value = self.client.evaluate_expression(expression.clone(), &mut output::watch(self.trace));
+        let value = self.client.evaluate_expression_watched(expression.clone(), &mut output::watch(self.trace));
         let value = value.map_err(|error| Failure::expression(error, line))?;
         if self.verify {
             verify::expression(expression, &value.result)?;

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Once;
-use std::sync::atomic::Ordering;
 
 use calc6::client::Client;
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
@@ -48,5 +47,7 @@ pub fn restore_at_end() {
 
 /// Forgets a Ctrl-C that came before the line did.
 pub fn clear_interrupt(client: &Client) {
-    client.interrupt().store(false, Ordering::Relaxed);
+    if let Ok(canceller) = client.canceller() {
+        canceller.reset();
+    }
 }

@@ -83,9 +83,14 @@ impl Trace {
                 let note = self.ladder.rung(time, Step::Note, "asked again, with operands wide enough for the reply");
                 self.ladder.rung(time, Step::Received, &text) + &self.dump(&view) + &note
             }
+            Received::ProbeAnswered => {
+                let note = "the peer is there; does it know the extended form?";
+                self.ladder.rung(time, Step::Ignored(note), &text) + &self.dump(&view)
+            }
             Received::Ignored(why) => {
                 self.ladder.rung(time, Step::Ignored(&why.to_string()), &text) + &self.dump(&view)
             }
+            _ => self.ladder.rung(time, Step::Note, &text),
         }
     }
 

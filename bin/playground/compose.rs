@@ -98,14 +98,14 @@ fn question(
         Wanted::Classic => Forms::Classic,
         Wanted::Extended => Forms::Extended,
     };
-    let parts = plan(operator, format, forms, operands).map_err(|error| error.to_string())?;
-    let first = parts.first().ok_or("no request says this")?;
-    let question = first.question(operator, format, operands);
+    let planned = plan(operator, format, forms, operands).map_err(|error| error.to_string())?;
+    let first = planned.parts.first().ok_or("no request says this")?;
+    let question = first.question(planned.operator, format, operands);
     let why = match plan(operator, format, Forms::Classic, operands) {
         Err(error) if wanted == Wanted::Either && question.form() == Form::Extended => error.to_string(),
         _ => String::new(),
     };
-    Ok((question, parts.len(), why))
+    Ok((question, planned.parts.len(), why))
 }
 
 /// What would have to be asked for these octets; null if no client sends them.

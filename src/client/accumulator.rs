@@ -1,7 +1,8 @@
-//! Partial results of an associative operator, combined as they come.
+//! Partial results, combined as they come.
 
 use thiserror::Error;
 
+use super::error::Error as ClientError;
 use crate::arithmetic::{Number, evaluate};
 use crate::wire::Operator;
 
@@ -11,15 +12,19 @@ use crate::wire::Operator;
 /// are multiplied with one another, which is far cheaper than one after the other with the result so far.
 #[derive(Debug, Clone)]
 pub struct Accumulator {
+    /// What combines the parts.
     operator: Operator,
+    /// The last step, where it is another one: the operator that was asked for, and its first operand.
+    last_step: Option<(Operator, Number)>,
     /// Of growing operators, each more than twice as long as the next; of others at most one.
     parts: Vec<Number>,
-    max_bits: u64,
+    max_octets: u64,
 }
 
 /// The result is longer than was allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the {} has over {max_octets} octets", operator.word())]
+#[error("the {} exceeds the limit of {max_octets} octets", operator.word())]
+#[non_exhaustive]
 pub struct ResultTooLong {
     /// The operator.
     pub operator: Operator,
@@ -27,14 +32,28 @@ pub struct ResultTooLong {
     pub max_octets: u64,
 }
 
+/// Refuses a result whose magnitude has more than `max_octets` octets.
+///
+/// # Errors
+/// It has.
+pub fn check_length(operator: Operator, result: &Number, max_octets: u64) -> Result<(), ResultTooLong> {
+    let fits = result.bit_len() <= max_octets.saturating_mul(8);
+    if fits { Ok(()) } else { Err(ResultTooLong { operator, max_octets }) }
+}
+
 impl Accumulator {
-    /// Over nothing yet. Results of more than `max_octets` octets are refused; only those of product and lcm can be.
+    /// Over nothing yet. A result whose magnitude has more than `max_octets` octets is refused.
     ///
     /// # Panics
     /// If the operator is not associative.
     pub fn new(operator: Operator, max_octets: u64) -> Accumulator {
         assert!(operator.is_associative(), "only associative operators have partial results");
-        Accumulator { operator, parts: Vec::new(), max_bits: max_octets.saturating_mul(8) }
+        Accumulator { operator, last_step: None, parts: Vec::new(), max_octets }
+    }
+
+    /// Over nothing yet, of a [`Plan`](crate::exchange::plan::Plan) for `asked`: its operator, and the operand set aside.
+    pub fn of_plan(asked: Operator, operator: Operator, first: Option<Number>, max_octets: u64) -> Accumulator {
+        Accumulator { last_step: first.map(|first| (asked, first)), ..Accumulator::new(operator, max_octets) }
     }
 
     /// Adds a partial result.
@@ -51,34 +70,56 @@ impl Accumulator {
         if !self.grows() {
             return Ok(());
         }
+        let max_bits = self.max_bits();
         let bits: u64 = self.parts.iter().map(|part| part.bit_len().saturating_sub(1)).sum();
-        if bits < self.max_bits {
+        if bits < max_bits {
             return Ok(());
         }
         // A lower bound for products; a least common multiple may be much shorter.
         let whole = self.whole();
+        let (length, too_long) = (whole.bit_len(), whole.bit_len() > max_bits);
         self.parts = vec![whole];
-        if self.parts[0].bit_len() > self.max_bits { Err(self.too_long()) } else { Ok(()) }
+        match &self.last_step {
+            // Any longer divisor gives the quotient 0, too.
+            Some(_) if too_long => self.parts = vec![longer_than(max_bits.min(length))],
+            None if too_long => return Err(self.too_long()),
+            _ => {}
+        }
+        Ok(())
     }
 
     /// The result; `None` over nothing.
     ///
     /// # Errors
-    /// It is too long.
-    pub fn finish(mut self) -> Result<Option<Number>, ResultTooLong> {
+    /// It is too long, or a division by zero.
+    pub fn finish(mut self) -> Result<Option<Number>, ClientError> {
         if self.parts.is_empty() {
             return Ok(None);
         }
-        let whole = self.whole();
-        if self.grows() && whole.bit_len() > self.max_bits { Err(self.too_long()) } else { Ok(Some(whole)) }
+        let mut result = self.whole();
+        let mut operator = self.operator;
+        if let Some((last, first)) = self.last_step.take() {
+            result = evaluate(last, &[first, result], u64::MAX).map_err(ClientError::Combine)?;
+            operator = last;
+        }
+        check_length(operator, &result, self.max_octets)?;
+        Ok(Some(result))
     }
 
     fn grows(&self) -> bool {
         matches!(self.operator, Operator::Product | Operator::Lcm)
     }
 
+    /// Beyond which the parts need not be known exactly.
+    fn max_bits(&self) -> u64 {
+        match &self.last_step {
+            Some((_, first)) => first.bit_len() + 1,
+            None => self.max_octets.saturating_mul(8),
+        }
+    }
+
     fn too_long(&self) -> ResultTooLong {
-        ResultTooLong { operator: self.operator, max_octets: self.max_bits / 8 }
+        ResultTooLong { operator: self.operator, max_octets: self.max_octets }
     }
 
     fn whole(&mut self) -> Number {
@@ -97,15 +138,23 @@ impl Accumulator {
     }
 }
 
+/// A number of more than this number of bits.
+fn longer_than(bits: u64) -> Number {
+    let mut octets = vec![0; usize::try_from(bits / 8 + 2).unwrap_or(usize::MAX)];
+    octets[0] = 1;
+    Number::from_octets(&octets)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn accumulated(operator: Operator, numbers: &[Number], max_octets: u64) -> Result<Option<Number>, ResultTooLong> {
+    fn accumulated(operator: Operator, numbers: &[Number], max_octets: u64) -> Result<Option<Number>, String> {
         let mut accumulator = Accumulator::new(operator, max_octets);
-        numbers.iter().try_for_each(|number| accumulator.add(number.clone()))?;
-        accumulator.finish()
+        let added = numbers.iter().try_for_each(|number| accumulator.add(number.clone()));
+        added.map_err(|error| error.to_string())?;
+        accumulator.finish().map_err(|error| error.to_string())
     }
 
     #[test]
@@ -117,8 +166,26 @@ mod tests {
         assert!(accumulated(Operator::Product, &vec![Number::from(-2); 100_000], 10).is_err());
         let same = vec![Number::from(1i64 << 40); 1000];
         assert_eq!(accumulated(Operator::Lcm, &same, 10), Ok(Some((1i64 << 40).into())));
-        assert_eq!(accumulated(Operator::Sum, &same, 1), Ok(Some((1000i64 << 40).into())), "sums are not bounded");
+        assert_eq!(accumulated(Operator::Sum, &same, 7), Ok(Some((1000i64 << 40).into())));
+        assert!(accumulated(Operator::Sum, &same, 6).is_err());
         assert_eq!(accumulated(Operator::Sum, &[], 1), Ok(None));
+    }
+
+    #[test]
+    fn the_last_step_takes_the_first_operand() {
+        let stepped = |asked, operator, first: i64, parts: &[i64]| {
+            let mut accumulator = Accumulator::of_plan(asked, operator, Some(first.into()), 100);
+            parts.iter().for_each(|&part| accumulator.add(part.into()).unwrap());
+            accumulator.finish().map(Option::unwrap)
+        };
+        let number = |value: i64| Number::from(value);
+        assert_eq!(stepped(Operator::Difference, Operator::Sum, 5, &[1, 2, 3]).unwrap(), number(-1));
+        assert_eq!(stepped(Operator::Quotient, Operator::Product, -1000, &[3, 7]).unwrap(), number(-47));
+        // However long the product gets, it takes no room, and a zero among the divisors still counts.
+        let many = vec![-(1 << 60); 10_000];
+        assert_eq!(stepped(Operator::Quotient, Operator::Product, 1000, &many).unwrap(), number(0));
+        let zero = stepped(Operator::Quotient, Operator::Product, 1000, &[&many[..], &[0]].concat());
+        assert!(matches!(zero, Err(ClientError::Combine(_))));
     }
 
     #[test]
@@ -138,7 +205,8 @@ mod tests {
             numbers in prop::collection::vec(-1000i64..1000, 1..60),
             operator in prop::sample::select(&Operator::ALL[..13]).prop_filter("", |operator| operator.is_associative()),
         ) {
-            let numbers: Vec<Number> = numbers.into_iter().map(Number::from).collect();
+            let result = |number: i64| evaluate(operator, &[Number::from(number)], u64::MAX).unwrap();
+            let numbers: Vec<Number> = numbers.into_iter().map(result).collect();
             let expected = evaluate(operator, &numbers, u64::MAX).unwrap();
             prop_assert_eq!(accumulated(operator, &numbers, 1 << 20), Ok(Some(expected)));
         }

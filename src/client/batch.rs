@@ -3,16 +3,16 @@
 use std::io;
 use std::net::SocketAddrV6;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
-
+use super::Config;
+use super::cancel::Cancellation;
 use super::error::{Error, Unanswered, UnansweredReason};
-use super::pipeline::{GivenUp, Ignored, NewRequest, Pipeline, PipelineCounts, Timeouts};
+use super::evaluation::ServerShare;
+use super::pipeline::{GivenUp, NewRequest, Pipeline, PipelineCounts, Timeouts};
 use super::random::Random;
-use super::transport::{BUFFER, Event, RECEIVED_AT_ONCE, Watch, connect, timespec};
-use crate::exchange::{self, IgnoredReason, Received, Retransmission};
+use super::transport::{BUFFER, Event, RECEIVED_AT_ONCE, Watch, connect};
+use crate::exchange::{self, Received, Retransmission};
 use crate::net::{Capabilities, ReceiveBatch, Segmentation, SendBatch, Wait};
 use crate::wire::{self, extended};
 
@@ -57,51 +57,20 @@ pub enum NextRequest<'a> {
     Done,
 }
 
-/// Asks all that `work` has, of the servers, each of which has one address or more that are tried in turn. The deadline
-/// counts from `start`.
-///
-/// # Errors
-/// What the work ends with, or that no server is left that answers.
-pub fn run(
-    servers: &[Vec<SocketAddrV6>],
-    options: &BatchOptions,
-    start: Instant,
-    random: &mut Random,
-    interrupt: &AtomicBool,
-    work: &mut dyn RequestSource,
-    watch: &mut Watch<'_>,
-) -> Result<PipelineCounts, Error> {
-    let mut driver = BatchDriver::new(servers, options, start, Box::new(connect))?;
-    loop {
-        match driver.turn(random, interrupt, work, watch)? {
-            Turn::Done => return Ok(*driver.pipeline.counts()),
-            Turn::Again => {}
-            Turn::Wait { later } => {
-                if driver.wait(later.then_some(&*work))? {
-                    work.read()?;
-                }
-            }
-        }
-    }
-}
-
-/// How a batch is asked for.
-#[derive(Debug, Clone, Copy)]
-pub struct BatchOptions {
-    /// When requests are repeated.
-    pub retransmission: Retransmission,
-    /// Whether requests may travel as segments of one message.
-    pub segmentation: Segmentation,
-}
-
 /// A server is given up when a single exchange would be.
 fn timeouts(retransmission: &Retransmission) -> Timeouts {
-    let waits = 2u32.saturating_pow(retransmission.retries.saturating_add(1)) - 1;
     Timeouts {
         first_wait: retransmission.first_wait,
-        give_up: retransmission.first_wait.saturating_mul(waits),
+        give_up: retransmission.waits(),
         refusal: exchange::REFUSAL_WINDOW,
     }
+}
+
+/// What a batch has counted.
+pub struct BatchReport {
+    pub counts: PipelineCounts,
+    /// Each server that was asked.
+    pub servers: Vec<ServerShare>,
 }
 
 /// A pipeline and its sockets.
@@ -116,6 +85,9 @@ pub struct BatchDriver {
     open: Box<OpenSocket>,
     failures: Vec<Unanswered>,
 }
+
+/// How many batches of one server are taken in before anything else is done.
+const RECEIVED_ROUNDS: usize = 4;
 
 /// Opens a connected, non-blocking socket.
 pub type OpenSocket = dyn FnMut(SocketAddrV6) -> io::Result<socket2::Socket> + Send;
@@ -144,30 +116,46 @@ struct PeerSocket {
     requests: SendBatch,
     /// The last error of the system other than ECONNREFUSED.
     trouble: Option<io::Error>,
+    /// The address in use last, requests answered, and whether it is given up.
+    share: Option<ServerShare>,
 }
 
 impl PeerSocket {
     fn new(addresses: &[SocketAddrV6]) -> PeerSocket {
         // Made anew for each socket: see `next_address`.
         let requests = SendBatch::new(1, 0, false);
-        PeerSocket { untried: addresses.iter().rev().copied().collect(), peer: None, requests, trouble: None }
+        PeerSocket {
+            untried: addresses.iter().rev().copied().collect(),
+            peer: None,
+            requests,
+            trouble: None,
+            share: None,
+        }
     }
 }
 
 impl BatchDriver {
-    /// Opens a socket to each server. The deadline counts from `start`.
+    /// Opens a socket to each server, whose addresses are tried in turn. The deadline counts from `start`.
     ///
     /// # Errors
     /// No server can be asked.
-    pub fn new(
+    pub fn new(servers: &[Vec<SocketAddrV6>], config: &Config, start: Instant) -> Result<BatchDriver, Error> {
+        BatchDriver::with_sockets(servers, config, start, Box::new(connect))
+    }
+
+    /// As [`new`](Self::new); `open` opens the sockets.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_sockets(
         servers: &[Vec<SocketAddrV6>],
-        options: &BatchOptions,
+        config: &Config,
         start: Instant,
         open: Box<OpenSocket>,
     ) -> Result<BatchDriver, Error> {
-        let pipeline = Pipeline::new(servers.len(), timeouts(&options.retransmission));
+        let pipeline = Pipeline::new(servers.len(), timeouts(&config.retransmission));
         let servers = servers.iter().map(|addresses| PeerSocket::new(addresses)).collect();
-        let wanted = match options.segmentation {
+        let wanted = match config.segmentation {
             Segmentation::Auto => SEGMENTS,
             Segmentation::Off => Capabilities::NONE,
         };
@@ -178,12 +166,58 @@ impl BatchDriver {
             replies,
             wanted,
             start,
-            deadline: options.retransmission.deadline,
+            deadline: config.retransmission.deadline,
             open,
             failures: Vec::new(),
         };
         (0..driver.servers.len()).for_each(|place| driver.next_address(place, UnansweredReason::Unasked));
         driver.check().map(|()| driver)
+    }
+
+    /// Asks all that `work` has.
+    ///
+    /// # Errors
+    /// What the work ends with, a cancellation, or that no server is left that answers.
+    pub fn run(
+        &mut self,
+        random: &mut Random,
+        cancellation: &Cancellation,
+        work: &mut dyn RequestSource,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), Error> {
+        while self.step(random, cancellation, work, watch)? {}
+        Ok(())
+    }
+
+    /// A turn, and the wait after it; false once all has been answered.
+    ///
+    /// # Errors
+    /// As of [`run`](Self::run).
+    pub fn step(
+        &mut self,
+        random: &mut Random,
+        cancellation: &Cancellation,
+        work: &mut dyn RequestSource,
+        watch: &mut Watch<'_>,
+    ) -> Result<bool, Error> {
+        match self.turn(random, cancellation, work, watch)? {
+            Turn::Done => return Ok(false),
+            Turn::Again => {}
+            // The driver of the work has to go on first.
+            Turn::Wait { later: true } if work.input().is_none() => {}
+            Turn::Wait { later } => {
+                if self.wait(cancellation, later.then_some(&*work))? {
+                    work.read()?;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// What was counted so far.
+    pub fn report(&self) -> BatchReport {
+        let servers = self.servers.iter().filter_map(|server| server.share).collect();
+        BatchReport { counts: *self.pipeline.counts(), servers }
     }
 
     /// Sends what there is room for, and takes in what has arrived.
@@ -193,14 +227,12 @@ impl BatchDriver {
     pub fn turn(
         &mut self,
         random: &mut Random,
-        interrupt: &AtomicBool,
+        cancellation: &Cancellation,
         work: &mut dyn RequestSource,
         watch: &mut Watch<'_>,
     ) -> Result<Turn, Error> {
         work.pause();
-        if interrupt.load(Ordering::Relaxed) {
-            return Err(Error::Interrupted);
-        }
+        cancellation.check()?;
         if self.deadline.is_some_and(|deadline| self.start.elapsed() >= deadline) {
             return Err(self.late());
         }
@@ -222,7 +254,7 @@ impl BatchDriver {
             return Ok(Turn::Done);
         }
         let received = self.receive(work, watch)?;
-        self.replace();
+        self.replace(watch);
         self.check()?;
         Ok(if received == 0 { Turn::Wait { later } } else { Turn::Again })
     }
@@ -278,7 +310,8 @@ impl BatchDriver {
         for (place, server) in servers.iter_mut().enumerate() {
             let Some((peer, socket)) = &server.peer else { continue };
             let peer = *peer;
-            loop {
+            // A peer that floods does not hold up timers, deadline and other servers.
+            for _ in 0..RECEIVED_ROUNDS {
                 let found = match replies.receive(socket, Wait::No) {
                     Ok(found) => found,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -290,7 +323,10 @@ impl BatchDriver {
                 received += found.datagrams;
                 let now = start.elapsed();
                 for datagram in replies.datagrams() {
-                    take(pipeline, now, place, peer, datagram.octets, datagram.length, work, watch)?;
+                    let counted = take(pipeline, now, place, peer, datagram.octets, datagram.length, work, watch)?;
+                    if let (true, Some(share)) = (counted, &mut server.share) {
+                        share.answered += 1;
+                    }
                 }
                 if found.messages < RECEIVED_AT_ONCE {
                     break;
@@ -301,15 +337,21 @@ impl BatchDriver {
     }
 
     /// Goes on to the next address of servers that were given up.
-    fn replace(&mut self) {
+    fn replace(&mut self, watch: &mut Watch<'_>) {
         for place in 0..self.servers.len() {
-            let Some(why) = self.pipeline.given_up(place) else { continue };
             let server = &mut self.servers[place];
-            if server.peer.is_none() || server.untried.is_empty() {
-                continue;
+            let Some(share) = &mut server.share else { continue };
+            let (peer, known) = (share.peer, share.given_up);
+            let given_up = self.pipeline.given_up(place);
+            share.given_up = given_up.is_some();
+            let Some(why) = given_up.filter(|_| !known) else { continue };
+            let last = server.peer.is_none() || server.untried.is_empty();
+            if !last {
+                let reason = reason(why, server.trouble.take());
+                self.next_address(place, reason);
             }
-            let reason = reason(why, server.trouble.take());
-            self.next_address(place, reason);
+            let next = if last { None } else { self.servers[place].peer.as_ref().map(|(peer, _)| *peer) };
+            watch(self.start.elapsed(), Event::GivenUp { peer, next });
         }
     }
 
@@ -317,7 +359,7 @@ impl BatchDriver {
     fn next_address(&mut self, place: usize, reason: UnansweredReason) {
         let server = &mut self.servers[place];
         if let Some((peer, _)) = server.peer.take() {
-            self.failures.push(Unanswered { peer, reason });
+            self.failures.push(Unanswered::new(peer, reason));
         }
         while let Some(peer) = server.untried.pop() {
             match (self.open)(peer) {
@@ -325,16 +367,18 @@ impl BatchDriver {
                     let segmentation = self.wanted.enable(&socket).segmentation;
                     server.requests = SendBatch::new(SENT_AT_ONCE, wire::MAX_REQUEST, segmentation);
                     server.peer = Some((peer, socket));
+                    let answered = server.share.map_or(0, |share| share.answered);
+                    server.share = Some(ServerShare { peer, answered, given_up: false });
                     self.pipeline.replace(place);
                     return;
                 }
-                Err(error) => self.failures.push(Unanswered { peer, reason: UnansweredReason::Io(error) }),
+                Err(error) => self.failures.push(Unanswered::new(peer, UnansweredReason::Io(error))),
             }
         }
         self.pipeline.abandon(place);
     }
 
-    /// Fails if nobody is left to ask.
+    /// Fails if no server is left to ask.
     fn check(&mut self) -> Result<(), Error> {
         if !self.pipeline.is_abandoned() {
             return Ok(());
@@ -342,32 +386,26 @@ impl BatchDriver {
         let mut failures = std::mem::take(&mut self.failures);
         for (place, server) in self.servers.iter_mut().enumerate() {
             if let (Some((peer, _)), Some(why)) = (&server.peer, self.pipeline.given_up(place)) {
-                failures.push(Unanswered { peer: *peer, reason: reason(why, server.trouble.take()) });
+                failures.push(Unanswered::new(*peer, reason(why, server.trouble.take())));
             }
         }
-        Err(Error::Unanswered(failures))
+        Err(Error::unanswered(failures))
     }
 
     fn late(&mut self) -> Error {
         let peers = self.servers.iter().filter_map(|server| server.peer.as_ref());
-        let late = peers.map(|(peer, _)| Unanswered { peer: *peer, reason: UnansweredReason::Deadline { ignored: 0 } });
-        Error::Unanswered(late.collect())
+        let late = peers.map(|(peer, _)| Unanswered::new(*peer, UnansweredReason::Deadline { ignored: 0 }));
+        Error::unanswered(late.collect())
     }
 
     /// Waits until something arrives or is due; true if the input of `waiting` can be read.
-    fn wait(&self, waiting: Option<&dyn RequestSource>) -> Result<bool, Error> {
-        let now = self.start.elapsed();
-        let timeout = self.wake_at().map(|until| timespec(until.saturating_sub(now)));
-        let servers = self.servers.iter().filter_map(|server| server.peer.as_ref().map(|(_, socket)| socket.as_fd()));
+    fn wait(&self, cancellation: &Cancellation, waiting: Option<&dyn RequestSource>) -> Result<bool, Error> {
+        let timeout = self.wake_at().map(|until| until.saturating_sub(self.start.elapsed()));
+        let sockets = self.servers.iter().filter_map(|server| server.peer.as_ref().map(|(_, socket)| socket.as_fd()));
         let input = waiting.and_then(|work| work.input());
-        let mut fds: Vec<PollFd<'_>> =
-            servers.chain(input).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
-        match poll(&mut fds, timeout.as_ref()) {
-            Ok(_) => {}
-            Err(rustix::io::Errno::INTR) => return Ok(false),
-            Err(error) => return Err(Error::System { what: "poll", error: error.into() }),
-        }
-        Ok(input.is_some() && fds.last().is_some_and(|fd| !fd.revents().is_empty()))
+        let sources: Vec<BorrowedFd<'_>> = sockets.chain(input).collect();
+        let ready = cancellation.wait(&sources, timeout)?;
+        Ok(input.is_some() && ready.last() == Some(&true))
     }
 }
 
@@ -407,23 +445,19 @@ fn take(
     length: usize,
     work: &mut dyn RequestSource,
     watch: &mut Watch<'_>,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     if length >= BUFFER {
         watch(now, Event::Oversize { peer });
-        return Ok(());
+        return Ok(false);
     }
     match pipeline.receive(now, place, datagram) {
         Ok((tag, reply)) => {
             watch(now, Event::Received { peer, datagram, received: Received::Accepted });
-            work.answered(peer, tag, &reply)
+            work.answered(peer, tag, &reply).map(|()| true)
         }
         Err(ignored) => {
-            let why = match ignored {
-                Ignored::NoReply(error) => IgnoredReason::NoExtendedReply(error),
-                Ignored::UnknownIdentifier(found) => IgnoredReason::UnknownIdentifier { found },
-            };
-            watch(now, Event::Received { peer, datagram, received: Received::Ignored(why) });
-            Ok(())
+            watch(now, Event::Received { peer, datagram, received: Received::Ignored(ignored) });
+            Ok(false)
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::wire::extended;
 /// The operands of one request, at the least Width that holds them.
 #[derive(Debug, Clone)]
 pub struct Chunk {
-    /// Operands of `width` octets each, and room to write a whole word behind the last.
+    /// Operands of `width` octets each, and room to write a whole word after the last.
     octets: Vec<u8>,
     width: usize,
     count: usize,

@@ -1,4 +1,4 @@
-//! IgnoredReason there is no result.
+//! Why there is no result.
 
 use std::fmt;
 use std::io;
@@ -9,15 +9,17 @@ use thiserror::Error;
 use super::accumulator::ResultTooLong;
 use super::text::OperandError;
 use crate::arithmetic;
-use crate::exchange::plan::PlanError;
-use crate::exchange::{ClassicOnly, Outcome, TooLarge};
+use crate::exchange::{ClassicOnly, Outcome, PlanError, TooLarge};
 use crate::wire::{Operator, Status};
 
-/// IgnoredReason a client has no result.
+/// Why a client has no result.
+///
+/// [`kind`](Error::kind) sorts the variants into a few kinds. An error that is the cause of this one is its
+/// [`source`](std::error::Error::source), and is not repeated in the text: print the whole chain.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No request can say what was asked; nothing was sent.
+    /// No request can express what was asked; nothing was sent.
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// The server answered with an error status of the extended form.
@@ -29,9 +31,9 @@ pub enum Error {
         status: u8,
         /// The status, if it is one that this version assigns.
         known: Option<Status>,
-        /// The server's words, in printable characters.
+        /// The server's text, in printable characters.
         text: String,
-        /// With [`Status::TooLarge`]: why it was not asked again.
+        /// With [`Status::TooLarge`]: why the client did not ask again.
         too_large: Option<TooLarge>,
     },
     /// The server answered a classic request with an error: it does not know the operation, or cannot express the
@@ -45,15 +47,15 @@ pub enum Error {
         text: String,
     },
     /// The server seems to know the classic form only, and the request was extended.
-    #[error("{} seems to know only the classic form: it {}", Peer(*peer), evidence_sentence(evidence))]
+    #[error("{} knows only the classic form (it {})", Peer(*peer), evidence_sentence(evidence))]
     ClassicOnly {
         /// Who answered.
         peer: SocketAddrV6,
         /// What it did.
         evidence: ClassicOnly,
     },
-    /// The server answered with something that is no number where one was due.
-    #[error("{} answered with a text that is no integer: {text:?}", Peer(*peer))]
+    /// The server answered with a text that is not an integer.
+    #[error("{} answered with a text that is not an integer: {text:?}", Peer(*peer))]
     NotANumber {
         /// Who answered.
         peer: SocketAddrV6,
@@ -61,17 +63,28 @@ pub enum Error {
         text: String,
     },
     /// No address gave an answer.
-    #[error("{}", unanswered_sentence(.0))]
-    Unanswered(Vec<Unanswered>),
-    /// The partial results of a split request cannot be combined.
-    #[error("the partial results cannot be combined: {0}")]
-    Combine(arithmetic::Error),
-    /// The text of the operands has something else in it.
+    #[error(transparent)]
+    Unanswered(#[from] NoAnswer),
+    /// An operation of an expression has no result.
+    #[error("column {column}")]
+    Operation {
+        /// The column of its operator in the text of the expression, the first being 1.
+        column: usize,
+        /// Why not.
+        source: Box<Error>,
+    },
+    /// The partial results of a split request cannot be combined: a division by zero.
+    #[error("cannot combine the partial results")]
+    Combine(#[source] arithmetic::Error),
+    /// The text of the operands holds something else.
     #[error(transparent)]
     Operand(#[from] OperandError),
     /// The text of the operands cannot be read.
-    #[error("the operands cannot be read: {0}")]
-    Read(io::Error),
+    #[error("cannot read the operands")]
+    Read(#[source] io::Error),
+    /// The deadline passed while the text of the operands was waited for.
+    #[error("the deadline passed while waiting for operands")]
+    InputDeadline,
     /// There are more operands than one datagram holds, for an operator whose requests cannot be split.
     #[error("{} takes at most {most} operands of up to {width} octets in one datagram, and there are more",
             operator.word())]
@@ -83,32 +96,149 @@ pub enum Error {
         /// Octets of the largest operand so far.
         width: usize,
     },
-    /// The result is longer than was allowed.
+    /// The result is longer than [`Config::max_result`](super::Config::max_result).
     #[error(transparent)]
     ResultTooLong(#[from] ResultTooLong),
-    /// Whoever watched wanted it to end.
-    #[error("interrupted")]
-    Interrupted,
+    /// A [`Canceller`](super::Canceller) ended the call.
+    #[error("cancelled")]
+    Cancelled,
     /// The system refused what every exchange needs.
-    #[error("{what}: {error}")]
+    #[error("{what}")]
     System {
-        /// What was tried.
+        /// What failed.
         what: &'static str,
-        /// The system's words.
-        error: io::Error,
+        /// The system's error.
+        source: io::Error,
     },
 }
 
-/// An address that gave no answer, and what happened instead.
+/// What kind of failure an [`Error`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// No request can express what was asked; nothing was sent.
+    Request,
+    /// The text of the operands is not a list of integers.
+    Operand,
+    /// The text of the operands cannot be read.
+    Read,
+    /// The server answered with an error status.
+    Status,
+    /// The server answered a classic request with an error.
+    ClassicError,
+    /// The server knows only the classic form.
+    ClassicOnly,
+    /// The server's answer is not an integer.
+    NotANumber,
+    /// Nobody answered in time.
+    Timeout,
+    /// No server listens at any of the addresses (ECONNREFUSED).
+    Refused,
+    /// The system can send to none of the addresses.
+    Unreachable,
+    /// The result is longer than allowed, or cannot be combined from its parts.
+    Result,
+    /// The call was cancelled.
+    Cancelled,
+    /// The system refused what every exchange needs.
+    System,
+}
+
+/// No address gave an answer: for each of them, why.
+///
+/// With one address, its cause is the [`source`](std::error::Error::source). With several there is no single cause: the
+/// text names each.
+#[derive(Debug, Default)]
+pub struct NoAnswer {
+    addresses: Vec<Unanswered>,
+}
+
+impl NoAnswer {
+    /// The addresses, in the order in which they failed. Empty if there was no address to ask.
+    pub fn addresses(&self) -> &[Unanswered] {
+        &self.addresses
+    }
+
+    /// The addresses, to keep.
+    pub fn into_addresses(self) -> Vec<Unanswered> {
+        self.addresses
+    }
+
+    fn kind(&self) -> ErrorKind {
+        let all = |is: fn(&UnansweredReason) -> bool| self.addresses.iter().all(|one| is(&one.reason));
+        if all(|reason| matches!(reason, UnansweredReason::Io(_))) {
+            ErrorKind::Unreachable
+        } else if all(|reason| matches!(reason, UnansweredReason::Refused)) {
+            ErrorKind::Refused
+        } else {
+            ErrorKind::Timeout
+        }
+    }
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.addresses[..] {
+            [] => f.write_str("there is no address to ask"),
+            [one] => one.fmt(f),
+            several => {
+                for (place, one) in several.iter().enumerate() {
+                    let separator = if place == 0 { "" } else { "; " };
+                    write!(f, "{separator}{one}")?;
+                    if let UnansweredReason::Io(error) = &one.reason {
+                        write!(f, " ({error})")?;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl std::error::Error for NoAnswer {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.addresses[..] {
+            [one] => std::error::Error::source(one),
+            _ => None,
+        }
+    }
+}
+
+impl From<Vec<Unanswered>> for NoAnswer {
+    fn from(addresses: Vec<Unanswered>) -> NoAnswer {
+        NoAnswer { addresses }
+    }
+}
+
+/// An address that gave no answer, and why.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Unanswered {
     /// The address.
     pub peer: SocketAddrV6,
-    /// What happened.
+    /// Why.
     pub reason: UnansweredReason,
 }
 
-/// What happened instead of an answer.
+impl Unanswered {
+    pub(super) fn new(peer: SocketAddrV6, reason: UnansweredReason) -> Unanswered {
+        Unanswered { peer, reason }
+    }
+}
+
+impl fmt::Display for Unanswered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", Peer(self.peer), self.reason)
+    }
+}
+
+impl std::error::Error for Unanswered {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.reason)
+    }
+}
+
+/// Why an address gave no answer.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum UnansweredReason {
@@ -116,9 +246,9 @@ pub enum UnansweredReason {
     #[error("no reply to {transmissions} datagram{}{}{}", plural(*transmissions), refused_sentence(*refused),
             ignored_sentence(*ignored))]
     Silent {
-        /// How many datagrams were sent: besides the retries, those that a refusal led to, a wider request, a probe.
+        /// How many datagrams were sent: the request and its repeats, those sent after a refusal, a wider request, a probe.
         transmissions: u32,
-        /// How many of them the system said were refused (ECONNREFUSED).
+        /// How many of them the system reported as refused (ECONNREFUSED).
         refused: u32,
         /// How many datagrams arrived that do not count as a reply.
         ignored: u32,
@@ -132,18 +262,18 @@ pub enum UnansweredReason {
         /// How many datagrams arrived that do not count as a reply.
         ignored: u32,
     },
-    /// It has stopped answering, or never has begun.
-    #[error("it does not answer")]
+    /// It stopped answering, or never answered.
+    #[error("does not answer")]
     Stopped,
     /// The deadline passed before this address was asked.
     #[error("not asked before the deadline")]
     Unasked,
     /// The system cannot send there.
-    #[error("{0}")]
-    Io(io::Error),
+    #[error("cannot be reached")]
+    Io(#[source] io::Error),
 }
 
-/// How an address is shown: one that is mapped, as the IPv4 address that it stands for.
+/// How an address is shown; a mapped one as the IPv4 address.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddrV6);
 
@@ -159,8 +289,71 @@ impl fmt::Display for Peer {
 }
 
 impl Error {
-    pub(super) fn random(error: io::Error) -> Error {
-        Error::System { what: "random numbers", error }
+    /// What kind of failure this is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::Plan(_) | Error::TooMany { .. } => ErrorKind::Request,
+            Error::Operand(_) => ErrorKind::Operand,
+            Error::Read(_) => ErrorKind::Read,
+            Error::Status { .. } => ErrorKind::Status,
+            Error::ClassicError { .. } => ErrorKind::ClassicError,
+            Error::ClassicOnly { .. } => ErrorKind::ClassicOnly,
+            Error::NotANumber { .. } => ErrorKind::NotANumber,
+            Error::Unanswered(addresses) => addresses.kind(),
+            Error::Operation { source, .. } => source.kind(),
+            Error::InputDeadline => ErrorKind::Timeout,
+            Error::Combine(_) | Error::ResultTooLong(_) => ErrorKind::Result,
+            Error::Cancelled => ErrorKind::Cancelled,
+            Error::System { .. } => ErrorKind::System,
+        }
+    }
+
+    /// The status octet that the server answered with, if it is that.
+    pub fn status(&self) -> Option<u8> {
+        match self {
+            Error::Status { status, .. } => Some(*status),
+            Error::Operation { source, .. } => source.status(),
+            _ => None,
+        }
+    }
+
+    /// The same for the operation of an expression in this column, where it is about the operation.
+    pub(super) fn at(self, column: Option<usize>) -> Error {
+        match column {
+            Some(column) if self.concerns_one_question() => Error::Operation { column, source: Box::new(self) },
+            _ => self,
+        }
+    }
+
+    /// The error of another question that was in flight when this one ended the call.
+    pub(super) fn for_another(&self) -> Error {
+        match self {
+            Error::Cancelled => Error::Cancelled,
+            Error::ClassicOnly { peer, evidence } => Error::ClassicOnly { peer: *peer, evidence: evidence.clone() },
+            Error::System { what, source } => Error::System { what, source: source.kind().into() },
+            Error::Unanswered(all) => {
+                let stopped = |one: &Unanswered| Unanswered::new(one.peer, UnansweredReason::Stopped);
+                Error::unanswered(all.addresses.iter().map(stopped).collect())
+            }
+            _ => Error::unanswered(Vec::new()),
+        }
+    }
+
+    /// Whether it concerns one question alone, so that others may still have answers.
+    pub(super) fn concerns_one_question(&self) -> bool {
+        !matches!(self, Error::Unanswered(_) | Error::ClassicOnly { .. } | Error::Cancelled | Error::System { .. })
+    }
+
+    pub(super) fn unanswered(addresses: Vec<Unanswered>) -> Error {
+        Error::Unanswered(addresses.into())
+    }
+
+    pub(super) fn random(source: io::Error) -> Error {
+        Error::System { what: "cannot draw random numbers", source }
+    }
+
+    pub(super) fn poll(source: io::Error) -> Error {
+        Error::System { what: "cannot wait for datagrams", source }
     }
 
     /// The error that an outcome of an answering peer is; `None` for an answer and for silence.
@@ -174,6 +367,23 @@ impl Error {
     }
 }
 
+/// The kind as the standard library names it; the error is the [`source`](std::error::Error::source).
+impl From<Error> for io::Error {
+    fn from(error: Error) -> io::Error {
+        let kind = match (error.kind(), &error) {
+            (_, Error::Read(source) | Error::System { source, .. }) => source.kind(),
+            (ErrorKind::Request | ErrorKind::Operand, _) => io::ErrorKind::InvalidInput,
+            (ErrorKind::NotANumber, _) => io::ErrorKind::InvalidData,
+            (ErrorKind::ClassicOnly, _) => io::ErrorKind::Unsupported,
+            (ErrorKind::Timeout, _) => io::ErrorKind::TimedOut,
+            (ErrorKind::Refused, _) => io::ErrorKind::ConnectionRefused,
+            (ErrorKind::Unreachable, _) => io::ErrorKind::HostUnreachable,
+            _ => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, error)
+    }
+}
+
 fn server_sentence(
     peer: SocketAddrV6,
     status: u8,
@@ -183,9 +393,9 @@ fn server_sentence(
 ) -> String {
     let peer = Peer(peer);
     match (known, too_large) {
-        (Some(Status::TooLarge), Some(why)) => format!("{peer} cannot bring the result back: {why}"),
+        (Some(Status::TooLarge), Some(why)) => format!("{peer} cannot return the result: {why}"),
         (Some(known), _) => format!("{peer} answered: {}{}", known.text(), other_words(known, text)),
-        (None, _) => format!("{peer} answered with status {status}, which this version does not know{}", quoted(text)),
+        (None, _) => format!("{peer} answered with the unknown status {status}{}", quoted(text)),
     }
 }
 
@@ -201,13 +411,8 @@ fn quoted(text: &str) -> String {
 fn evidence_sentence(evidence: &ClassicOnly) -> String {
     match evidence {
         ClassicOnly::Error { text } => format!("answered an extended request with a classic error{}", quoted(text)),
-        ClassicOnly::Probe => "left an extended request unanswered, but not a classic one".to_owned(),
+        ClassicOnly::Probe => "answered a classic request but ignored an extended one".to_owned(),
     }
-}
-
-fn unanswered_sentence(all: &[Unanswered]) -> String {
-    let each = all.iter().map(|one| format!("{}: {}", Peer(one.peer), one.reason));
-    if all.is_empty() { "there is no address to ask".to_owned() } else { each.collect::<Vec<_>>().join("; ") }
 }
 
 fn refused_sentence(refused: u32) -> String {
@@ -238,6 +443,53 @@ mod tests {
         ] {
             assert_eq!(UnansweredReason::Silent { transmissions, refused, ignored }.to_string(), sentence);
         }
+    }
+
+    /// Every line of an error and its causes.
+    fn chain(error: &dyn std::error::Error) -> Vec<String> {
+        std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn causes_are_complete_and_printed_once() {
+        let refused = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let address = |port| SocketAddrV6::new(std::net::Ipv6Addr::LOCALHOST, port, 0, 0);
+        let io = |port| Unanswered::new(address(port), UnansweredReason::Io(refused()));
+        let silent = Unanswered::new(address(9), UnansweredReason::Stopped);
+        for (error, expected) in [
+            (Error::Read(refused()), &["cannot read the operands", "permission denied"][..]),
+            (Error::random(refused()), &["cannot draw random numbers", "permission denied"]),
+            (
+                Error::Combine(arithmetic::Error::DivisionByZero),
+                &["cannot combine the partial results", "division by zero"],
+            ),
+            (Error::unanswered(vec![io(7)]), &["::1 port 7: cannot be reached", "permission denied"]),
+            (
+                Error::unanswered(vec![io(7), silent]),
+                &["::1 port 7: cannot be reached (permission denied); ::1 port 9: does not answer"],
+            ),
+            (Error::unanswered(vec![]), &["there is no address to ask"]),
+            (PlanError::Describe.into(), &["describe returns a text, not a number"]),
+        ] {
+            assert_eq!(chain(&error), expected);
+            let kind = error.kind();
+            let error = io::Error::from(error);
+            let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).unwrap();
+            assert_eq!(inner.kind(), kind, "nothing is lost as an io::Error");
+        }
+    }
+
+    #[test]
+    fn kinds_of_unanswered() {
+        let kind = |reasons: Vec<UnansweredReason>| {
+            let address = "[::1]:7".parse().unwrap();
+            Error::unanswered(reasons.into_iter().map(|reason| Unanswered::new(address, reason)).collect()).kind()
+        };
+        let io = || UnansweredReason::Io(io::ErrorKind::NetworkUnreachable.into());
+        assert_eq!(kind(vec![UnansweredReason::Refused, UnansweredReason::Refused]), ErrorKind::Refused);
+        assert_eq!(kind(vec![UnansweredReason::Refused, UnansweredReason::Stopped]), ErrorKind::Timeout);
+        assert_eq!(kind(vec![io(), io()]), ErrorKind::Unreachable);
+        assert_eq!(kind(vec![io(), UnansweredReason::Deadline { ignored: 0 }]), ErrorKind::Timeout);
     }
 
     #[test]

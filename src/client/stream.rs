@@ -3,36 +3,25 @@
 use std::io::{self, Read};
 use std::net::SocketAddrV6;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
-
+use super::Config;
 use super::accumulator::Accumulator;
 use super::batch::{NextRequest, RequestSource};
+use super::cancel::Cancellation;
 use super::chunk::Chunk;
 use super::error::Error;
+use super::evaluation::{Evaluation, Progress, number_of_reply};
 use super::pipeline::NewRequest;
 use super::text::{IntegerReader, Item};
-use super::{Evaluation, number_of_reply};
 use crate::arithmetic::Number;
+use crate::exchange::plan::{reducing, room};
 use crate::wire::{Format, Operator, extended};
-
-/// How far an evaluation over a text is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Progress {
-    /// Octets of the text that were read.
-    pub octets: u64,
-    /// Operands that were sent.
-    pub operands: u64,
-    /// Requests that were answered.
-    pub answered: u64,
-}
 
 /// A text on its way to the servers.
 pub struct Stream<'a, R> {
     text: IntegerReader<R>,
+    /// What the requests ask for.
     operator: Operator,
     format: Format,
     /// The next request.
@@ -41,12 +30,17 @@ pub struct Stream<'a, R> {
     held: Option<Number>,
     /// Whether the chunk was given out.
     given: bool,
-    /// Of associative operators.
+    /// Once there is more than one request.
     accumulator: Option<Accumulator>,
+    max_result: u64,
+    /// Octets of operands that one request may carry.
+    room: usize,
     /// Who answered last.
     peer: Option<SocketAddrV6>,
     progress: Progress,
-    interrupt: &'a AtomicBool,
+    cancellation: &'a Cancellation,
+    /// When to give up.
+    until: Option<Instant>,
     tell: &'a mut dyn FnMut(Progress),
 }
 
@@ -59,17 +53,18 @@ pub struct Head {
 }
 
 impl<'a, R: Read + AsFd> Stream<'a, R> {
-    /// `room` is how many octets of operands one request may carry; products and least common multiples of over
-    /// `max_result` octets are refused.
+    /// A text whose evaluation began at `start`.
     pub fn new(
         source: R,
         operator: Operator,
-        format: Format,
-        room: usize,
-        max_result: u64,
-        interrupt: &'a AtomicBool,
+        config: &Config,
+        start: Instant,
+        cancellation: &'a Cancellation,
         tell: &'a mut dyn FnMut(Progress),
     ) -> Stream<'a, R> {
+        let format = config.format;
+        let room = room(reducing(operator).unwrap_or(operator), format);
+        let until = config.retransmission.deadline.and_then(|deadline| start.checked_add(deadline));
         Stream {
             text: IntegerReader::new(source),
             operator,
@@ -77,19 +72,24 @@ impl<'a, R: Read + AsFd> Stream<'a, R> {
             chunk: Chunk::new(room),
             held: None,
             given: false,
-            accumulator: operator.is_associative().then(|| Accumulator::new(operator, max_result)),
+            accumulator: None,
+            max_result: config.max_result,
+            room,
             peer: None,
             progress: Progress::default(),
-            interrupt,
+            cancellation,
+            until,
             tell,
         }
     }
 
-    /// Takes at most so many operands off the beginning; waits for input.
+    /// Takes operands off the beginning, as many as one datagram may hold; waits for input.
     ///
     /// # Errors
-    /// Of the text, and of whoever watches.
-    pub fn head(&mut self, most: usize) -> Result<Head, Error> {
+    /// Those of the text, a cancellation, or the deadline.
+    pub fn head(&mut self) -> Result<Head, Error> {
+        // Of one octet each.
+        let most = self.room;
         let mut operands = Vec::new();
         loop {
             let item = match self.held.take() {
@@ -110,28 +110,41 @@ impl<'a, R: Read + AsFd> Stream<'a, R> {
         Ok(Head { operands, more: self.held.is_some() })
     }
 
-    /// A signal ends the wait for input, not its reading: that would go on after the signal (SA_RESTART, signal(7)).
+    /// Reads only what is there, so that a cancellation or the deadline ends the wait.
     fn wait_and_read(&mut self) -> Result<(), Error> {
-        if self.interrupt.load(Ordering::Relaxed) {
-            return Err(Error::Interrupted);
+        let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
+        if left == Some(Duration::ZERO) {
+            return Err(Error::InputDeadline);
         }
-        match poll(&mut [PollFd::new(self.text.source(), PollFlags::IN)], None) {
-            Ok(_) => self.read(),
-            Err(Errno::INTR) => Ok(()),
-            Err(error) => Err(Error::System { what: "poll", error: error.into() }),
-        }
+        let ready = self.cancellation.wait(&[self.text.source().as_fd()], left)?;
+        if ready == [true] { self.read() } else { Ok(()) }
     }
 
-    /// Whether an operator goes on over more operands than its head.
+    /// Begins with requests over parts of the text: those of the head that the first requests are to carry.
     ///
     /// # Errors
-    /// It does not.
-    pub fn check(&self, head: &[Number]) -> Result<(), Error> {
-        if self.accumulator.is_some() {
-            return Ok(());
-        }
-        let width = head.iter().map(Number::octet_len).max().unwrap_or(1);
-        Err(Error::TooMany { operator: self.operator, most: extended::MAX_OPERAND_OCTETS / width, width })
+    /// The operator does not go on over more operands than its head.
+    pub fn begin(&mut self, mut head: Vec<Number>) -> Result<Vec<Number>, Error> {
+        let asked = self.operator;
+        let first = match reducing(asked) {
+            Some(reducing) => {
+                self.operator = reducing;
+                Some(head.remove(0))
+            }
+            None if asked.is_associative() => None,
+            None => {
+                let width = head.iter().map(Number::octet_len).max().unwrap_or(1);
+                let most = extended::MAX_OPERAND_OCTETS / width;
+                return Err(Error::TooMany { operator: asked, most, width });
+            }
+        };
+        self.accumulator = Some(Accumulator::of_plan(asked, self.operator, first, self.max_result));
+        Ok(head)
+    }
+
+    /// What the requests ask for.
+    pub fn operator(&self) -> Operator {
+        self.operator
     }
 
     /// Adds a partial result.

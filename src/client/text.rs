@@ -23,7 +23,7 @@ pub struct IntegerReader<R> {
     start: usize,
     end: usize,
     at_end: bool,
-    /// Whether an integer stands before the next comma.
+    /// Whether there is an integer before the next comma.
     behind_integer: bool,
     /// Whether what comes up to the line's end is no operand.
     in_comment: bool,
@@ -46,9 +46,10 @@ pub enum Item {
     End,
 }
 
-/// A place in a text where no integer stands.
+/// A place in a text that does not hold an integer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("line {line}, column {column}: {reason}")]
+#[non_exhaustive]
 pub struct OperandError {
     /// The first line is 1.
     pub line: u64,
@@ -60,13 +61,14 @@ pub struct OperandError {
 
 /// What is wrong with a word.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum OperandErrorKind {
-    /// It is no integer.
-    #[error("{word:?} is no integer: {error}")]
+    /// It is not an integer.
+    #[error("{word:?} is not an integer: {error}")]
     NoInteger {
-        /// The word, in printable characters, cut short.
+        /// The word, in printable characters, abridged.
         word: String,
-        /// IgnoredReason not.
+        /// Why not.
         error: ParseError,
     },
     /// The text is encoded in UTF-16, as some programs of Windows write it.
@@ -130,7 +132,7 @@ impl<R: Read> IntegerReader<R> {
     /// The next integer.
     ///
     /// # Errors
-    /// Where something else stands.
+    /// Where the text holds something else.
     #[inline]
     pub fn next_item(&mut self) -> Result<Item, OperandError> {
         loop {
@@ -327,14 +329,17 @@ mod tests {
     #[test]
     fn what_is_wrong_and_where() {
         for (text, complaint) in [
-            (&b"1 2\n3 x4 5"[..], "line 2, column 3: \"x4\" is no integer: 'x' at character 1 is no digit of base 10"),
+            (
+                &b"1 2\n3 x4 5"[..],
+                "line 2, column 3: \"x4\" is not an integer: 'x' at character 1 is no digit of base 10",
+            ),
             (b"1,,2", "line 1, column 3: a comma with no integer before it"),
             (b"\n , 2", "line 2, column 2: a comma with no integer before it"),
-            (b"1 -", "line 1, column 3: \"-\" is no integer: no digits"),
-            (b"1\n2\n\n--3", "line 4, column 1: \"--3\" is no integer: '-' at character 2 is no digit of base 10"),
+            (b"1 -", "line 1, column 3: \"-\" is not an integer: no digits"),
+            (b"1\n2\n\n--3", "line 4, column 1: \"--3\" is not an integer: '-' at character 2 is no digit of base 10"),
             (
                 b"\xff\x1b",
-                "line 1, column 1: \"\u{fffd}\u{fffd}\" is no integer: '\u{fffd}' at character 1 is no digit of base 10",
+                "line 1, column 1: \"\u{fffd}\u{fffd}\" is not an integer: '\u{fffd}' at character 1 is no digit of base 10",
             ),
         ] {
             for piece in [1, 2, 3, 1000] {

@@ -1,19 +1,19 @@
 //! Exchanges over sockets: each has a connected socket, and so a 5-tuple, of its own.
 //!
-//! Where there are several addresses they are asked in turn, the next one after the first silence of the one before;
-//! those asked before go on, and whoever answers first is believed: evaluation is pure, so asking two is harmless.
+//! Where there are several addresses they are asked in turn, the next one once the one before has been silent for a wait
+//! or has refused; those asked before go on, and the first answer counts: evaluation is pure, so asking two is harmless.
 
 use std::io;
 use std::net::SocketAddrV6;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+#[cfg(feature = "tokio")]
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockAddr, Type};
 
+use super::cancel::Cancellation;
 use super::error::{Error, Unanswered, UnansweredReason};
 use super::random::Random;
 use crate::exchange::{Answer, Exchange, Outcome, PortSharing, Question, Received, Retransmission, Statistics};
@@ -31,6 +31,22 @@ pub enum Event<'a> {
         datagram: &'a [u8],
         /// Which transmission of the exchange this is, the first being 1.
         transmission: u32,
+    },
+    /// A wait for a reply ended without one; the request is sent again.
+    TimedOut {
+        /// Who is asked.
+        peer: SocketAddrV6,
+        /// Which repeat follows, the first being 1.
+        repeat: u32,
+        /// How many repeats there are at most.
+        retries: u32,
+    },
+    /// A server that shares the work of many requests stopped answering, or never answered: others take over.
+    GivenUp {
+        /// Its address.
+        peer: SocketAddrV6,
+        /// Another address of the same server, which is asked next.
+        next: Option<SocketAddrV6>,
     },
     /// A datagram arrived.
     Received {
@@ -62,6 +78,8 @@ impl Event<'_> {
         let (Event::Sent { peer, .. }
         | Event::Received { peer, .. }
         | Event::Oversize { peer }
+        | Event::TimedOut { peer, .. }
+        | Event::GivenUp { peer, .. }
         | Event::Failed { peer, .. }) = *self;
         peer
     }
@@ -94,11 +112,10 @@ pub struct AskContext<'a> {
     pub peers: Arc<[SocketAddrV6]>,
     pub retransmission: &'a Retransmission,
     pub random: &'a mut Random,
-    /// Ends it once it is set; a wait that has begun, once a signal has come too.
-    pub interrupt: &'a AtomicBool,
+    pub cancellation: &'a Cancellation,
 }
 
-/// Who is told of every event, with the time since the start.
+/// Called for every event, with the time since the start.
 pub type Watch<'a> = dyn FnMut(Duration, Event<'_>) + 'a;
 
 /// What an attempt sends on.
@@ -123,13 +140,13 @@ impl AttemptSocket {
 ///
 /// # Errors
 /// What concerns no question alone: an interruption, that the system refuses what every exchange needs, or that one of
-/// several questions has no answer from anybody.
+/// several questions is answered by no address.
 pub fn ask_all(
     questions: Vec<Question>,
     context: &mut AskContext<'_>,
     watch: &mut Watch<'_>,
 ) -> Result<Vec<Result<PeerAnswer, Error>>, Error> {
-    let AskContext { peers, retransmission, random, interrupt } = context;
+    let AskContext { peers, retransmission, random, cancellation } = context;
     let start = Instant::now();
     let several = questions.len() > 1;
     let mut replies: Vec<Option<Result<PeerAnswer, Error>>> = questions.iter().map(|_| None).collect();
@@ -155,7 +172,7 @@ pub fn ask_all(
             return Ok(replies.into_iter().flatten().collect());
         }
         if under_way.len() == AT_ONCE || waiting.len() == 0 {
-            wait(&mut under_way, start, interrupt, watch)?;
+            wait(&mut under_way, start, cancellation, watch)?;
         }
     }
 }
@@ -164,26 +181,16 @@ pub fn ask_all(
 fn wait(
     under_way: &mut [(usize, AddressAttempts)],
     start: Instant,
-    interrupt: &AtomicBool,
+    cancellation: &Cancellation,
     watch: &mut Watch<'_>,
 ) -> Result<(), Error> {
     let Some(wake_at) = under_way.iter().filter_map(|(_, attempts)| attempts.wake_at()).min() else {
         return Ok(());
     };
-    if interrupt.load(Ordering::Relaxed) {
-        return Err(Error::Interrupted);
-    }
-    let timeout = timespec(wake_at.saturating_sub(start.elapsed()));
+    let timeout = wake_at.saturating_sub(start.elapsed());
     let attempts = under_way.iter().flat_map(|(_, attempts)| &attempts.attempts);
-    let mut fds: Vec<PollFd<'_>> =
-        attempts.map(|attempt| PollFd::from_borrowed_fd(attempt.socket.udp.as_fd(), PollFlags::IN)).collect();
-    match poll(&mut fds, Some(&timeout)) {
-        Ok(_) => {}
-        // Is noticed before the next wait.
-        Err(Errno::INTR) => return Ok(()),
-        Err(error) => return Err(Error::System { what: "poll", error: error.into() }),
-    }
-    let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+    let sockets: Vec<BorrowedFd<'_>> = attempts.map(|attempt| attempt.socket.udp.as_fd()).collect();
+    let ready = cancellation.wait(&sockets, Some(timeout))?;
     let attempts = under_way.iter_mut().flat_map(|(_, attempts)| &mut attempts.attempts);
     for (attempt, _) in attempts.zip(ready).filter(|(_, ready)| *ready) {
         attempt.receive(start, watch);
@@ -207,6 +214,8 @@ struct Attempt {
     peer: SocketAddrV6,
     socket: AttemptSocket,
     exchange: Exchange,
+    /// How often it repeats at most.
+    retries: u32,
     /// The last error of the system other than ECONNREFUSED.
     trouble: Option<io::Error>,
 }
@@ -215,7 +224,7 @@ struct Attempt {
 pub type OpenAttempt<'a> = dyn FnMut(SocketAddrV6, Form) -> io::Result<AttemptSocket> + 'a;
 
 impl AddressAttempts {
-    /// Nothing is sent yet. The deadline, and every time that is told or given, counts from `start`.
+    /// Nothing is sent yet. The deadline and all times count from `start`.
     pub fn new(
         question: Question,
         peers: Arc<[SocketAddrV6]>,
@@ -225,7 +234,7 @@ impl AddressAttempts {
         AddressAttempts { question, peers, tried: 0, retransmission, start, attempts: Vec::new(), failures: Vec::new() }
     }
 
-    /// Sends what is due, to the next address too where it is time for that.
+    /// Sends what is due, also to the next address where it is time for that.
     ///
     /// # Errors
     /// The system gives no random numbers.
@@ -257,10 +266,11 @@ impl AddressAttempts {
         self.retransmission.deadline.is_some_and(|deadline| self.start.elapsed() >= deadline)
     }
 
-    /// Whether the addresses asked so far have been silent long enough to try the next one.
+    /// Whether each address asked so far has been silent for a wait, or refused, so that the next one is to be tried.
     fn wants_another(&self) -> bool {
         let silent = |attempt: &Attempt| {
-            attempt.exchange.statistics().repeats > 0 || attempt.exchange.outcome().is_some_and(is_silence)
+            let Statistics { repeats, refusals, .. } = *attempt.exchange.statistics();
+            repeats > 0 || refusals > 0 || attempt.exchange.outcome().is_some_and(is_silence)
         };
         !self.is_late() && self.attempts.iter().all(silent)
     }
@@ -269,7 +279,7 @@ impl AddressAttempts {
         let socket = match open(peer, self.question.form()) {
             Ok(socket) => socket,
             Err(error) => {
-                self.failures.push(Unanswered { peer, reason: UnansweredReason::Io(error) });
+                self.failures.push(Unanswered::new(peer, UnansweredReason::Io(error)));
                 return Ok(());
             }
         };
@@ -278,7 +288,7 @@ impl AddressAttempts {
         let deadline = self.retransmission.deadline.map(|deadline| deadline.saturating_sub(now));
         let config = Retransmission { deadline, ..self.retransmission };
         let exchange = Exchange::new(self.question.clone(), socket.sharing, &config, now, &mut source);
-        self.attempts.push(Attempt { peer, socket, exchange, trouble: None });
+        self.attempts.push(Attempt { peer, socket, exchange, retries: config.retries, trouble: None });
         Ok(())
     }
 
@@ -295,7 +305,7 @@ impl AddressAttempts {
                 (Outcome::Answer(answer), _) => return Some(Ok(PeerAnswer { peer, answer, statistics })),
                 (Outcome::Refused, _) => UnansweredReason::Refused,
                 (Outcome::Silent | Outcome::Deadline, Some(error)) => UnansweredReason::Io(error),
-                // The waits may be over before it is no longer asked again.
+                // The waits may end before the refusals do.
                 (Outcome::Silent | Outcome::Deadline, None) if refused > 0 && refused >= transmissions => {
                     UnansweredReason::Refused
                 }
@@ -306,19 +316,19 @@ impl AddressAttempts {
                     None => continue,
                 },
             };
-            self.failures.push(Unanswered { peer, reason });
+            self.failures.push(Unanswered::new(peer, reason));
         }
         let untried = &self.peers[self.tried..];
         if !self.attempts.is_empty() || (!untried.is_empty() && !self.is_late()) {
             return None;
         }
         let mut failures = std::mem::take(&mut self.failures);
-        failures.extend(untried.iter().map(|&peer| Unanswered { peer, reason: UnansweredReason::Unasked }));
-        Some(Err(Error::Unanswered(failures)))
+        failures.extend(untried.iter().map(|&peer| Unanswered::new(peer, UnansweredReason::Unasked)));
+        Some(Err(Error::unanswered(failures)))
     }
 }
 
-/// For whoever reads the sockets itself.
+/// For a caller that reads the sockets itself.
 #[cfg(feature = "tokio")]
 impl AddressAttempts {
     /// Takes in what has arrived on those sockets of its own that are ready.
@@ -336,7 +346,7 @@ impl AddressAttempts {
         meant.map(|attempt| attempt.deliver(datagram, self.start, &mut |_, _| {})).count() > 0
     }
 
-    /// Takes note of an error that the system reports for a shared socket.
+    /// The system reported an error for a shared socket.
     pub fn failed(&mut self, socket: &Arc<socket2::Socket>, errno: Errno) {
         let on_it = self.attempts.iter_mut().filter(|attempt| Arc::ptr_eq(&attempt.socket.udp, socket));
         on_it.for_each(|attempt| attempt.failed(errno.into(), self.start, &mut |_, _| {}));
@@ -366,19 +376,22 @@ fn is_silence(outcome: &Outcome) -> bool {
 impl Attempt {
     fn transmit(&mut self, start: Instant, watch: &mut Watch<'_>) {
         let peer = self.peer;
-        while let Some(datagram) = self.exchange.transmit(start.elapsed()) {
-            match self.socket.udp.send(datagram) {
-                Ok(_) => {
-                    let datagram = datagram.to_vec();
-                    let transmission = self.exchange.statistics().transmissions;
-                    watch(start.elapsed(), Event::Sent { peer, datagram: &datagram, transmission });
-                }
+        loop {
+            let before = self.exchange.statistics().repeats;
+            let Some(datagram) = self.exchange.transmit(start.elapsed()) else { return };
+            let datagram = datagram.to_vec();
+            let Statistics { repeats: repeat, transmissions: transmission, .. } = *self.exchange.statistics();
+            if repeat > before {
+                watch(start.elapsed(), Event::TimedOut { peer, repeat, retries: self.retries });
+            }
+            match self.socket.udp.send(&datagram) {
+                Ok(_) => watch(start.elapsed(), Event::Sent { peer, datagram: &datagram, transmission }),
                 Err(error) => self.failed(error, start, watch),
             }
         }
     }
 
-    /// Takes in what has arrived, at most until there is an outcome; a flood, not all at once.
+    /// Takes in what has arrived, until there is an outcome, and of a flood a part.
     fn receive(&mut self, start: Instant, watch: &mut Watch<'_>) {
         let mut buffer = [0; BUFFER];
         for _ in 0..RECEIVED_AT_ONCE {
@@ -397,13 +410,13 @@ impl Attempt {
         }
     }
 
-    /// Takes in a datagram, which may have been cut to the length of the buffer.
+    /// Takes in a datagram, which may have been truncated to the length of the buffer.
     fn deliver(&mut self, datagram: &[u8], start: Instant, watch: &mut Watch<'_>) {
         let (now, peer) = (start.elapsed(), self.peer);
         if datagram.len() == BUFFER {
             return watch(now, Event::Oversize { peer });
         }
-        // The socket is connected: the kernel lets nobody else's datagrams through.
+        // The socket is connected: the kernel passes on the peer's datagrams only.
         let received = self.exchange.receive(now, true, datagram);
         watch(now, Event::Received { peer, datagram, received });
         if received == Received::Widened {
@@ -434,9 +447,4 @@ pub(super) fn connect(peer: SocketAddrV6) -> io::Result<socket2::Socket> {
     }
     socket.connect(&SockAddr::from(peer))?;
     Ok(socket)
-}
-
-/// For ppoll(2).
-pub(super) fn timespec(wait: Duration) -> Timespec {
-    Timespec { tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX), tv_nsec: wait.subsec_nanos().into() }
 }

@@ -1,7 +1,7 @@
 //! The client's half of the protocol, as a pure state machine: one [`Exchange`] asks one [`Question`].
 //!
-//! It is handed datagrams, the time and random numbers, and says what to send, when to wake, and when it is done. It
-//! knows no socket, no clock and no generator, so the same code runs over sockets, under a fuzzer and on virtual time:
+//! It takes datagrams, the time and random numbers, and returns what to send, when to wake, and when it is done. It has no
+//! socket, no clock and no generator, so the same code runs over sockets, under a fuzzer and on virtual time:
 //!
 //! ```
 //! use calc6::exchange::{Answer, Retransmission, Exchange, Received, Outcome, Question, PortSharing};
@@ -9,7 +9,7 @@
 //! use std::time::Duration;
 //!
 //! let question = Question::classic(Operator::Sum, Format::Integer, [4, 2, 3])?;
-//! let mut random = || 4; // a cryptographic generator, in earnest
+//! let mut random = || 4; // in a real client: a cryptographic generator
 //! let mut exchange = Exchange::new(question, PortSharing::Exclusive, &Retransmission::default(), Duration::ZERO, &mut random);
 //!
 //! let request = exchange.transmit(Duration::ZERO).expect("the first is due at once");
@@ -31,17 +31,22 @@
 //!
 //! # Retransmission
 //! RFC 8085, section 3.1.1, with the numbers of RFC 7252, section 4.2: the first wait is [`Retransmission::first_wait`] times a
-//! random factor of 1 to 1.5, each further wait is twice as long, and every repeat is the same octets. Every exchange
-//! ends within [`Retransmission::longest`].
+//! random factor of 1 to 1.5, each further wait is twice as long, up to [`MAX_WAIT`], and every repeat is the same octets.
+//! Every exchange ends within [`Retransmission::longest`].
 //!
 //! Nothing here panics, whatever the datagrams, the times and the random numbers are; the one assertion is on the
 //! caller of [`Exchange::new`].
+
+#![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 mod outcome;
 pub mod plan;
 mod question;
 
+#[cfg(feature = "net")]
+pub(crate) use outcome::printable_lines;
 pub use outcome::{Answer, ClassicOnly, IgnoredCounts, IgnoredReason, Outcome, Received, Statistics, TooLarge};
+pub use plan::{Forms, PlanError};
 pub use question::Question;
 
 use alloc::vec::Vec;
@@ -53,22 +58,38 @@ use crate::wire::{self, Form, Format, Status, classic, extended};
 /// starting is waited for.
 pub const REFUSAL_WINDOW: Duration = Duration::from_millis(300);
 
+/// The least wait once a round-trip time is known.
+const LEAST_WAIT: Duration = Duration::from_millis(200);
+
 /// The wait between the first ECONNREFUSED and the next attempt; it doubles.
 const FIRST_REFUSAL_WAIT: Duration = Duration::from_millis(10);
 
 /// What is asked of a peer that left an extended request unanswered: the classic sum of one zero.
 pub const PROBE: [u8; classic::HEADER + classic::OPERAND] = [0; 5];
 
+/// The longest wait between two repeats (RFC 6298, section 2.5), unless the first one is longer.
+pub const MAX_WAIT: Duration = Duration::from_secs(60);
+
 /// When a request is repeated, and when it is given up.
+///
+/// ```
+/// use std::time::Duration;
+/// use calc6::exchange::Retransmission;
+/// let hasty = Retransmission::default().with_first_wait(Duration::from_millis(100)).with_retries(1);
+/// // 150 ms and 300 ms at most, and once more for a wider request.
+/// assert_eq!(hasty.longest(), Duration::from_millis(900));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Retransmission {
-    /// The least wait for the first reply; a random factor of 1 to 1.5 is applied, and every repeat doubles it.
+    /// The least wait for the first reply. A random factor of 1 to 1.5 is applied; every repeat doubles the wait, up to
+    /// [`MAX_WAIT`].
     pub first_wait: Duration,
     /// How often an unanswered request is repeated.
     pub retries: u32,
     /// When to give up, counted from the start, whatever is still to be tried.
     pub deadline: Option<Duration>,
-    /// Whether to ask a peer that stays silent on an extended request the classic [`PROBE`]. Only an exchange that is
+    /// Whether to send the classic [`PROBE`] to a peer that is silent on an extended request. Only an exchange that is
     /// alone on its socket ever does.
     pub probe: bool,
 }
@@ -81,13 +102,47 @@ impl Default for Retransmission {
 }
 
 impl Retransmission {
+    /// The least wait for the first reply.
+    #[must_use]
+    pub fn with_first_wait(mut self, first_wait: Duration) -> Retransmission {
+        self.first_wait = first_wait;
+        self
+    }
+
+    /// How often an unanswered request is repeated.
+    #[must_use]
+    pub fn with_retries(mut self, retries: u32) -> Retransmission {
+        self.retries = retries;
+        self
+    }
+
+    /// When to give up, counted from the start; `None` for after the last wait.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: impl Into<Option<Duration>>) -> Retransmission {
+        self.deadline = deadline.into();
+        self
+    }
+
+    /// Whether to send the classic [`PROBE`].
+    #[must_use]
+    pub fn with_probe(mut self, probe: bool) -> Retransmission {
+        self.probe = probe;
+        self
+    }
+
+    /// All waits for replies to one request together, with the random factor 1.
+    pub fn waits(&self) -> Duration {
+        waits(self.first_wait, self.retries)
+    }
+
     /// The longest that any exchange takes from its start to its outcome, if it is called whenever it wants to be
-    /// woken: all waits with the factor 1.5, once for the request, once for the wider one, and the wait for the probe.
+    /// woken: all waits with the factor 1.5, once for the request and once for the wider one. Without repeats, the probe
+    /// has a wait of its own.
     pub fn longest(&self) -> Duration {
-        let waits = 1u128.checked_shl(self.retries.saturating_add(1)).map_or(u128::MAX, |power| power - 1);
-        let longest_first = scaled(self.first_wait, u32::MAX);
-        let nanos = longest_first.as_nanos().saturating_mul(waits.saturating_mul(2).saturating_add(1));
-        let waited = duration_of_nanos(nanos);
+        let first = scaled(self.first_wait, u32::MAX);
+        let request = waits(first, self.retries);
+        let probe = if self.retries == 0 { first } else { Duration::ZERO };
+        let waited = request.saturating_add(request).saturating_add(probe);
         self.deadline.map_or(waited, |deadline| deadline.min(waited))
     }
 }
@@ -95,9 +150,9 @@ impl Retransmission {
 /// Whether other exchanges use the same local address and port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PortSharing {
-    /// None does: whatever the peer sends belongs to this exchange, also what has no identifier.
+    /// None does: all that the peer sends belongs to this exchange, also what has no identifier.
     Exclusive,
-    /// Others do, all of them extended: only the identifier tells whose a reply is.
+    /// Others do, all of them extended: only the identifier tells which exchange a reply belongs to.
     Shared,
 }
 
@@ -116,6 +171,13 @@ pub struct Exchange {
     /// The identifier of the wider request, drawn at the start; once that is asked, the identifier of the earlier one.
     other_id: u64,
     phase: Phase,
+    /// Whether the probe is to be sent now, beside the request.
+    probe_due: bool,
+    probed_at: Duration,
+    /// Whether the peer has answered the probe while the request is repeated.
+    probe_answered: bool,
+    /// How often the timer had sent the datagram when the waits began to double anew.
+    backoff_from: u64,
     /// How often the timer has sent the present datagram.
     sent: u64,
     /// When the timer next runs out.
@@ -137,7 +199,7 @@ enum Phase {
 
 impl Exchange {
     /// Begins to ask `question` at `now`, a time since any fixed origin. `random` gives 64 bits at each call, from a
-    /// cryptographic generator: the request identifiers are drawn from it, so that nobody off the path can forge a
+    /// cryptographic generator: the request identifiers are drawn from it, so that an attacker off the path cannot forge a
     /// reply (RFC 5452, section 4.3, argues the same for DNS).
     ///
     /// # Panics
@@ -166,6 +228,10 @@ impl Exchange {
             id,
             other_id,
             phase: Phase::Asking,
+            probe_due: false,
+            probed_at: now,
+            probe_answered: false,
+            backoff_from: 0,
             sent: 0,
             timer: now,
             resend: None,
@@ -186,23 +252,27 @@ impl Exchange {
             self.outcome = Some(Outcome::Deadline);
             return None;
         }
-        if self.timer <= now {
-            if !self.timer_ran_out(now) {
-                self.outcome = Some(Outcome::Silent);
+        let mut probe = core::mem::take(&mut self.probe_due);
+        if !probe {
+            if self.timer <= now {
+                if !self.timer_ran_out(now) {
+                    self.outcome = Some(self.silence());
+                    return None;
+                }
+            } else if self.resend.is_none_or(|resend| now < resend) {
                 return None;
             }
-        } else if self.resend.is_none_or(|resend| now < resend) {
-            return None;
+            self.resend = None;
+            probe = self.phase == Phase::Probing;
         }
-        self.resend = None;
         self.statistics.transmissions = self.statistics.transmissions.saturating_add(1);
-        match self.phase {
-            Phase::Asking => {
-                self.sent_at = Some((self.sent_at.map_or(now, |(first, _)| first), now));
-                Some(&self.datagram)
-            }
-            Phase::Probing => Some(&PROBE),
+        if probe {
+            self.statistics.probed = true;
+            self.probed_at = now;
+            return Some(&PROBE);
         }
+        self.sent_at = Some((self.sent_at.map_or(now, |(first, _)| first), now));
+        Some(&self.datagram)
     }
 
     /// When to call [`transmit`](Self::transmit) next if nothing arrives before; `None` once there is an outcome.
@@ -210,15 +280,25 @@ impl Exchange {
         if self.outcome.is_some() {
             return None;
         }
-        let limits = [self.resend, self.deadline];
+        let limits = [self.resend, self.deadline, self.probe_due.then_some(Duration::ZERO)];
         Some(limits.into_iter().flatten().fold(self.timer, Duration::min))
     }
 
-    /// Hands over a datagram that arrived; `from_peer` says whether its source is the address and port that was asked.
-    /// What does not count as a reply is counted by its reason, and waiting goes on.
+    /// Takes a datagram that arrived; `from_peer` says whether its source is the address and port that was asked. What
+    /// does not count as a reply is counted by its reason, and waiting goes on.
     pub fn receive(&mut self, now: Duration, from_peer: bool, datagram: &[u8]) -> Received {
         match self.judge(from_peer, datagram) {
             Ok(Decision::Ask { needed }) => self.widen(now, needed),
+            Ok(Decision::ProbeAnswered) => {
+                self.probe_answered = true;
+                // It is there, and its distance is known: the other repeats need not wait as long.
+                let round_trip = now.saturating_sub(self.probed_at);
+                self.first_wait = round_trip.saturating_mul(3).max(LEAST_WAIT).min(self.first_wait);
+                self.backoff_from = self.sent.saturating_sub(1);
+                self.timer = self.timer.min(now.saturating_add(self.first_wait));
+                self.resend = Some(now);
+                Received::ProbeAnswered
+            }
             Ok(Decision::End(outcome)) => {
                 self.statistics.rtt = self.sent_at.map(|(_, last)| now.saturating_sub(last));
                 self.outcome = Some(outcome);
@@ -231,7 +311,7 @@ impl Exchange {
         }
     }
 
-    /// Takes note that the socket reported ECONNREFUSED: an ICMPv6 "port unreachable" (RFC 4443, section 3.1) for a
+    /// The socket reported ECONNREFUSED: an ICMPv6 "port unreachable" (RFC 4443, section 3.1) for a
     /// datagram of this exchange. The request is sent again, soon, until [`REFUSAL_WINDOW`] after the first report;
     /// a report after that ends the exchange.
     pub fn refused(&mut self, now: Duration) {
@@ -280,18 +360,18 @@ impl Exchange {
         (self.question.form() == Form::Extended).then_some(self.id)
     }
 
-    /// Prepares what is due when the timer has run out; false if nothing is left to try.
+    /// Prepares what is due when the timer has expired; false if nothing is left to try.
     fn timer_ran_out(&mut self, now: Duration) -> bool {
         let wait = match self.phase {
             Phase::Asking if self.sent <= u64::from(self.config.retries) => {
-                let wait = doubled(self.first_wait, self.sent);
+                let wait = backed_off(self.first_wait, self.sent - self.backoff_from);
+                self.probe_due = self.sent == 1 && self.may_probe();
                 self.statistics.repeats = self.statistics.repeats.saturating_add(u32::from(self.sent > 0));
                 self.sent += 1;
                 wait
             }
             Phase::Asking if self.may_probe() => {
                 self.phase = Phase::Probing;
-                self.statistics.probed = true;
                 self.first_wait
             }
             Phase::Asking | Phase::Probing => return false,
@@ -300,15 +380,21 @@ impl Exchange {
         true
     }
 
-    /// A peer that has answered an extended request is not asked whether it knows them.
+    /// What it means that a wait has ended without a reply, and nothing is left to send.
+    fn silence(&self) -> Outcome {
+        if self.probe_answered { Outcome::ClassicOnly(ClassicOnly::Probe) } else { Outcome::Silent }
+    }
+
+    /// A peer that has answered an extended request is not asked whether it knows them, and none is asked twice.
     fn may_probe(&self) -> bool {
         self.config.probe
+            && !self.statistics.probed
             && self.sharing == PortSharing::Exclusive
             && self.question.form() == Form::Extended
             && !self.statistics.widened
     }
 
-    /// The filter, in its fixed order: short, stranger, no reply by its octets, unknown identifier, duplicate.
+    /// The filter, in its fixed order: short, stranger, not a reply by its octets, unknown identifier, duplicate.
     fn judge(&self, from_peer: bool, datagram: &[u8]) -> Result<Decision, IgnoredReason> {
         let shortest = match self.sharing {
             PortSharing::Exclusive => classic::HEADER,
@@ -356,21 +442,24 @@ impl Exchange {
         }
     }
 
-    /// What is no extended reply may still be a classic peer's. It has no identifier and anybody could have sent it, so
-    /// it counts only where nobody else can be meant.
+    /// A datagram that is not an extended reply may come from a classic peer. It has no identifier and can be forged, so it
+    /// counts only where this exchange is alone on its socket.
     fn judge_other_form(&self, datagram: &[u8], error: extended::ReplyError) -> Result<Decision, IgnoredReason> {
         match (self.evidence(datagram), error) {
             (Some(_), _) if self.sharing == PortSharing::Shared => Err(IgnoredReason::ClassicOnSharedSocket),
+            // The request is still repeated: a reply to it may have been lost.
+            (Some(ClassicOnly::Probe), _) if self.phase == Phase::Asking && self.outcome.is_none() => {
+                if self.probe_answered { Err(IgnoredReason::Duplicate) } else { Ok(Decision::ProbeAnswered) }
+            }
             (Some(evidence), _) => self.in_progress().map(|()| Decision::End(Outcome::ClassicOnly(evidence))),
-            (None, extended::ReplyError::Short { octets }) => Err(IgnoredReason::Short { octets }),
-            (None, error) => Err(IgnoredReason::NoExtendedReply(error)),
+            (None, error) => Err(IgnoredReason::of_extended(error)),
         }
     }
 
     /// What of a classic-only peer a datagram shows: an error, or the answer to the probe. Nothing does once the peer
     /// has shown that it knows the extended form.
     fn evidence(&self, datagram: &[u8]) -> Option<ClassicOnly> {
-        let probed = self.phase == Phase::Probing;
+        let probed = self.statistics.probed;
         if self.statistics.widened {
             None
         } else if is_classic_error(datagram) {
@@ -387,7 +476,7 @@ impl Exchange {
         if self.outcome.is_some() { Err(IgnoredReason::Duplicate) } else { Ok(()) }
     }
 
-    /// What a status 4 leaves to do: `Err(needed)` asks again with a request that pays for so many octets.
+    /// What follows a status 4: `Err(needed)` asks again with a request that allows a reply of that length.
     fn too_large(&self, reply: &extended::Reply<'_>) -> Option<Result<TooLarge, u32>> {
         if reply.status() != Some(Status::TooLarge) {
             return None;
@@ -412,7 +501,8 @@ impl Exchange {
         self.datagram = self.question.encode(self.id);
         self.statistics.widened = true;
         self.phase = Phase::Asking;
-        self.sent = 0;
+        (self.probe_due, self.probe_answered) = (false, false);
+        (self.sent, self.backoff_from) = (0, 0);
         self.sent_at = None;
         self.resend = None;
         self.timer = now;
@@ -422,13 +512,14 @@ impl Exchange {
 
 enum Decision {
     End(Outcome),
+    ProbeAnswered,
     /// The reply needs a longer request.
     Ask {
         needed: u32,
     },
 }
 
-/// Whether a datagram that is no extended reply reads as a classic error. One that has the outline of an extended
+/// Whether a datagram that is not an extended reply reads as a classic error. One that has the outline of an extended
 /// reply (docs/protocol.md, clause 4.7) but is damaged does not.
 fn is_classic_error(datagram: &[u8]) -> bool {
     let extended_outline = datagram.len() >= extended::HEADER
@@ -443,13 +534,26 @@ fn scaled(wait: Duration, fraction: u32) -> Duration {
     wait.saturating_add(duration_of_nanos(extra))
 }
 
+/// The wait after this number of repeats: doubled by each, up to [`MAX_WAIT`].
+pub(crate) fn backed_off(first: Duration, repeats: u64) -> Duration {
+    doubled(first, repeats).min(MAX_WAIT.max(first))
+}
+
+/// The first wait and those of all repeats together.
+fn waits(first: Duration, repeats: u32) -> Duration {
+    // After as many doublings as a limit of any length allows, all waits are the same.
+    let differing = repeats.min(64);
+    let sum = (0..=differing).fold(Duration::ZERO, |sum, repeat| sum.saturating_add(backed_off(first, repeat.into())));
+    sum.saturating_add(backed_off(first, u64::MAX).saturating_mul(repeats - differing))
+}
+
 /// The duration, or the longest that there is.
 fn duration_of_nanos(nanos: u128) -> Duration {
     let second = Duration::from_secs(1).as_nanos();
     u64::try_from(nanos / second).map_or(Duration::MAX, |secs| Duration::new(secs, (nanos % second) as u32))
 }
 
-/// `wait`, doubled so many times.
+/// `wait`, doubled `times` times.
 fn doubled(wait: Duration, times: u64) -> Duration {
     wait.saturating_mul(u32::try_from(times).ok().and_then(|times| 1u32.checked_shl(times)).unwrap_or(u32::MAX))
 }

@@ -1,16 +1,18 @@
 //! How exchanges end, what they ignore on the way, and what they count.
 
 use alloc::borrow::ToOwned;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use thiserror::Error;
 
+use crate::arithmetic::Number;
 use crate::wire::{Format, Operator, Status, classic, extended};
 
 /// How an exchange ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Outcome {
     /// The server answered the question.
     Answer(Answer),
@@ -42,7 +44,18 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// What an extended reply says to whoever does not ask again more widely.
+    /// The number that was asked for.
+    ///
+    /// # Errors
+    /// The outcome itself, where it is none.
+    pub fn into_number(self) -> Result<Number, Outcome> {
+        match &self {
+            Outcome::Answer(answer) => answer.number().ok_or(self),
+            _ => Err(self),
+        }
+    }
+
+    /// What an extended reply means to a client that does not ask again with a wider request.
     pub fn of_extended(reply: &extended::Reply<'_>, operator: Operator) -> Outcome {
         if reply.is_success() {
             return Outcome::Answer(Answer::of_extended(reply, operator));
@@ -64,6 +77,7 @@ impl Outcome {
 
 /// The result, as the server sent it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Answer {
     /// An integer in two's complement, network byte order, of at least one octet; not always of the least width.
     Integer(Vec<u8>),
@@ -74,13 +88,30 @@ pub enum Answer {
         /// Whether a classic server sent the string's terminating NUL, against the course's format.
         trailing_nul: bool,
     },
-    /// What a server says of itself ([`Operator::Describe`]): lines of printable ASCII, anything else replaced.
+    /// A server's description of itself ([`Operator::Describe`]): lines of printable ASCII, anything else replaced.
     Description(String),
-    /// A text that is no decimal integer where one was due. It must not be taken for a number.
+    /// A text that is not a decimal integer, where one was expected. It must not be taken for a number.
     NotDecimal(String),
 }
 
 impl Answer {
+    /// The number; `None` for a text that is none.
+    pub fn number(&self) -> Option<Number> {
+        match self {
+            Answer::Integer(octets) => Some(Number::from_octets(octets)),
+            Answer::Decimal { digits, .. } => digits.parse().ok(),
+            Answer::Description(_) | Answer::NotDecimal(_) => None,
+        }
+    }
+
+    /// The number in decimal, or the text.
+    pub fn text(&self) -> String {
+        match self {
+            Answer::Integer(octets) => Number::from_octets(octets).to_string(),
+            Answer::Decimal { digits: text, .. } | Answer::Description(text) | Answer::NotDecimal(text) => text.clone(),
+        }
+    }
+
     pub(super) fn of_classic(reply: &classic::Reply<'_>) -> Answer {
         match reply {
             // A leading zero octet makes the unsigned integer a two's complement one.
@@ -107,9 +138,10 @@ impl Answer {
     }
 }
 
-/// What gives a classic-only peer away. Both can be forged, and a request that a path drops for its length looks the
+/// What shows that a peer knows only the classic form. Both can be forged, and a request that a path drops for its length looks the
 /// same to the client as one that the peer does not know; so neither ever changes the form that is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ClassicOnly {
     /// It answered the extended request with a classic error, as to any opcode that it does not know.
     Error {
@@ -120,8 +152,9 @@ pub enum ClassicOnly {
     Probe,
 }
 
-/// IgnoredReason a result that is too large for the reply was not asked for again.
+/// Why a result that is too large for the reply was not asked for again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum TooLarge {
     /// The server sends no reply of that length to any request.
     #[error("longer than this server ever sends")]
@@ -138,8 +171,8 @@ pub enum TooLarge {
         /// Octets of the reply.
         needed: u32,
     },
-    /// It was asked for again with as long a request as the server had said, and that did not do either.
-    #[error("asked again as the server said, the reply needs yet more: {needed} octets")]
+    /// The client asked again with a request as long as the server had said, and that was not long enough either.
+    #[error("asked again with the length that the server had given, it now needs {needed} octets")]
     Again {
         /// Octets of the reply, as the server says now.
         needed: u32,
@@ -151,18 +184,24 @@ pub enum TooLarge {
 
 /// What became of a datagram that was handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Received {
     /// It is the reply: there is an outcome now.
     Accepted,
     /// It is a reply that says which request would do: that one is due now, with another
     /// [`id`](super::Exchange::id).
     Widened,
+    /// It is the answer to the classic [`PROBE`](super::PROBE): the peer is there, and may know the classic form only.
+    /// The request is repeated as often as it would be otherwise, and once more, but with waits of three round-trip
+    /// times; the peer knows only the classic form if none of that is answered.
+    ProbeAnswered,
     /// It does not count as a reply; waiting goes on.
     Ignored(IgnoredReason),
 }
 
-/// IgnoredReason a datagram was ignored, in the order of the checks.
+/// Why a datagram was ignored, in the order of the checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum IgnoredReason {
     /// Shorter than any reply that is awaited.
     #[error("{octets} octets: shorter than any reply")]
@@ -173,11 +212,11 @@ pub enum IgnoredReason {
     /// Not from the address and port that was asked.
     #[error("not from the address and port that was asked")]
     Stranger,
-    /// Its octets are no reply of the extended form.
-    #[error("no extended reply: {0}")]
+    /// Its octets are not a reply of the extended form.
+    #[error("not an extended reply: {0}")]
     NoExtendedReply(extended::ReplyError),
-    /// Its octets are no reply of the classic form.
-    #[error("no classic reply: {0}")]
+    /// Its octets are not a reply of the classic form.
+    #[error("not a classic reply: {0}")]
     NoClassicReply(classic::ReplyError),
     /// A classic reply, which has no identifier, on a socket that several exchanges share.
     #[error("a classic reply, which has no identifier, on a socket of several exchanges")]
@@ -196,8 +235,19 @@ pub enum IgnoredReason {
     Duplicate,
 }
 
+impl IgnoredReason {
+    /// Of a datagram that is not an extended reply.
+    pub(crate) fn of_extended(error: extended::ReplyError) -> IgnoredReason {
+        match error {
+            extended::ReplyError::Short { octets } => IgnoredReason::Short { octets },
+            error => IgnoredReason::NoExtendedReply(error),
+        }
+    }
+}
+
 /// How many datagrams were ignored, by reason: each is counted exactly once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct IgnoredCounts {
     /// [`IgnoredReason::Short`].
     pub short: u32,
@@ -234,6 +284,7 @@ impl IgnoredCounts {
 
 /// What an exchange counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Statistics {
     /// Datagrams sent, of every kind.
     pub transmissions: u32,
@@ -253,11 +304,11 @@ pub struct Statistics {
 }
 
 /// Octets of the network as text that a terminal can be given: printable ASCII, anything else replaced.
-pub(super) fn printable(octets: &[u8]) -> String {
+pub(crate) fn printable(octets: &[u8]) -> String {
     octets.iter().map(|&octet| if matches!(octet, b' '..=b'~') { octet.into() } else { '\u{fffd}' }).collect()
 }
 
-fn printable_lines(octets: &[u8]) -> String {
+pub(crate) fn printable_lines(octets: &[u8]) -> String {
     octets.split(|&octet| octet == b'\n').map(printable).collect::<Vec<_>>().join("\n")
 }
 

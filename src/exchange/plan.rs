@@ -1,9 +1,8 @@
-//! Which requests say what is asked: the form, the Width, and where one datagram is not enough, the parts. Pure.
+//! Which requests express what is asked: the form, the Width, and where one datagram is not enough, the parts.
 
-use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec;
 use alloc::vec::Vec;
+use alloc::{format, vec};
 use core::ops::Range;
 
 use thiserror::Error;
@@ -14,6 +13,7 @@ use crate::wire::{self, Form, Format, Operator, classic, extended};
 
 /// Which form a client may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Forms {
     /// The classic form where request and result can be expressed in it, else the extended form.
     #[default]
@@ -24,10 +24,11 @@ pub enum Forms {
     Extended,
 }
 
-/// Why no request can say what is asked.
+/// Why no request can express what is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum PlanError {
-    /// The operator does not take so many operands.
+    /// The operator does not take this number of operands.
     #[error("{} takes {}, not {found}", operator.word(), wanted(*operator))]
     OperandCount {
         /// The operator.
@@ -35,8 +36,8 @@ pub enum PlanError {
         /// How many there are.
         found: usize,
     },
-    /// Describe has no number for a result.
-    #[error("describe has a text for a result, not a number")]
+    /// Describe returns a text.
+    #[error("describe returns a text, not a number")]
     Describe,
     /// More operands than one datagram holds, for an operator whose requests cannot be split.
     #[error("{} takes at most {most} operands of up to {width} octets in one datagram, not {found}", operator.word())]
@@ -66,21 +67,29 @@ pub enum PlanError {
     ClassicOperand {
         /// Its place among the operands, the first being 1.
         place: usize,
-        /// Its value, cut short.
+        /// Its value, abridged.
         operand: String,
     },
-    /// The result exceeds what the classic form can bring back as an integer.
-    #[error("the {} is over 4294967295, the largest integer that the classic form brings back", operator.word())]
+    /// The result exceeds what the classic form can return as an integer.
+    #[error("the {} is over 4294967295, the largest integer that the classic form can return", operator.word())]
     ClassicInteger {
         /// The operator.
         operator: Operator,
     },
-    /// The result has more digits than the classic form can bring back.
-    #[error("the {} has over 256 digits, the most that the classic form brings back", operator.word())]
+    /// The result has more digits than the classic form can return.
+    #[error("the {} has over 256 digits, the most that the classic form can return", operator.word())]
     ClassicText {
         /// The operator.
         operator: Operator,
     },
+}
+
+impl PlanError {
+    /// More operands than one datagram holds.
+    pub(super) fn too_many(operator: Operator, format: Format, operands: &[Number]) -> PlanError {
+        let width = operands.iter().map(Number::octet_len).max().unwrap_or(1).min(extended::MAX_WIDTH);
+        PlanError::TooMany { operator, most: room(operator, format) / width, width, found: operands.len() }
+    }
 }
 
 fn wanted(operator: Operator) -> &'static str {
@@ -102,35 +111,67 @@ pub struct PlannedRequest {
     pub width: usize,
 }
 
-/// Plans the requests that ask for `operator` over `operands`, the result in `format`. With more than one part, the
-/// operator is associative, and its result over the parts' results is the answer.
+/// The requests that ask for an operator over operands. The results of the parts are combined by the operator of the
+/// requests, and then, where an operand was [set aside](Plan::first), by the one that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// What the requests ask for; with more than one of them, an associative operator.
+    pub operator: Operator,
+    /// The first operand of a difference or quotient that is too long for one request: it is the first less the sum of
+    /// the others, or the first divided by their product.
+    pub first: Option<Number>,
+    /// The requests.
+    pub parts: Vec<PlannedRequest>,
+}
+
+/// The operator whose result over all operands but the first gives the result of `operator` in one more step: of a
+/// difference their sum, of a quotient their product.
+pub const fn reducing(operator: Operator) -> Option<Operator> {
+    match operator {
+        Operator::Difference => Some(Operator::Sum),
+        // Truncated towards zero, (a / b) / c is a / (b * c).
+        Operator::Quotient => Some(Operator::Product),
+        _ => None,
+    }
+}
+
+/// Plans the requests that ask for `operator` over `operands`, the result in `format`.
 ///
 /// # Errors
 /// See [`PlanError`].
-pub fn plan(
-    operator: Operator,
-    format: Format,
-    forms: Forms,
-    operands: &[Number],
-) -> Result<Vec<PlannedRequest>, PlanError> {
+pub fn plan(operator: Operator, format: Format, forms: Forms, operands: &[Number]) -> Result<Plan, PlanError> {
     if operator == Operator::Describe {
         return Err(PlanError::Describe);
     }
     if !operator.operand_count().contains(&operands.len()) {
         return Err(PlanError::OperandCount { operator, found: operands.len() });
     }
+    let whole = |parts| Plan { operator, first: None, parts };
     match forms {
-        Forms::Classic => classic_parts(operator, format, operands),
+        Forms::Classic => classic_parts(operator, format, operands).map(whole),
         Forms::Either
             if operands.len() <= classic::MAX_OPERANDS && fits_classic(operator, format, operands).is_ok() =>
         {
-            Ok(vec![PlannedRequest { operands: 0..operands.len(), form: Form::Classic, width: classic::OPERAND }])
+            let operands = 0..operands.len();
+            Ok(whole(vec![PlannedRequest { operands, form: Form::Classic, width: classic::OPERAND }]))
         }
-        Forms::Either | Forms::Extended => extended_parts(operator, format, operands),
+        Forms::Either | Forms::Extended => match (extended_parts(operator, format, operands), reducing(operator)) {
+            (Err(PlanError::TooMany { .. }), Some(reducing)) => {
+                let mut parts = extended_parts(reducing, format, &operands[1..])?;
+                for part in &mut parts {
+                    part.operands = part.operands.start + 1..part.operands.end + 1;
+                }
+                Ok(Plan { operator: reducing, first: Some(operands[0].clone()), parts })
+            }
+            (parts, _) => parts.map(whole),
+        },
     }
 }
 
-/// The question what a server is and can do: with padding that pays for the longest reply that servers send by default.
+/// The question what a server is and can do: with padding that allows the longest reply that servers send by default.
+///
+/// # Panics
+/// Never: describe takes any operands.
 pub fn describing() -> Question {
     let padding = vec![0; wire::MAX_REPLY.div_ceil(wire::AMPLIFICATION) - extended::HEADER];
     Question::extended(Operator::Describe, Format::Text, 1, padding).expect("describe takes any operands")
@@ -189,7 +230,7 @@ fn fits_classic(operator: Operator, format: Format, operands: &[Number]) -> Resu
     }
 }
 
-/// A natural number of so many bits has at most 256 digits: 256 / log10(2) is 850.4.
+/// A natural number of this number of bits has at most 256 digits: 256 / log10(2) is 850.4.
 const SURELY_256_DIGITS: u32 = 850;
 
 fn classic_parts(operator: Operator, format: Format, operands: &[Number]) -> Result<Vec<PlannedRequest>, PlanError> {
@@ -261,8 +302,8 @@ mod tests {
     }
 
     fn planned(operator: Operator, format: Format, operands: &[i128]) -> Vec<(Form, usize, usize)> {
-        let parts = plan(operator, format, Forms::Either, &numbers(operands)).unwrap();
-        parts.into_iter().map(|part| (part.form, part.operands.len(), part.width)).collect()
+        let plan = plan(operator, format, Forms::Either, &numbers(operands)).unwrap();
+        plan.parts.into_iter().map(|part| (part.form, part.operands.len(), part.width)).collect()
     }
 
     #[test]
@@ -330,7 +371,7 @@ mod tests {
     #[test]
     fn many_operands_become_parts() {
         let operands = numbers(&[1; 130]);
-        let parts = plan(Operator::Sum, Format::Integer, Forms::Classic, &operands).unwrap();
+        let parts = plan(Operator::Sum, Format::Integer, Forms::Classic, &operands).unwrap().parts;
         let ranges: Vec<_> = parts.iter().map(|part| part.operands.clone()).collect();
         assert_eq!(ranges, [0..64, 64..128, 128..130]);
 
@@ -343,13 +384,23 @@ mod tests {
 
     #[test]
     fn what_cannot_be_split_says_how_many_fit() {
-        let error = plan(Operator::Difference, Format::Integer, Forms::Either, &numbers(&[300; 700])).unwrap_err();
+        let error = plan(Operator::Remainder, Format::Integer, Forms::Either, &numbers(&[300; 700])).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "difference takes at most 610 operands of up to 2 octets in one datagram, not 700"
+            "remainder takes at most 610 operands of up to 2 octets in one datagram, not 700"
         );
         let error = plan(Operator::Power, Format::Integer, Forms::Either, &numbers(&[1])).unwrap_err();
         assert_eq!(error.to_string(), "power takes two operands, not 1");
+    }
+
+    #[test]
+    fn long_differences_are_sums_of_all_but_the_first() {
+        let planned = plan(Operator::Difference, Format::Integer, Forms::Either, &numbers(&[300; 700])).unwrap();
+        assert_eq!((planned.operator, planned.first), (Operator::Sum, Some(Number::from(300))));
+        let ranges: Vec<_> = planned.parts.into_iter().map(|part| part.operands).collect();
+        assert_eq!(ranges, [1..611, 611..700]);
+        let planned = plan(Operator::Quotient, Format::Integer, Forms::Either, &numbers(&[300; 700])).unwrap();
+        assert_eq!((planned.operator, planned.parts.len()), (Operator::Product, 2));
     }
 
     #[test]
@@ -358,7 +409,7 @@ mod tests {
         let wider: Number = format!("0x80{}", "0".repeat(508)).parse().unwrap();
         let planned =
             |operand: &Number| plan(Operator::Sum, Format::Integer, Forms::Either, &[Number::ZERO, operand.clone()]);
-        assert_eq!(planned(&widest).unwrap()[0].width, 255);
+        assert_eq!(planned(&widest).unwrap().parts[0].width, 255);
         assert_eq!(planned(&wider), Err(PlanError::TooWide { place: 2, octets: 256 }));
     }
 
@@ -373,22 +424,27 @@ mod tests {
         ) {
             let format = if text { Format::Text } else { Format::Integer };
             let operands = numbers(&operands);
-            let Ok(parts) = plan(operator, format, forms, &operands) else { return Ok(()) };
-            let mut next = 0;
+            let Ok(plan) = plan(operator, format, forms, &operands) else { return Ok(()) };
+            let (parts, whole) = (plan.parts, plan.first.is_none());
+            let mut next = usize::from(!whole);
             let mut results = Vec::new();
             for part in &parts {
                 prop_assert_eq!(part.operands.start, next);
                 next = part.operands.end;
-                let question = part.question(operator, format, &operands);
+                let question = part.question(plan.operator, format, &operands);
                 prop_assert!(question.request_len() <= wire::MAX_REQUEST);
                 prop_assert_eq!(question.form(), part.form);
-                if operator.is_associative() {
-                    results.push(evaluate(operator, &operands[part.operands.clone()], u64::MAX).unwrap());
+                if let Ok(result) = evaluate(plan.operator, &operands[part.operands.clone()], 1 << 20) {
+                    results.push(result);
                 }
             }
             prop_assert_eq!(next, operands.len());
             if operator.is_associative() {
                 prop_assert_eq!(evaluate(operator, &results, u64::MAX), evaluate(operator, &operands, u64::MAX));
+            }
+            if let Some(first) = plan.first {
+                let rest = evaluate(plan.operator, &results, u64::MAX).unwrap();
+                prop_assert_eq!(evaluate(operator, &[first, rest], u64::MAX), evaluate(operator, &operands, u64::MAX));
             }
         }
     }

@@ -3,6 +3,8 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::plan::{Forms, PlanError, plan};
+use crate::arithmetic::Number;
 use crate::wire::{AMPLIFICATION, Form, Format, MAX_REQUEST, Operator, classic, extended};
 
 /// A request without its identifier: valid by construction, encoded once.
@@ -31,7 +33,7 @@ impl Question {
     }
 
     /// A question in the extended form: `operands` are two's complement integers of `width` octets each, in network
-    /// byte order, one behind the other.
+    /// byte order, one after the other.
     ///
     /// # Errors
     /// Operands that are not whole, that the operator does not take, or that do not fit one request.
@@ -43,6 +45,35 @@ impl Question {
     ) -> Result<Question, extended::RequestError> {
         extended::Request::new(operator, format, width, 0, &operands)?;
         Ok(Question { form: Form::Extended, operator, format, width, operands })
+    }
+
+    /// The question for `operator` over these numbers: classic where request and result can be expressed in that form
+    /// and `forms` allows it, else extended, at the least Width.
+    ///
+    /// ```
+    /// use calc6::exchange::{Forms, Question};
+    /// use calc6::wire::{Form, Format, Operator};
+    /// let classic = Question::from_numbers(Operator::Sum, Format::Integer, Forms::Either, [1, 3, 5])?;
+    /// assert_eq!((classic.form(), classic.request_len()), (Form::Classic, 13));
+    /// let extended = Question::from_numbers(Operator::Sum, Format::Integer, Forms::Either, [-2, 300])?;
+    /// assert_eq!((extended.form(), extended.width()), (Form::Extended, 2));
+    /// # Ok::<(), calc6::exchange::PlanError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// No single request can express it.
+    pub fn from_numbers<N: Into<Number>>(
+        operator: Operator,
+        format: Format,
+        forms: Forms,
+        operands: impl IntoIterator<Item = N>,
+    ) -> Result<Question, PlanError> {
+        let operands: Vec<Number> = operands.into_iter().map(Into::into).collect();
+        let plan = plan(operator, format, forms, &operands)?;
+        match (&plan.parts[..], &plan.first) {
+            ([part], None) => Ok(part.question(operator, format, &operands)),
+            _ => Err(PlanError::too_many(operator, format, &operands)),
+        }
     }
 
     /// The form it is asked in.

@@ -57,7 +57,7 @@ fn unheard(mut exchange: Exchange) -> (Vec<(Duration, Vec<u8>)>, Outcome, Durati
 
 #[test]
 fn repeats_double_their_waits_and_repeat_every_octet() {
-    let config = Retransmission { probe: false, ..Retransmission::default() };
+    let config = Retransmission::default().with_probe(false);
     let (sent, outcome, end) = unheard(begin(extended_question(), PortSharing::Exclusive, config));
     assert_eq!(sent.iter().map(|(at, _)| at.as_secs()).collect::<Vec<_>>(), [0, 1, 3, 7]);
     assert!(sent.iter().all(|(_, datagram)| *datagram == sent[0].1));
@@ -78,26 +78,38 @@ fn the_first_wait_is_drawn_between_1_and_1_5() {
 #[test]
 fn nothing_takes_longer_than_the_bound() {
     let config = Retransmission::default();
-    assert_eq!(config.longest(), Duration::from_millis(1500 * (15 + 15 + 1)));
+    assert_eq!(config.longest(), Duration::from_millis(1500 * (15 + 15)));
     let mut random = || u64::MAX;
     let mut exchange = Exchange::new(extended_question(), PortSharing::Exclusive, &config, START, &mut random);
     // The worst that a peer can do: to say at the last moment that a wider request would do, and then nothing.
     let mut now = START;
-    while !exchange.statistics().probed {
-        exchange.transmit(now);
+    for _ in 0..=config.retries {
+        while exchange.transmit(now).is_some() {}
         now = exchange.wake_at().unwrap();
     }
     now -= Duration::from_nanos(1);
     let id = exchange.id().unwrap();
     assert_eq!(exchange.receive(now, true, &too_large(id, 1217)), Received::Widened);
     while exchange.outcome().is_none() {
-        exchange.transmit(now);
+        while exchange.transmit(now).is_some() {}
         now = exchange.wake_at().unwrap_or(now);
     }
     assert!(now - START <= config.longest() && now - START > config.longest() - MS, "{:?}", now - START);
 
     let deadline = Retransmission { deadline: Some(Duration::from_secs(2)), ..config };
     assert_eq!(deadline.longest(), Duration::from_secs(2));
+}
+
+#[test]
+fn waits_grow_to_60_seconds() {
+    let config = Retransmission::default().with_first_wait(Duration::from_secs(20)).with_retries(4).with_probe(false);
+    let (sent, outcome, end) = unheard(begin(classic_question(), PortSharing::Exclusive, config));
+    assert_eq!(sent.iter().map(|(at, _)| at.as_secs()).collect::<Vec<_>>(), [0, 20, 60, 120, 180]);
+    assert_eq!((outcome, end.as_secs()), (Outcome::Silent, 240));
+    assert_eq!(config.waits().as_secs(), 240);
+    // A first wait that is longer is what was asked for.
+    let config = config.with_first_wait(Duration::from_secs(100)).with_retries(1_000_000);
+    assert_eq!(config.waits().as_secs(), 100_000_100);
 }
 
 #[test]
@@ -310,18 +322,53 @@ fn a_classic_peer_gives_itself_away_by_the_probe() {
     let mut now = START;
     while !exchange.statistics().probed {
         now = exchange.wake_at().unwrap();
-        exchange.transmit(now).unwrap();
+        while exchange.transmit(now).is_some() {}
     }
-    assert_eq!((now - START).as_secs(), 15, "when the last repeat has been waited for");
-    assert_eq!(exchange.receive(now, true, &answer), Received::Accepted);
+    assert_eq!((now - START).as_secs(), 1, "with the first repeat");
+    assert_eq!(exchange.receive(now, true, &answer), Received::ProbeAnswered);
+    assert_eq!(exchange.transmit(now).map(<[u8]>::len), Some(16), "one more chance for the request");
+    assert_eq!(exchange.receive(now, true, &answer), Received::Ignored(IgnoredReason::Duplicate));
+    let mut repeats = Vec::new();
+    while exchange.outcome().is_none() {
+        now = exchange.wake_at().unwrap();
+        repeats.extend(exchange.transmit(now).map(|_| (now - START).as_millis()));
+    }
+    assert_eq!(repeats, [1200, 1600], "all repeats, at short waits");
+    assert_eq!((now - START).as_millis(), 2400);
+    assert_eq!(exchange.outcome(), Some(&Outcome::ClassicOnly(ClassicOnly::Probe)));
+}
+
+#[test]
+fn a_peer_that_answers_the_probe_may_still_know_the_extended_form() {
+    let mut exchange = extended_exchange();
+    while !exchange.statistics().probed {
+        let now = exchange.wake_at().unwrap();
+        while exchange.transmit(now).is_some() {}
+    }
+    assert_eq!(exchange.receive(START, true, &[0xff, 0, 0, 0, 0]), Received::ProbeAnswered);
+    assert_eq!(exchange.receive(START, true, &success(exchange.id().unwrap(), "3")), Received::Accepted);
+    assert!(matches!(exchange.outcome(), Some(Outcome::Answer(_))), "the request was lost, or its reply");
+}
+
+#[test]
+fn without_repeats_the_probe_has_a_wait_of_its_own() {
+    let config = Retransmission::default().with_retries(0);
+    let (sent, outcome, end) = unheard(begin(extended_question(), PortSharing::Exclusive, config));
+    assert_eq!((sent.len(), sent[1].1.as_slice()), (2, &PROBE[..]));
+    assert_eq!((outcome, end.as_secs()), (Outcome::Silent, 2));
+    let mut exchange = begin(extended_question(), PortSharing::Exclusive, config);
+    exchange.transmit(START);
+    let now = exchange.wake_at().unwrap();
+    exchange.transmit(now);
+    assert_eq!(exchange.receive(now, true, &[0xff, 0, 0, 0, 0]), Received::Accepted);
     assert_eq!(exchange.outcome(), Some(&Outcome::ClassicOnly(ClassicOnly::Probe)));
 }
 
 #[test]
 fn the_probe_is_sent_once_and_only_where_it_can_be_told_apart() {
     let (sent, outcome, end) = unheard(begin(extended_question(), PortSharing::Exclusive, Retransmission::default()));
-    assert_eq!((sent.len(), sent[4].1.as_slice()), (5, &PROBE[..]));
-    assert_eq!((outcome, end.as_secs()), (Outcome::Silent, 16));
+    assert_eq!((sent.len(), sent[2].0.as_secs(), sent[2].1.as_slice()), (5, 1, &PROBE[..]));
+    assert_eq!((outcome, end.as_secs()), (Outcome::Silent, 15));
     for (question, socket) in [(extended_question(), PortSharing::Shared), (classic_question(), PortSharing::Exclusive)]
     {
         let (sent, outcome, _) = unheard(begin(question, socket, Retransmission::default()));
@@ -334,7 +381,7 @@ fn a_late_extended_reply_beats_the_probe() {
     let mut exchange = extended_exchange();
     while !exchange.statistics().probed {
         let now = exchange.wake_at().unwrap();
-        exchange.transmit(now);
+        while exchange.transmit(now).is_some() {}
     }
     // A damaged extended reply is no answer to the probe.
     let damaged = [0x7f, 0, 1, 0, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11];
@@ -386,7 +433,7 @@ fn a_server_that_starts_meanwhile_is_reached() {
 fn the_deadline_holds_over_everything() {
     let config = Retransmission { deadline: Some(Duration::from_millis(1500)), ..Retransmission::default() };
     let (sent, outcome, end) = unheard(begin(extended_question(), PortSharing::Exclusive, config));
-    assert_eq!((sent.len(), outcome, end.as_millis()), (2, Outcome::Deadline, 1500));
+    assert_eq!((sent.len(), outcome, end.as_millis()), (3, Outcome::Deadline, 1500));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::wire::{Operator, extended};
 /// What is wrong with an expression, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("column {column}: {kind}")]
+#[non_exhaustive]
 pub struct SyntaxError {
     column: usize,
     kind: SyntaxErrorKind,
@@ -33,53 +34,54 @@ impl SyntaxError {
 
 /// What is wrong with an expression. Words and characters are those of the text, shortened where they are long.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum SyntaxErrorKind {
     /// Nothing but white space.
-    #[error("there is nothing to evaluate")]
+    #[error("nothing to evaluate")]
     Empty,
     /// An operand is missing.
-    #[error("an integer, a function or '(' was to come before {before}")]
+    #[error("expected an integer, a function or '(' before {before}")]
     OperandExpected {
-        /// What stands there instead.
+        /// What is there instead.
         before: String,
     },
     /// An operand follows an operand.
-    #[error("an operator was to come before {before}")]
+    #[error("expected an operator before {before}")]
     OperatorExpected {
-        /// What stands there instead.
+        /// What is there instead.
         before: String,
     },
     /// A character that means nothing.
-    #[error("{found:?} has no place in an expression{}", instead(*found))]
+    #[error("unexpected character {found:?}{}", instead(*found))]
     Character {
         /// The character.
         found: char,
     },
     /// The symbol of an operator that is written as a function.
-    #[error("'{0}' is not written between operands: {word}(a, b)", word = .0.word())]
+    #[error("'{0}' is not an infix operator; write {word}(a, b)", word = .0.word())]
     NotInfix(Operator),
     /// A parenthesis without its partner.
     #[error("this '(' is never closed")]
     Unclosed,
     /// A closing parenthesis too many.
-    #[error("this ')' closes nothing")]
+    #[error("this ')' has no '('")]
     ClosesNothing,
     /// A comma outside a function's parentheses.
-    #[error("',' stands between the operands of a function only")]
+    #[error("',' separates the operands of a function; there is no function here")]
     Comma,
-    /// A word that is no operator's.
-    #[error("'{word}' is no function; + - * / % ^ gcd lcm min max and or xor are")]
+    /// A word that is not an operator's.
+    #[error("unknown function '{word}'; known: {KNOWN_FUNCTIONS}")]
     UnknownFunction {
         /// The word.
         word: String,
     },
     /// An operator's word without operands in parentheses.
-    #[error("'(' was to come behind the function {word}", word = .0.word())]
+    #[error("expected '(' after the function {word}", word = .0.word())]
     ParenthesisExpected(Operator),
     /// Describe, which computes nothing.
-    #[error("describe asks about the server and gives no number")]
+    #[error("describe returns a text, not a number")]
     Describe,
-    /// A function that does not take so many operands.
+    /// A function that does not take this number of operands.
     #[error("{} takes {}, not {count}", operator.word(), operands_taken(*operator))]
     OperandCount {
         /// The function.
@@ -87,34 +89,37 @@ pub enum SyntaxErrorKind {
         /// How many operands it was given.
         count: usize,
     },
-    /// A prefix such as `0x` with nothing behind it.
-    #[error("digits were to come")]
+    /// A prefix such as `0x` without digits.
+    #[error("expected digits")]
     NoDigits,
-    /// A character in an integer that is no digit.
-    #[error("{found:?} is no digit of base {base}")]
+    /// A character in an integer that is not a digit.
+    #[error("{found:?} is not a digit of base {base}")]
     Digit {
         /// The character.
         found: char,
         /// 2, 8, 10 or 16.
         base: u32,
     },
-    /// A `_` that neither separates digits nor stands alone.
-    #[error("'_' stands between two digits, or alone for the last result")]
+    /// A `_` that neither separates digits nor is a word of its own.
+    #[error("'_' separates two digits, or alone is the last result")]
     Underscore,
     /// A `_` where nothing has been evaluated before.
-    #[error("there is no last result yet for '_' to stand for")]
+    #[error("there is no last result yet for '_'")]
     NoLastResult,
     /// An integer that no request can carry.
-    #[error("an integer of over {} octets, more than a request carries", extended::MAX_WIDTH)]
+    #[error("an integer of over {} octets, which no request carries", extended::MAX_WIDTH)]
     IntegerTooLarge,
 }
+
+/// The first word of each operator.
+const KNOWN_FUNCTIONS: &str = "sum, difference, product, quotient, remainder, power, gcd, lcm, min, max, and, or, xor";
 
 /// What people mean by some characters of typeset formulas.
 fn instead(found: char) -> &'static str {
     match found {
-        '×' | '·' | '⋅' => ": write '*'",
-        '÷' | '∕' => ": write '/'",
-        '−' | '–' => ": write '-'",
+        '×' | '·' | '⋅' => "; write '*'",
+        '÷' | '∕' => "; write '/'",
+        '−' | '–' => "; write '-'",
         _ => "",
     }
 }

@@ -12,20 +12,20 @@
 //! | `a ^ b` | power | from the right |
 //!
 //! So `-2^2` is -4, `2^3^2` is 2^9, and `2^-1` may be written without parentheses. Every operator also is a function by
-//! any of its words: `gcd(12, 18)`, `xor(5, 3)`, `sum(1, 2, 3)`. Integers are those of [`Number`]: decimal, or behind
+//! any of its words: `gcd(12, 18)`, `xor(5, 3)`, `sum(1, 2, 3)`. Integers are those of [`Number`]: decimal, or after
 //! `0x`, `0o`, `0b`, with `_` between digits. `_` alone is the last result.
 //!
 //! ```
 //! use calc6::arithmetic::{Number, evaluate};
-//! use calc6::expression::{Expression, Evaluator};
+//! use calc6::expression::Evaluator;
 //!
-//! let mut plan = Evaluator::new(Expression::parse("(1+3)*5 - 2^10", None)?);
-//! while let Some(question) = plan.next_operation() {
-//!     // A client asks a server here, and may ask all the questions that are ready at the same time.
-//!     let result = evaluate(question.operator, &question.operands, 1 << 20).expect("no division here");
-//!     plan.answer(question.node, result);
+//! let mut evaluator = Evaluator::new("(1+3)*5 - 2^10".parse()?);
+//! while let Some(operation) = evaluator.next_operation() {
+//!     // A client asks a server here, and may ask for all the operations that are ready at the same time.
+//!     let result = evaluate(operation.operator, &operation.operands, 1 << 20).expect("no division here");
+//!     evaluator.answer(operation.node, result);
 //! }
-//! assert_eq!(plan.result(), Some(&Number::from(-1004)));
+//! assert_eq!(evaluator.result(), Some(&Number::from(-1004)));
 //! # Ok::<(), calc6::expression::SyntaxError>(())
 //! ```
 //!
@@ -43,6 +43,7 @@ pub use error::{SyntaxError, SyntaxErrorKind};
 pub use plan::{Evaluator, Operation};
 
 use alloc::vec::Vec;
+use core::str::FromStr;
 
 use crate::arithmetic::Number;
 use crate::wire::Operator;
@@ -50,7 +51,7 @@ use crate::wire::Operator;
 /// A place in [`Expression::nodes`].
 pub type NodeId = usize;
 
-/// A parsed expression: a tree in which operands stand before the node that uses them, and the whole stands last.
+/// A parsed expression: a tree in which operands come before the node that uses them, and the whole comes last.
 ///
 /// Chains of one operator are one node, so `1+2+3+4` is one request. So are sums and differences mixed, as far as one
 /// request can say them: `10 - 3 + 2` is the sum of 10, -3 and 2.
@@ -60,7 +61,7 @@ pub type NodeId = usize;
 /// assert_eq!(Expression::parse("1+2+3+4", None)?.requests(), 1);
 /// let error = Expression::parse("2 * (3 + )", None).unwrap_err();
 /// assert_eq!(error.column(), 10);
-/// assert_eq!(error.to_string(), "column 10: an integer, a function or '(' was to come before ')'");
+/// assert_eq!(error.to_string(), "column 10: expected an integer, a function or '(' before ')'");
 /// # Ok::<(), calc6::expression::SyntaxError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,20 +71,23 @@ pub struct Expression {
 
 /// One node of an [`Expression`].
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Node {
     /// An integer that was written, or the last result.
     Number(Number),
-    /// An operator over nodes that stand before this one. Each node but the last is an operand exactly once.
+    /// An operator over nodes that come before this one. Each node but the last is an operand exactly once.
     Apply {
         /// The operator; never describe.
         operator: Operator,
         /// As many as the operator takes, in their order.
         operands: Vec<NodeId>,
+        /// Where the operator is in the text; of a chain that became one node, the last one. 1 is the first character.
+        column: usize,
     },
 }
 
 impl Expression {
-    /// Reads an expression; `last` is what `_` stands for.
+    /// Reads an expression; `last` is the value of `_`.
     ///
     /// # Errors
     /// What is wrong with the text, and in which column. Integers of over 255 octets, which no request carries, are
@@ -93,7 +97,7 @@ impl Expression {
         simplify::simplify(tree).map(|nodes| Expression { nodes })
     }
 
-    /// The nodes; operands stand before the node that uses them, and the last is the whole.
+    /// The nodes; operands come before the node that uses them, and the last is the whole.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
@@ -101,6 +105,15 @@ impl Expression {
     /// How many requests it takes, if every one of them fits a datagram.
     pub fn requests(&self) -> usize {
         self.nodes.iter().filter(|node| matches!(node, Node::Apply { .. })).count()
+    }
+}
+
+/// As [`Expression::parse`], without a last result.
+impl FromStr for Expression {
+    type Err = SyntaxError;
+
+    fn from_str(text: &str) -> Result<Expression, SyntaxError> {
+        Expression::parse(text, None)
     }
 }
 
@@ -128,7 +141,7 @@ mod tests {
         for node in Expression::parse(text, None).unwrap().nodes() {
             shown.push(match node {
                 Node::Number(number) => number.to_string(),
-                Node::Apply { operator, operands } => {
+                Node::Apply { operator, operands, .. } => {
                     let operands: Vec<_> = operands.iter().map(|&operand| &shown[operand][..]).collect();
                     format!("({operator} {})", operands.join(" "))
                 }
@@ -209,36 +222,39 @@ mod tests {
     #[test]
     fn errors_have_a_column_and_a_sentence() {
         for (text, expected) in [
-            ("", "column 1: there is nothing to evaluate"),
-            ("  ", "column 3: there is nothing to evaluate"),
-            ("1 +", "column 4: an integer, a function or '(' was to come before the end"),
-            ("1 + * 2", "column 5: an integer, a function or '(' was to come before '*'"),
-            ("1 2", "column 3: an operator was to come before '2'"),
-            ("2(3)", "column 2: an operator was to come before '('"),
-            ("é + 1", "column 1: 'é' is no function; + - * / % ^ gcd lcm min max and or xor are"),
-            ("1 é", "column 3: an operator was to come before 'é'"),
-            ("1 € 2", "column 3: '€' has no place in an expression"),
-            ("1 ~ 2", "column 3: '~' is not written between operands: xor(a, b)"),
-            ("3 × 4", "column 3: '×' has no place in an expression: write '*'"),
+            ("", "column 1: nothing to evaluate"),
+            ("  ", "column 3: nothing to evaluate"),
+            ("1 +", "column 4: expected an integer, a function or '(' before the end"),
+            ("1 + * 2", "column 5: expected an integer, a function or '(' before '*'"),
+            ("1 2", "column 3: expected an operator before '2'"),
+            ("2(3)", "column 2: expected an operator before '('"),
+            (
+                "é + 1",
+                "column 1: unknown function 'é'; known: sum, difference, product, quotient, remainder, power, gcd, lcm, min, max, and, or, xor",
+            ),
+            ("1 é", "column 3: expected an operator before 'é'"),
+            ("1 € 2", "column 3: unexpected character '€'"),
+            ("1 ~ 2", "column 3: '~' is not an infix operator; write xor(a, b)"),
+            ("3 × 4", "column 3: unexpected character '×'; write '*'"),
             ("1 + (1 + 2", "column 5: this '(' is never closed"),
             ("gcd(1, 2", "column 4: this '(' is never closed"),
-            ("1 + 2)", "column 6: this ')' closes nothing"),
-            ("1, 2", "column 2: ',' stands between the operands of a function only"),
-            ("(1, 2)", "column 3: ',' stands between the operands of a function only"),
-            ("gcd 1", "column 5: '(' was to come behind the function gcd"),
-            ("gcd", "column 4: '(' was to come behind the function gcd"),
+            ("1 + 2)", "column 6: this ')' has no '('"),
+            ("1, 2", "column 2: ',' separates the operands of a function; there is no function here"),
+            ("(1, 2)", "column 3: ',' separates the operands of a function; there is no function here"),
+            ("gcd 1", "column 5: expected '(' after the function gcd"),
+            ("gcd", "column 4: expected '(' after the function gcd"),
             ("gcd()", "column 1: gcd takes at least 1 operand, not 0"),
             ("pow(1,2,3)", "column 1: power takes 2 operands, not 3"),
             ("div(1)", "column 1: quotient takes at least 2 operands, not 1"),
-            ("describe()", "column 1: describe asks about the server and gives no number"),
-            ("gcd(1,)", "column 7: an integer, a function or '(' was to come before ')'"),
-            ("()", "column 2: an integer, a function or '(' was to come before ')'"),
-            ("12a", "column 3: 'a' is no digit of base 10"),
-            ("0b12", "column 4: '2' is no digit of base 2"),
-            ("0x", "column 3: digits were to come"),
-            ("1__2", "column 3: '_' stands between two digits, or alone for the last result"),
-            ("_1", "column 1: '_' stands between two digits, or alone for the last result"),
-            ("1 + _", "column 5: there is no last result yet for '_' to stand for"),
+            ("describe()", "column 1: describe returns a text, not a number"),
+            ("gcd(1,)", "column 7: expected an integer, a function or '(' before ')'"),
+            ("()", "column 2: expected an integer, a function or '(' before ')'"),
+            ("12a", "column 3: 'a' is not a digit of base 10"),
+            ("0b12", "column 4: '2' is not a digit of base 2"),
+            ("0x", "column 3: expected digits"),
+            ("1__2", "column 3: '_' separates two digits, or alone is the last result"),
+            ("_1", "column 1: '_' separates two digits, or alone is the last result"),
+            ("1 + _", "column 5: there is no last result yet for '_'"),
         ] {
             let error = Expression::parse(text, None).unwrap_err();
             assert_eq!(error.to_string(), expected, "{text}");
@@ -252,7 +268,7 @@ mod tests {
         assert!(Expression::parse(&format!("1+{most}"), None).is_ok());
         assert!(Expression::parse(&format!("-{above}"), None).is_ok(), "the least negative integer of 255 octets");
         let error = Expression::parse(&format!("1+{above}"), None).unwrap_err();
-        assert_eq!(error.to_string(), "column 3: an integer of over 255 octets, more than a request carries");
+        assert_eq!(error.to_string(), "column 3: an integer of over 255 octets, which no request carries");
         assert!(Expression::parse("_", Some(&above)).is_err());
         assert!(Expression::parse(&"1".repeat(1 << 20), None).is_err());
         // It cannot be negated, so it is subtracted.

@@ -9,17 +9,17 @@ use super::{SyntaxError, SyntaxErrorKind};
 use crate::arithmetic::Number;
 use crate::wire::{Operator, extended};
 
-/// A node as it was written. Operands stand before the node that uses them, and the last node is the whole.
+/// A node as it was written. Operands come before the node that uses them, and the last node is the whole.
 #[derive(Debug)]
 pub(super) enum Draft {
     Number { number: Number, column: usize },
-    Apply { operator: Operator, operands: Vec<usize> },
+    Apply { operator: Operator, operands: Vec<usize>, column: usize },
 }
 
 /// What waits on the stack for its last operand.
 enum Pending {
-    Infix(Operator),
-    Negation,
+    Infix { operator: Operator, column: usize },
+    Negation { column: usize },
     Group { column: usize },
     Call { operator: Operator, word: usize, column: usize, operands_before: usize },
 }
@@ -85,7 +85,7 @@ impl Parser<'_> {
                     return self.number(last, column);
                 }
                 Token::Infix(Operator::Sum) => {}
-                Token::Infix(Operator::Difference) => self.stack.push(Pending::Negation),
+                Token::Infix(Operator::Difference) => self.stack.push(Pending::Negation { column }),
                 Token::Open => self.stack.push(Pending::Group { column }),
                 Token::Word(word) => self.function(word, column)?,
                 Token::Close if self.closes_empty_call() => {
@@ -112,7 +112,7 @@ impl Parser<'_> {
                     let precedence = Precedence::of(operator);
                     let from_the_right = operator == Operator::Power;
                     self.reduce_while(|before| before > precedence || before == precedence && !from_the_right);
-                    self.stack.push(Pending::Infix(operator));
+                    self.stack.push(Pending::Infix { operator, column });
                     return Ok(Expected::Operand);
                 }
                 Token::Close => self.close(column)?,
@@ -179,7 +179,7 @@ impl Parser<'_> {
                 if !operator.operand_count().contains(&count) {
                     return Err(SyntaxError::new(word, SyntaxErrorKind::OperandCount { operator, count }));
                 }
-                self.apply(operator, count);
+                self.apply(operator, count, word);
                 Ok(())
             }
             Some(Pending::Group { .. }) => Ok(()),
@@ -192,8 +192,10 @@ impl Parser<'_> {
     fn reduce_while(&mut self, binds: impl Fn(Precedence) -> bool) {
         loop {
             match self.stack.last() {
-                Some(&Pending::Infix(operator)) if binds(Precedence::of(operator)) => self.apply(operator, 2),
-                Some(Pending::Negation) if binds(Precedence::Sign) => self.negate(),
+                Some(&Pending::Infix { operator, column }) if binds(Precedence::of(operator)) => {
+                    self.apply(operator, 2, column);
+                }
+                Some(&Pending::Negation { column }) if binds(Precedence::Sign) => self.negate(column),
                 _ => return,
             }
             self.stack.pop();
@@ -201,16 +203,16 @@ impl Parser<'_> {
     }
 
     /// An integer is negated here; only of what is not known yet is the server asked.
-    fn negate(&mut self) {
+    fn negate(&mut self, column: usize) {
         match self.operands.last().map(|&operand| &mut self.nodes[operand]) {
             Some(Draft::Number { number, .. }) => *number = -core::mem::take(number),
-            _ => self.apply(Operator::Difference, 1),
+            _ => self.apply(Operator::Difference, 1, column),
         }
     }
 
-    fn apply(&mut self, operator: Operator, count: usize) {
+    fn apply(&mut self, operator: Operator, count: usize, column: usize) {
         let operands = self.operands.split_off(self.operands.len() - count);
-        self.push(Draft::Apply { operator, operands });
+        self.push(Draft::Apply { operator, operands, column });
     }
 
     fn push(&mut self, node: Draft) {

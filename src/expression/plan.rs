@@ -7,8 +7,8 @@ use super::{Expression, Node, NodeId};
 use crate::arithmetic::Number;
 use crate::wire::{Operator, extended};
 
-/// An expression on its way to its value. The caller asks the questions, in any order and as many at a time as it
-/// likes, and hands the answers back.
+/// An expression on its way to its value. The caller asks for the operations, in any order and as many at a time as it
+/// likes, and returns the answers.
 #[derive(Debug, Clone)]
 pub struct Evaluator {
     parts: Vec<NodeProgress>,
@@ -16,8 +16,9 @@ pub struct Evaluator {
     ready: Vec<NodeId>,
 }
 
-/// Something to ask a server.
+/// An operation to ask a server for.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Operation {
     /// The node whose value this is: for [`Evaluator::answer`].
     pub node: NodeId,
@@ -31,6 +32,7 @@ pub struct Operation {
 #[derive(Debug, Clone)]
 struct NodeProgress {
     state: State,
+    column: Option<usize>,
     used_by: Option<NodeId>,
 }
 
@@ -62,9 +64,11 @@ impl Evaluator {
         let mut parts: Vec<NodeProgress> = Vec::with_capacity(expression.nodes.len());
         let mut ready = Vec::new();
         for (id, node) in expression.nodes.into_iter().enumerate() {
+            let mut place = None;
             let state = match node {
                 Node::Number(number) => State::Known(number),
-                Node::Apply { operator, operands } => {
+                Node::Apply { operator, operands, column } => {
+                    place = Some(column);
                     let mut unknown = 0;
                     for &operand in &operands {
                         parts[operand].used_by = Some(id);
@@ -76,13 +80,18 @@ impl Evaluator {
                     State::Waiting { operator, operands, unknown }
                 }
             };
-            parts.push(NodeProgress { state, used_by: None });
+            parts.push(NodeProgress { state, column: place, used_by: None });
         }
         ready.reverse();
         Evaluator { parts, ready }
     }
 
-    /// A question that can be asked now, if there is one. Each is handed out once; as long as there are some, they
+    /// Where the operator of a node is in the text; `None` for an integer. 1 is the first character.
+    pub fn column(&self, node: NodeId) -> Option<usize> {
+        self.parts.get(node)?.column
+    }
+
+    /// An operation that can be asked for now, if there is one. Each is handed out once; as long as there are some, they
     /// are independent of each other.
     pub fn next_operation(&mut self) -> Option<Operation> {
         let node = self.ready.pop()?;
@@ -110,7 +119,7 @@ impl Evaluator {
                 self.tell_user(node);
             }
             State::Asked { operator, mut rest } => {
-                // The answer is in the first place of what is left to be taken away or divided by.
+                // The answer takes the first place; what is left is subtracted from it or divides it.
                 rest.push_front(result);
                 self.replace(node, State::Ready { operator, operands: rest });
                 self.ready.push(node);
@@ -151,7 +160,7 @@ impl Evaluator {
 }
 
 /// How many of these operands fit one request, the first and one more in any case. Differences, quotients and
-/// remainders are taken in turn, so that the result of the first operands may stand for them.
+/// remainders are taken in turn, so that the result of the first operands may replace them.
 fn fitting(operands: &VecDeque<Number>) -> usize {
     let mut width = 0;
     let fits = |(count, operand): (usize, &Number)| {

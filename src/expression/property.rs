@@ -33,7 +33,7 @@ fn check_tree(text: &str, nodes: &[Node]) {
     assert!(nodes.len() <= 2 * text.len());
     let mut uses = vec![0; nodes.len()];
     for (id, node) in nodes.iter().enumerate() {
-        if let Node::Apply { operator, operands } = node {
+        if let Node::Apply { operator, operands, .. } = node {
             assert!(operator.operand_count().contains(&operands.len()));
             for &operand in operands {
                 assert!(operand < id);

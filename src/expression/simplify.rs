@@ -24,7 +24,7 @@ pub(super) fn simplify(drafts: Vec<Draft>) -> Result<Vec<Node>, SyntaxError> {
                 }
                 output.push(Node::Number(number), placement.negative);
             }
-            Draft::Apply { operator, operands } => {
+            Draft::Apply { operator, operands, column } => {
                 let count = operands.iter().map(|&operand| counts[operand]).sum();
                 if placement.joins {
                     counts[place] = count;
@@ -40,9 +40,9 @@ pub(super) fn simplify(drafts: Vec<Draft>) -> Result<Vec<Node>, SyntaxError> {
                     continue;
                 }
                 let node = if is_additive(operator) {
-                    output.additive(terms)
+                    output.additive(terms, column)
                 } else {
-                    Node::Apply { operator, operands: terms.into_iter().map(|term| term.node).collect() }
+                    apply(operator, terms.into_iter().map(|term| term.node).collect(), column)
                 };
                 output.push(node, placement.negative);
             }
@@ -57,7 +57,7 @@ pub(super) fn simplify(drafts: Vec<Draft>) -> Result<Vec<Node>, SyntaxError> {
 struct Placement {
     /// Its operands become operands of the one above.
     joins: bool,
-    /// The chain of sums and differences that it stands in takes it away.
+    /// The chain of sums and differences that it is part of subtracts it.
     negative: bool,
 }
 
@@ -65,7 +65,7 @@ struct Placement {
 fn placements(drafts: &[Draft]) -> Vec<Placement> {
     let mut placements = vec![Placement::default(); drafts.len()];
     for (place, draft) in drafts.iter().enumerate().rev() {
-        let Draft::Apply { operator, operands } = draft else { continue };
+        let Draft::Apply { operator, operands, .. } = draft else { continue };
         let inherited = placements[place].joins && placements[place].negative;
         for (position, &operand) in operands.iter().enumerate() {
             let taken_away = *operator == Operator::Difference && (position > 0 || operands.len() == 1);
@@ -117,26 +117,26 @@ impl Output {
     }
 
     /// A chain of sums and differences: one request where a sum or a difference says it all, else two.
-    fn additive(&mut self, mut terms: Vec<Term>) -> Node {
+    fn additive(&mut self, mut terms: Vec<Term>, column: usize) -> Node {
         let as_written = !terms[0].negative && terms[1..].iter().all(|term| term.negative);
         if as_written && terms.len() > 1 {
-            return apply(Operator::Difference, terms.iter().map(|term| term.node).collect());
+            return apply(Operator::Difference, terms.iter().map(|term| term.node).collect(), column);
         }
         self.negate_integers(&mut terms);
         let (taken_away, added): (Vec<Term>, Vec<Term>) = terms.into_iter().partition(|term| term.negative);
         let taken_away: Vec<NodeId> = taken_away.into_iter().map(|term| term.node).collect();
         let added: Vec<NodeId> = added.into_iter().map(|term| term.node).collect();
         let minuend = match added[..] {
-            _ if taken_away.is_empty() => return apply(Operator::Sum, added),
+            _ if taken_away.is_empty() => return apply(Operator::Sum, added, column),
             [] if taken_away.len() == 1 => None,
             [] => Some(self.add(Node::Number(Number::ZERO))),
             [one] => Some(one),
-            _ => Some(self.add(apply(Operator::Sum, added))),
+            _ => Some(self.add(apply(Operator::Sum, added, column))),
         };
-        apply(Operator::Difference, minuend.into_iter().chain(taken_away).collect())
+        apply(Operator::Difference, minuend.into_iter().chain(taken_away).collect(), column)
     }
 
-    /// Takes integers away by adding their negation, where that fits a request.
+    /// Subtracts integers by adding their negation, where that fits a request.
     fn negate_integers(&mut self, terms: &mut [Term]) {
         for term in terms.iter_mut().filter(|term| term.negative) {
             if let Node::Number(number) = &mut self.nodes[term.node] {
@@ -150,6 +150,6 @@ impl Output {
     }
 }
 
-fn apply(operator: Operator, operands: Vec<NodeId>) -> Node {
-    Node::Apply { operator, operands }
+fn apply(operator: Operator, operands: Vec<NodeId>, column: usize) -> Node {
+    Node::Apply { operator, operands, column }
 }

@@ -4,7 +4,7 @@ use super::{SyntaxError, SyntaxErrorKind};
 use crate::arithmetic::{Number, ParseError};
 use crate::wire::{Operator, extended};
 
-/// Characters of an integer beyond which it is not even read: 255 octets in binary, every digit behind a `_`.
+/// Longer integers are not parsed: 255 octets in binary, every digit after a `_`.
 const MAX_INTEGER_TEXT: usize = 2 * 8 * extended::MAX_WIDTH + "0b".len();
 
 /// A word or a sign of an expression.
@@ -32,7 +32,7 @@ impl<'a> Lexer<'a> {
         Lexer { rest: text, column: 1 }
     }
 
-    /// The next token with its column and its text; [`Token::End`] for ever at the end.
+    /// The next token with its column and its text; at the end always [`Token::End`].
     pub(super) fn next(&mut self) -> Result<(Token<'a>, usize, &'a str), SyntaxError> {
         let blank = self.rest.find(|c: char| !c.is_whitespace()).unwrap_or(self.rest.len());
         self.take(blank);

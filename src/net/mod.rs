@@ -25,11 +25,14 @@
 //! What a system or a socket cannot do is asked for by name: [`Capabilities`]. The rest of this module is the same
 //! everywhere; `linux` holds the system calls and all `unsafe`.
 
+mod address;
 mod linux;
 pub mod segments;
+pub mod wait;
 
 use std::net::{Ipv6Addr, SocketAddrV6};
 
+pub use address::mapped;
 #[cfg(feature = "tokio")]
 pub use linux::readiness;
 pub use linux::socket::{Options, Socket, bind_group};

@@ -20,7 +20,7 @@ const LAST_ROWS: usize = 1;
 /// In front of every line: an offset of four digits, and a space.
 const MARGIN: usize = 5;
 
-/// Draws a datagram as a bit diagram, 32 bits a row, each row behind the offset of its first octet in hexadecimal.
+/// Draws a datagram as a bit diagram, 32 bits a row, each row after the offset of its first octet in hexadecimal.
 ///
 /// In each cell stand the name and the value, below them the bits or octets themselves. The drawing of an empty
 /// datagram is empty.

@@ -21,14 +21,14 @@ const FIRST_OPERANDS: usize = 8;
 const LAST_OPERANDS: usize = 1;
 /// Characters of a value that are shown.
 const VALUE: usize = 60;
-/// Where the octet's bits begin, behind its two digits.
+/// Where the octet's bits begin, after its two digits.
 const BITS: usize = 4;
 /// The widest label.
 const LABEL: usize = "Request identifier".len();
 
 /// Draws a datagram as an annotated hex dump: offset, octets, name, value and, in brackets, the clause of
-/// docs/protocol.md. An octet of several fields is split into its bits. What is wrong stands below the field that it is
-/// about, behind `!`, and what is only worth knowing behind `*`.
+/// docs/protocol.md. An octet of several fields is split into its bits. Below a field stand the
+/// faults in it: what is wrong after `!`, what is only worth knowing after `*`.
 ///
 /// ```
 /// use calc6::view::{Drawing, View, dump};
@@ -57,7 +57,7 @@ pub fn dump(view: &View<'_>, drawing: &Drawing) -> String {
         } else {
             dump.field(field, drawing.whole);
         }
-        // Faults of fields that are left out stand below the line that says so.
+        // Faults of fields that are left out come below the line that says so.
         for (fault, told) in view.faults().iter().zip(&mut told) {
             if !*told && fault.bits.as_ref().is_some_and(|bits| bits.start < field.bits.end) {
                 let shown = fault.bits.as_ref().filter(|_| !elided.contains(&place));

@@ -30,7 +30,7 @@ pub(super) fn request(view: &mut View<'_>) {
     }
 }
 
-/// Opcode 7 in what is no extended request: too short, or of a version that nobody knows.
+/// Opcode 7 in a datagram that is not an extended request: too short, or of an unknown version.
 pub(super) fn escape(view: &mut View<'_>) {
     let (octets, number) = (view.octets, version(view.octets[0]));
     view.form = Form::Extended;
@@ -59,7 +59,7 @@ fn first_octet(view: &mut View<'_>) {
     view.fields.push(format_bit(first));
 }
 
-/// The octets behind the first, as far as there are any.
+/// The octets after the first, as far as there are any.
 fn header(view: &mut View<'_>) {
     let octets = view.octets;
     if let Some(&octet) = octets.get(OPERATOR) {

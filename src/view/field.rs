@@ -7,6 +7,7 @@ use core::ops::Range;
 
 /// The fields of both forms, as docs/wireshark/README.md names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Name {
     /// Bits without a meaning in classic messages.
     Unused,
@@ -99,6 +100,7 @@ impl Name {
 
 /// Some bits of a datagram, and what they say.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Field {
     /// Its name.
     pub name: Name,
@@ -157,7 +159,7 @@ pub enum Severity {
     Remark,
 }
 
-/// Something to be said about a datagram.
+/// A remark about a datagram.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// How bad it is.

@@ -67,7 +67,7 @@ impl Ladder {
     }
 
     /// A rung: `time` since the first datagram was sent, and what the datagram says. Longer texts are shortened; why a
-    /// datagram is ignored stands on a line of its own.
+    /// datagram is ignored is on a line of its own.
     pub fn rung(&self, time: Duration, step: Step<'_>, text: &str) -> String {
         let time = self.style.paint(Role::Frame, &milliseconds(time));
         let (arrow, role) = match step {
@@ -93,7 +93,7 @@ impl Ladder {
     }
 }
 
-/// What does not fit is left out, and said so by a single character.
+/// Text that does not fit is abridged, with an ellipsis.
 fn cut(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();

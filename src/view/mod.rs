@@ -69,7 +69,7 @@ impl Direction {
 pub struct Drawing {
     /// Plain, or with colours.
     pub style: Style,
-    /// Everything, however long; otherwise the middle of many operands and of long fields is left out, and said so.
+    /// Everything, however long; otherwise a line replaces the middle of many operands and of long fields.
     pub whole: bool,
 }
 
@@ -143,12 +143,12 @@ impl<'a> View<'a> {
         &self.fields
     }
 
-    /// What is to be said about it, what is wrong first.
+    /// Remarks about it, what is wrong first.
     pub fn faults(&self) -> &[Fault] {
         &self.faults
     }
 
-    /// Whether anything is wrong with it: whether it is no request that gets a result, or no reply that counts.
+    /// Whether anything is wrong with it: it is a request that gets no result, or a reply that does not count.
     pub fn is_wrong(&self) -> bool {
         self.faults.iter().any(|fault| fault.severity == Severity::Wrong)
     }
@@ -212,7 +212,7 @@ impl View<'_> {
         if self.operator == Some(Operator::Describe) {
             return Ok(());
         }
-        // One that is cut short has no value.
+        // A truncated one has no value.
         for field in self.fields_named(Name::Operand).filter(|operand| !operand.value.is_empty()).take(SHOWN) {
             write!(f, " {}", shortened(&field.value, 24))?;
         }

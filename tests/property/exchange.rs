@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use arbitrary::{Result, Unstructured};
-use calc6::exchange::{Exchange, Outcome, PROBE, PortSharing, Question, Received, Retransmission};
+use calc6::exchange::{ClassicOnly, Exchange, Outcome, PROBE, PortSharing, Question, Received, Retransmission};
 use calc6::responder::Limits;
 use calc6::wire::{ERROR, Form, MAX_REQUEST, Operator, SUCCESS, extended};
 use num_bigint::BigInt;
@@ -34,6 +34,7 @@ struct World {
     refused: u32,
     script_from: usize,
     probed: bool,
+    probe_answered: bool,
     widened: bool,
 }
 
@@ -46,12 +47,11 @@ impl World {
         } else {
             PortSharing::Exclusive
         };
-        let config = Retransmission {
-            first_wait: Duration::from_millis(script.int_in_range(1..=4000)?),
-            retries: script.int_in_range(0..=5)?,
-            deadline: script.arbitrary::<Option<u16>>()?.map(|ms| Duration::from_millis(ms.into())),
-            probe: script.arbitrary()?,
-        };
+        let config = Retransmission::default()
+            .with_first_wait(Duration::from_millis(script.int_in_range(1..=4000)?))
+            .with_retries(script.int_in_range(0..=5)?)
+            .with_deadline(script.arbitrary::<Option<u16>>()?.map(|ms| Duration::from_millis(ms.into())))
+            .with_probe(script.arbitrary()?);
         let start = Duration::from_millis(script.arbitrary::<u32>()?.into());
         let draws: [u64; 3] = script.arbitrary()?;
         let mut draws = draws.into_iter();
@@ -69,6 +69,7 @@ impl World {
             refused: 0,
             script_from: length - script.len(),
             probed: false,
+            probe_answered: false,
             widened: false,
         })
     }
@@ -139,7 +140,11 @@ impl World {
         while let Some(datagram) = self.exchange.transmit(self.now) {
             let datagram = datagram.to_vec();
             if datagram == PROBE && self.exchange.request() != PROBE {
-                assert!(self.may_probe(), "probed {:?}", self.exchange.question());
+                assert!(
+                    self.may_probe() && (!self.probed || self.refused > 0),
+                    "probed {:?}",
+                    self.exchange.question()
+                );
                 self.probed = true;
             } else {
                 assert_eq!(datagram, self.exchange.request());
@@ -177,6 +182,11 @@ impl World {
                 self.accepted += 1;
                 assert!(before.is_none() && self.exchange.outcome().is_some());
             }
+            Received::ProbeAnswered => {
+                self.accepted += 1;
+                self.probe_answered = true;
+                assert!(self.probed && self.exchange.outcome().is_none());
+            }
             Received::Widened => {
                 self.accepted += 1;
                 assert!(!self.widened, "widened twice");
@@ -186,6 +196,7 @@ impl World {
                 assert!(3 * self.exchange.request().len() >= needed as usize);
                 assert_same_question(&old, self.exchange.question());
             }
+            other => panic!("{other:?}"),
         }
         let statistics = self.exchange.statistics();
         assert_eq!(statistics.ignored.total() + self.accepted, self.handed, "each is counted once");
@@ -211,7 +222,7 @@ impl World {
             _ => {}
         }
         let alone = self.sharing == PortSharing::Exclusive && !self.widened;
-        alone && (is_error || self.probed && classic(false))
+        alone && (is_error || self.probed && !self.probe_answered && classic(false))
     }
 
     fn check_end(&mut self) {
@@ -222,12 +233,14 @@ impl World {
         assert_eq!((statistics.probed, statistics.widened), (self.probed, self.widened));
         // After one refusal each of 10, 20, 40, 80 and 160 ms, an attempt more.
         let requests = (1 + u32::from(self.widened)) * (1 + self.config.retries);
-        assert!(statistics.transmissions <= requests + u32::from(self.probed) + self.refused.min(5));
+        let for_probe = u32::from(self.probed) + u32::from(self.probe_answered);
+        assert!(statistics.transmissions <= requests + for_probe + self.refused.min(5));
         let outcome = self.exchange.outcome().expect("an outcome").clone();
         match outcome {
             Outcome::Deadline => assert_eq!(Some(took), self.config.deadline),
             Outcome::Refused => assert!(self.refused > 1),
             Outcome::Silent => assert!(statistics.repeats >= self.config.retries),
+            Outcome::ClassicOnly(ClassicOnly::Probe) => assert!(self.probed && self.accepted > 0),
             _ => assert!(self.accepted > 0),
         }
         self.receive(true, &[0x7f; 40]);

@@ -50,6 +50,7 @@ impl Tally {
             IgnoredReason::UnknownIdentifier { .. } => &mut self.ignored_unknown,
             IgnoredReason::Superseded => &mut self.ignored_superseded,
             IgnoredReason::Duplicate => &mut self.ignored_duplicates,
+            other => panic!("{other:?}"),
         } += 1;
     }
 
@@ -98,6 +99,7 @@ impl Ended<'_> {
                 assert_eq!(Some(self.took), self.config.deadline);
                 tally.deadline += 1;
             }
+            other => panic!("{other:?}"),
         }
         self.check_liveness(outcome);
     }
@@ -143,7 +145,7 @@ impl Ended<'_> {
                 assert!(self.question.operator() == Operator::Describe && text.starts_with("calc6 "), "{text}");
                 return;
             }
-            Answer::NotDecimal(text) => panic!("our server said {text}"),
+            other => panic!("our server said {other:?}"),
         };
         let expected = match self.question.form() {
             Form::Classic => self.classic_value().expect("a result that can be expressed"),
@@ -198,13 +200,14 @@ impl Ended<'_> {
                 assert!(self.peer == Peer::ClassicAndSilent || lost, "{:?}", self.peer);
                 tally.classic_only_by_probe += 1;
             }
+            other => panic!("{other:?}"),
         }
     }
 
     /// Where nothing is lost and the answer is faster than the first wait, there is an answer, to the first attempt.
     fn check_liveness(&self, outcome: &Outcome) {
         let statistics = self.exchange.statistics();
-        let IgnoredCounts { short, stranger, malformed, unknown_identifier, duplicate } = statistics.ignored;
+        let IgnoredCounts { short, stranger, malformed, unknown_identifier, duplicate, .. } = statistics.ignored;
         assert_eq!(statistics.ignored.total(), short + stranger + malformed + unknown_identifier + duplicate);
         let there_and_back = 2 * self.path.least();
         let in_time = there_and_back < self.config.first_wait

@@ -174,7 +174,9 @@ impl Run<'_> {
             match self.trace.exchange.receive(self.now, true, &octets) {
                 Received::Accepted => {}
                 Received::Widened => self.trace.flights[flight].note = "asked again with a larger Width".to_owned(),
+                Received::ProbeAnswered => self.trace.flights[flight].note = "it knows the classic form".to_owned(),
                 Received::Ignored(why) => self.trace.flights[flight].note = format!("ignored: {why}"),
+                other => panic!("{other:?}"),
             }
         }
         self.pump();

@@ -135,12 +135,11 @@ impl<'r> World<'r> {
 
     fn config(&mut self) -> Retransmission {
         let deadline = self.random.random_bool(0.2).then(|| self.random.random_range(0..20_000));
-        Retransmission {
-            first_wait: Duration::from_millis(self.random.random_range(100..2000)),
-            retries: self.random.random_range(0..5),
-            deadline: deadline.map(Duration::from_millis),
-            probe: self.random.random_bool(0.8),
-        }
+        Retransmission::default()
+            .with_first_wait(Duration::from_millis(self.random.random_range(100..2000)))
+            .with_retries(self.random.random_range(0..5))
+            .with_deadline(deadline.map(Duration::from_millis))
+            .with_probe(self.random.random_bool(0.8))
     }
 
     fn happen(&mut self, event: Event, tally: &mut Tally) {
@@ -223,7 +222,7 @@ impl<'r> World<'r> {
         let asking = &mut self.asking[index];
         match asking.exchange.receive(self.now, from_peer, datagram) {
             Received::Ignored(why) => tally.ignored(&why),
-            Received::Accepted | Received::Widened => {
+            _ => {
                 assert!(from_peer && !asking.ended, "a stranger or a latecomer is received")
             }
         }

@@ -1,8 +1,6 @@
 //! Many extended requests in flight at once, to one server or several, as a pure state machine: no socket, no clock.
 //!
-//! Each server has a window: so many requests may be unanswered at a time. It grows by one for every reply until the
-//! first loss, then by one for every window of replies, and is halved at most once for the losses of one window
-//! (RFC 8085, section 3.1.2; RFC 5681, section 3.1). A request counts as lost when three that were sent after it have
+//! Each server has a [`CongestionWindow`], which bounds its unanswered requests. A request counts as lost when three that were sent after it have
 //! been answered (RFC 9002, section 6.1.1), or when its timer runs out (RFC 6298). Lost requests go to whichever server
 //! has room, so servers take over from one another; a server that answers nothing for as long as a single exchange would
 //! wait is given up. Evaluation is pure, so asking twice is harmless: the first reply counts, later ones are ignored.
@@ -10,7 +8,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::wire::extended::{self, Reply, ReplyError};
+use super::congestion::CongestionWindow;
+use crate::exchange::{IgnoredReason, backed_off};
+use crate::wire::extended::{self, Reply};
 use crate::wire::{Format, MAX_REQUEST, Operator};
 
 /// The first window of a server (RFC 6928, section 2).
@@ -22,7 +22,7 @@ const LEAST_WINDOW: usize = 2;
 /// The largest window: within what a socket's default receive buffer holds of replies.
 pub const MAX_WINDOW: usize = 256;
 
-/// A request is lost when one sent so many places later has been answered (RFC 9002, section 6.1.1).
+/// A request is lost when one sent this many places later has been answered (RFC 9002, section 6.1.1).
 const REORDERING: u64 = 3;
 
 /// The least retransmission timeout, unless the first wait is shorter.
@@ -69,7 +69,7 @@ pub struct PipelineCounts {
     pub ignored: u64,
 }
 
-/// IgnoredReason a server is no longer asked.
+/// Why a server is no longer asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GivenUp {
     /// It has not answered anything for [`Timeouts::give_up`].
@@ -87,17 +87,6 @@ pub struct NewRequest<'a> {
     pub format: Format,
     pub width: u8,
     pub operands: &'a [u8],
-}
-
-/// A datagram that does not count as a reply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Ignored {
-    /// Its octets are no reply.
-    #[error("no extended reply: {0}")]
-    NoReply(ReplyError),
-    /// Its identifier is not in progress: perhaps a second reply.
-    #[error("unknown identifier {0:016x}")]
-    UnknownIdentifier(u64),
 }
 
 #[derive(Debug)]
@@ -120,11 +109,7 @@ struct Flight {
 
 #[derive(Debug)]
 struct ServerState {
-    window: usize,
-    /// Below it the window grows by one for every reply.
-    threshold: usize,
-    /// Replies since the window last grew, above the threshold.
-    grown: usize,
+    window: CongestionWindow,
     /// Whether the window, not the supply of requests, has limited what is in flight.
     limited: bool,
     in_flight: usize,
@@ -133,8 +118,6 @@ struct ServerState {
     next_sequence: u64,
     /// The newest transmission that was answered for sure.
     newest_answered: u64,
-    /// Losses of transmissions before this one belong to a window that has been halved already.
-    recovered: u64,
     rtt: Option<Rtt>,
     /// How often the timer has run out in a row.
     backoff: u32,
@@ -153,7 +136,7 @@ struct Rtt {
 }
 
 impl Pipeline {
-    /// A pipeline to so many servers, numbered from 0.
+    /// A pipeline to this number of servers, numbered from 0.
     pub fn new(servers: usize, timeouts: Timeouts) -> Pipeline {
         Pipeline {
             timeouts,
@@ -181,7 +164,7 @@ impl Pipeline {
         self.ready.is_empty() && self.servers.iter().any(ServerState::has_room)
     }
 
-    /// IgnoredReason a server is no longer asked, if it is not.
+    /// Why a server is no longer asked, if it is not.
     pub fn given_up(&self, server: usize) -> Option<GivenUp> {
         self.servers[server].given_up
     }
@@ -260,7 +243,7 @@ impl Pipeline {
         timers.min()
     }
 
-    /// Hands over a datagram that arrived from a server: the tag of the request that it answers, and the reply.
+    /// Takes a datagram that arrived from a server; returns the tag of the request that it answers, and the reply.
     ///
     /// # Errors
     /// It does not count as a reply, and is ignored.
@@ -269,14 +252,14 @@ impl Pipeline {
         now: Duration,
         server: usize,
         datagram: &'a [u8],
-    ) -> Result<(u64, Reply<'a>), Ignored> {
+    ) -> Result<(u64, Reply<'a>), IgnoredReason> {
         let (slot, reply) = self.judge(datagram).inspect_err(|_| self.counts.ignored += 1)?;
         self.counts.answered += 1;
         let Slot { id, tag, transmissions, ref mut flight, .. } = self.slots[slot];
         self.in_progress.remove(&id);
         self.free.push(slot);
         let flight = flight.take();
-        // Whoever answers is alive, also if the request has been sent to another one since.
+        // A server that answers is alive, also if the request has been sent to another one since.
         self.servers[server].answered(now);
         if let Some(flight) = flight {
             let asked = &mut self.servers[flight.server];
@@ -290,27 +273,29 @@ impl Pipeline {
         Ok((tag, reply))
     }
 
-    /// Takes note that a server's socket reported ECONNREFUSED.
+    /// A server's socket reported ECONNREFUSED.
     pub fn refused(&mut self, now: Duration, server: usize) {
         self.requeue_all(server);
         let asked = &mut self.servers[server];
-        asked.window = LEAST_WINDOW;
+        asked.window.refused();
         let (since, times) = asked.refusing.map_or((now, 0), |(since, times, _)| (since, times + 1));
-        asked.refusing = Some((since, times, now.saturating_add(doubled(REFUSAL_WAIT, times))));
+        asked.refusing = Some((since, times, now.saturating_add(backed_off(REFUSAL_WAIT, times.into()))));
         if now.saturating_sub(since) >= self.timeouts.refusal {
             asked.given_up = Some(GivenUp::Refused);
         }
     }
 
-    fn judge<'a>(&self, datagram: &'a [u8]) -> Result<(usize, Reply<'a>), Ignored> {
-        let reply = Reply::decode(datagram).map_err(Ignored::NoReply)?;
-        let slot = self.in_progress.get(&reply.id()).ok_or(Ignored::UnknownIdentifier(reply.id()))?;
+    fn judge<'a>(&self, datagram: &'a [u8]) -> Result<(usize, Reply<'a>), IgnoredReason> {
+        let reply = Reply::decode(datagram).map_err(IgnoredReason::of_extended)?;
+        let unknown = IgnoredReason::UnknownIdentifier { found: reply.id() };
+        let slot = self.in_progress.get(&reply.id()).ok_or(unknown)?;
         Ok((*slot, reply))
     }
 
     /// Of the servers that answer, else of those that do not, the one with the largest free share of its window.
     fn with_most_room(&mut self, now: Duration) -> Option<usize> {
-        let free = |server: &ServerState| (server.window - server.in_flight) as f64 / server.window as f64;
+        let free =
+            |server: &ServerState| (server.window.size() - server.in_flight) as f64 / server.window.size() as f64;
         let doubt = |server: &ServerState| server.backoff + u32::from(server.refusing.is_some());
         let able = self.servers.iter().enumerate().filter(|(_, server)| server.has_room() && server.may_try(now));
         let best = able.max_by(|(_, a), (_, b)| doubt(b).cmp(&doubt(a)).then(free(a).total_cmp(&free(b))));
@@ -341,10 +326,8 @@ impl Pipeline {
             if due && self.servers[place].given_up.is_none() {
                 self.requeue_all(place);
                 let server = &mut self.servers[place];
-                server.threshold = (server.window / 2).max(LEAST_WINDOW);
-                server.window = LEAST_WINDOW;
+                server.window.timed_out(server.next_sequence);
                 server.backoff = server.backoff.saturating_add(1);
-                server.recovered = server.next_sequence;
                 let silent =
                     server.silent_since.is_some_and(|since| now.saturating_sub(since) >= self.timeouts.give_up);
                 server.given_up = silent.then_some(GivenUp::Silent);
@@ -352,7 +335,7 @@ impl Pipeline {
         }
     }
 
-    /// Gives back all that a server has not answered, oldest first, for whoever has room.
+    /// Requeues all that a server has not answered, oldest first, for any server that has room.
     fn requeue_all(&mut self, server: usize) {
         while let Some(entry) = self.servers[server].log.pop_back() {
             if self.is_live(&self.servers[server], &entry) {
@@ -367,7 +350,7 @@ impl Pipeline {
         self.ready.push_front((slot, self.slots[slot].id));
     }
 
-    /// Gives back what was sent well before something that has been answered.
+    /// Requeues what was sent well before something that has been answered.
     fn find_losses(&mut self, place: usize) {
         while let Some(&entry) = self.servers[place].log.front() {
             let live = self.is_live(&self.servers[place], &entry);
@@ -378,7 +361,7 @@ impl Pipeline {
             server.log.pop_front();
             if live {
                 server.in_flight -= 1;
-                server.lost(entry.0);
+                server.window.lost(entry.0, server.next_sequence);
                 self.requeue(entry.1);
             }
         }
@@ -388,15 +371,12 @@ impl Pipeline {
 impl ServerState {
     fn new() -> ServerState {
         ServerState {
-            window: INITIAL_WINDOW,
-            threshold: MAX_WINDOW,
-            grown: 0,
+            window: CongestionWindow::new(INITIAL_WINDOW, LEAST_WINDOW, MAX_WINDOW),
             limited: false,
             in_flight: 0,
             log: VecDeque::new(),
             next_sequence: 1,
             newest_answered: 0,
-            recovered: 0,
             rtt: None,
             backoff: 0,
             silent_since: None,
@@ -406,7 +386,7 @@ impl ServerState {
     }
 
     fn has_room(&self) -> bool {
-        self.given_up.is_none() && self.in_flight < self.window
+        self.given_up.is_none() && self.in_flight < self.window.size()
     }
 
     fn may_try(&self, now: Duration) -> bool {
@@ -417,7 +397,7 @@ impl ServerState {
         let sequence = self.next_sequence;
         self.next_sequence += 1;
         self.in_flight += 1;
-        self.limited |= self.in_flight == self.window;
+        self.limited |= self.in_flight == self.window.size();
         self.silent_since.get_or_insert(now);
         self.log.push_back((sequence, slot));
         Flight { server, sequence, at: now }
@@ -428,19 +408,9 @@ impl ServerState {
         self.refusing = None;
         self.given_up = None;
         self.silent_since = (self.in_flight > 1).then_some(now);
-        if !self.limited {
-            return;
-        }
-        self.limited = self.in_flight > self.window / 2;
-        if self.window < self.threshold {
-            self.window += 1;
-        } else {
-            self.grown += 1;
-            if self.grown >= self.window {
-                (self.grown, self.window) = (0, self.window + 1);
-            }
-        }
-        self.window = self.window.min(MAX_WINDOW);
+        let limiting = self.limited;
+        self.limited &= self.in_flight > self.window.size() / 2;
+        self.window.answered(limiting);
     }
 
     fn measured(&mut self, sample: Duration, sequence: u64) {
@@ -454,20 +424,11 @@ impl ServerState {
         });
     }
 
-    fn lost(&mut self, sequence: u64) {
-        if sequence >= self.recovered {
-            self.threshold = (self.window / 2).max(LEAST_WINDOW);
-            self.window = self.threshold;
-            self.grown = 0;
-            self.recovered = self.next_sequence;
-        }
-    }
-
     fn timeout(&self, timeouts: &Timeouts) -> Duration {
         let estimate = self.rtt.map_or(timeouts.first_wait, |rtt| {
             (rtt.smoothed + rtt.variation * 4).max(LEAST_TIMEOUT.min(timeouts.first_wait))
         });
-        doubled(estimate, self.backoff)
+        backed_off(estimate, self.backoff.into())
     }
 }
 
@@ -475,10 +436,6 @@ impl Slot {
     fn new() -> Slot {
         Slot { datagram: Box::new([0; MAX_REQUEST]), len: 0, id: 0, tag: 0, transmissions: 0, flight: None }
     }
-}
-
-fn doubled(wait: Duration, times: u32) -> Duration {
-    wait.saturating_mul(1u32.checked_shl(times).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ const GOOD: Path = Path {
 };
 
 enum Arrival {
-    NewRequest(Vec<u8>),
+    Request(Vec<u8>),
     Reply(Vec<u8>),
     Refusal,
 }
@@ -132,9 +132,9 @@ impl World {
     fn transmit(&mut self, now: Duration) {
         while let Some((server, datagram, _)) = self.pipeline.transmit(now) {
             let datagram = datagram.to_vec();
-            self.send(now, server, Arrival::NewRequest(datagram));
+            self.send(now, server, Arrival::Request(datagram));
         }
-        let windows = self.pipeline.servers.iter().map(|server| server.window);
+        let windows = self.pipeline.servers.iter().map(|server| server.window.size());
         self.largest_window = windows.fold(self.largest_window, usize::max);
     }
 
@@ -152,9 +152,9 @@ impl World {
     fn arrive(&mut self, now: Duration, server: usize, arrival: Arrival) {
         let path = self.paths[server];
         match arrival {
-            Arrival::NewRequest(_) if path.refuses => self.send(now, server, Arrival::Refusal),
-            Arrival::NewRequest(_) if now >= path.dies => {}
-            Arrival::NewRequest(request) => {
+            Arrival::Request(_) if path.refuses => self.send(now, server, Arrival::Refusal),
+            Arrival::Request(_) if now >= path.dies => {}
+            Arrival::Request(request) => {
                 let start = self.busy_until[server].max(now);
                 if start - now > path.service * path.queue {
                     self.dropped += 1;
@@ -183,7 +183,7 @@ impl World {
         for (place, server) in servers.iter().enumerate() {
             let flying = slots.iter().filter(|slot| slot.flight.is_some_and(|flight| flight.server == place)).count();
             assert_eq!(server.in_flight, flying);
-            assert!((1..=MAX_WINDOW).contains(&server.window));
+            assert!((1..=MAX_WINDOW).contains(&server.window.size()));
         }
         assert!(in_progress.len() <= slots.len() && slots.len() <= MAX_WINDOW * servers.len());
     }
@@ -310,11 +310,14 @@ fn what_is_no_reply_is_ignored() {
     assert!(pipeline.transmit(Duration::ZERO).is_some());
     let now = Duration::from_millis(1);
     let reply = [SUCCESS, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 7];
-    assert_eq!(pipeline.receive(now, 0, &reply[..12]), Err(Ignored::NoReply(ReplyError::NoResult)));
+    assert_eq!(
+        pipeline.receive(now, 0, &reply[..12]),
+        Err(IgnoredReason::NoExtendedReply(extended::ReplyError::NoResult))
+    );
     let mut other = reply;
     other[11] = 2;
-    assert_eq!(pipeline.receive(now, 0, &other), Err(Ignored::UnknownIdentifier(2)));
+    assert_eq!(pipeline.receive(now, 0, &other), Err(IgnoredReason::UnknownIdentifier { found: 2 }));
     assert_eq!(pipeline.receive(now, 0, &reply).map(|(tag, _)| tag), Ok(9));
-    assert_eq!(pipeline.receive(now, 0, &reply), Err(Ignored::UnknownIdentifier(1)));
+    assert_eq!(pipeline.receive(now, 0, &reply), Err(IgnoredReason::UnknownIdentifier { found: 1 }));
     assert_eq!(*pipeline.counts(), PipelineCounts { answered: 1, transmissions: 1, repeats: 0, ignored: 3 });
 }

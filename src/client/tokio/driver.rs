@@ -1,7 +1,7 @@
-//! The task behind a client and its clones: it owns sockets, timers and exchanges.
+//! The task of a client and its clones: it owns sockets, timers and exchanges.
 //!
-//! Callers only wait for what it sends them. So a caller that does not poll its future holds up nobody: it has no
-//! socket that others would read from, and no place that others wait for.
+//! Callers only wait for what it sends them. So a caller that does not poll its future delays no other: it has no socket
+//! that others would read from, and no place that others wait for.
 
 use std::future::poll_fn;
 use std::io;
@@ -15,15 +15,15 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
+use super::super::congestion::CongestionWindow;
 use super::super::error::{Error, Unanswered, UnansweredReason};
 use super::super::random::Random;
 use super::super::to_front;
 use super::super::transport::{
-    AddressAttempts, AttemptSocket, BUFFER, OpenAttempt, PeerAnswer, RECEIVED_AT_ONCE, connect,
+    AT_ONCE, AddressAttempts, AttemptSocket, BUFFER, OpenAttempt, PeerAnswer, RECEIVED_AT_ONCE, connect,
 };
 use super::bounded;
 use super::queue::Queue;
-use super::window::Window;
 use crate::exchange::{PortSharing, Question, Retransmission};
 use crate::net::readiness::{Readiness, Ready};
 use crate::wire::{Form, extended};
@@ -43,6 +43,13 @@ pub enum Command {
     Forget(u64),
 }
 
+/// The least window: a lost question does not hold up all others.
+const LEAST: usize = 2;
+
+/// The largest window. Each question may need a socket of its own at each address; a process may often open only 1024
+/// (getrlimit(2)).
+pub const MOST: usize = 64;
+
 /// Where an answer goes.
 pub type AnswerSender = oneshot::Sender<Result<PeerAnswer, Error>>;
 
@@ -54,7 +61,9 @@ pub struct Driver {
     retransmission: Retransmission,
     waiting: Queue<Waiting>,
     asking: Vec<Asking>,
-    window: Window,
+    window: CongestionWindow,
+    /// How many questions have begun.
+    begun: u64,
     shared_sockets: Vec<SharedSocket>,
     readiness: Readiness,
     random: Random,
@@ -105,7 +114,8 @@ impl Driver {
             retransmission,
             waiting: Queue::new(),
             asking: Vec::new(),
-            window: Window::new(),
+            window: CongestionWindow::new(AT_ONCE, LEAST, MOST).without_slow_start(),
+            begun: 0,
             shared_sockets: Vec::new(),
             readiness: Readiness::new()?,
             random: Random::new(),
@@ -150,12 +160,13 @@ impl Driver {
         while self.asking.len() < places {
             let Some((number, Waiting { question, start, answer })) = self.waiting.pop() else { return };
             let attempts = AddressAttempts::new(question, Arc::clone(&self.peers), self.retransmission, start);
-            let place = self.window.begin();
+            let place = self.begun;
+            self.begun += 1;
             self.asking.push(Asking { number, place, begun: Instant::now(), attempts, answer });
         }
     }
 
-    /// Sends what is due of one question, and says how it ended if it has.
+    /// Sends the datagrams of one question that are due, and returns its result if it has ended.
     fn advance(&mut self, place: usize) -> Option<Result<PeerAnswer, Error>> {
         let Driver { asking, shared_sockets, readiness, random, .. } = self;
         let open: &mut OpenAttempt<'_> = &mut |peer, form| {
@@ -183,23 +194,23 @@ impl Driver {
     fn end(&mut self, asking: Asking, result: Result<PeerAnswer, Error>) {
         match &result {
             Err(Error::Unanswered(failures)) => {
-                self.window.lost(asking.place);
+                self.window.lost(asking.place, self.begun);
                 self.shared_sockets.iter_mut().for_each(|shared| shared.retired = true);
                 if self.answered_at.is_none_or(|at| at < asking.begun) {
                     self.answered_at = None;
-                    self.give_up(failures);
+                    self.give_up(failures.addresses());
                 }
             }
             Ok(PeerAnswer { peer, .. }) | Err(Error::Status { peer, .. }) => {
                 self.answered(*peer, &asking);
                 match &result {
-                    Ok(reply) if reply.statistics.repeats > 0 => self.window.lost(asking.place),
+                    Ok(reply) if reply.statistics.repeats > 0 => self.window.lost(asking.place, self.begun),
                     _ => self.window.answered(!self.waiting.is_empty()),
                 }
             }
             Err(_) => self.answered_at = Some(Instant::now()),
         }
-        // A caller that has gone is told nothing.
+        // The caller may be gone.
         let _ = asking.answer.send(result);
     }
 
@@ -237,7 +248,7 @@ impl Driver {
     }
 
     fn unanswered(&self, reason: impl Fn() -> UnansweredReason) -> Error {
-        Error::Unanswered(self.peers.iter().map(|&peer| Unanswered { peer, reason: reason() }).collect())
+        Error::unanswered(self.peers.iter().map(|&peer| Unanswered::new(peer, reason())).collect())
     }
 
     /// When something is due.
@@ -296,7 +307,8 @@ impl Driver {
 }
 
 impl SharedSocket {
-    /// Hands what has arrived to whom it is for; what is for nobody, to all, who count it as ignored.
+    /// Passes each datagram to the exchange whose identifier it has; one without a known identifier to all, which count it
+    /// as ignored.
     fn receive(&self, asking: &mut [Asking]) {
         let mut buffer = [0; BUFFER];
         for _ in 0..RECEIVED_AT_ONCE {
@@ -312,7 +324,7 @@ impl SharedSocket {
                     }
                 }
                 Err(Errno::AGAIN) => return,
-                // An ICMP error says of none of the exchanges that it is meant.
+                // An ICMP error does not name the exchange: all are concerned.
                 Err(error) => asking.iter_mut().for_each(|asking| asking.attempts.failed(&self.socket, error)),
             }
         }

@@ -1,8 +1,9 @@
-//! A client for programs on [Tokio](https://tokio.rs), with the Cargo feature `tokio`: many tasks ask one server at the
-//! same time.
+//! A client for programs on [Tokio](https://tokio.rs), with the Cargo feature `tokio`: many tasks ask at the same time. It
+//! has what the blocking [`Client`](super::Client) has (single questions, expressions, many at once, streams of answers,
+//! several servers), except that operands from a text, watching single datagrams, and what an evaluation says beside its
+//! result are the blocking client's alone. A call is cancelled by dropping its future.
 //!
 //! ```
-//! use calc6::client::Config;
 //! use calc6::client::tokio::Client;
 //! use calc6::server::{self, Server};
 //! use calc6::wire::Operator;
@@ -14,7 +15,7 @@
 //! let (address, handle) = (server.local_addr(), server.handle());
 //! let serving = std::thread::spawn(|| server.run());
 //!
-//! let client = Client::connect(address, Config::default()).await?;
+//! let client = Client::connect(address).await?;
 //! let (sum, power) = tokio::join!(
 //!     client.evaluate(Operator::Sum, [1, 3, 5, 7, 9]),
 //!     client.evaluate(Operator::Power, [2, 100]),
@@ -28,8 +29,7 @@
 //! # }
 //! ```
 //!
-//! It asks as the blocking [`Client`](super::Client) does, with the same [`Config`] and the same [`Error`]s: the same
-//! plan of requests, the same [`exchange`](crate::exchange), the same pipeline.
+//! It asks as the blocking [`Client`](super::Client) does, with the same [`Config`] and the same [`Error`]s.
 //!
 //! # Sockets
 //! A classic exchange has a socket of its own. So have extended exchanges until the server has answered one; from then
@@ -39,21 +39,20 @@
 //! # How many at a time
 //! A client and its clones have 8 questions under way at first, one more for each round of answers, half as many after a
 //! loss, and 2 to 64 in all (RFC 8085, section 3.1); others wait in the order in which they came, at no more cost than
-//! their operands. A question that waits when all who are asked have been silent to the end is told so at once.
+//! their operands. When all exchanges end in silence, the questions that wait for a place fail at once.
 //!
-//! # The task behind it
+//! # The task
 //! Sockets and timers belong to one task, which ends with the last clone of its client. Callers only wait for what it
-//! sends them, so one that is not polled for a while, in a `select!` or a buffered stream, holds up no other. It runs on
+//! sends them, so one that is not polled for a while, in a `select!` or a buffered stream, delays no other. It runs on
 //! the runtime on which the client was made; when that ends, whatever is asked is [`Error::System`].
 
 mod driver;
 mod pipeline;
 mod queue;
-mod window;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddrV6;
+use std::net::{SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -62,15 +61,18 @@ use tokio::net::{ToSocketAddrs, lookup_host};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
-use super::batch::BatchOptions;
-use super::many::Many;
+use super::batch::Turn;
+use super::evaluation::{ExpressionValue, Plans, combine, description, number_of, requests};
+use super::many::{Answer, Many, ManyRequests, in_order_so_far};
 use super::transport::PeerAnswer;
-use super::{Config, Description, Error, Plans, combine, description, mapped, number_of, to_front};
+use super::{Config, Error, Evaluation, mapped, no_address, to_front};
 use crate::arithmetic::Number;
-use crate::exchange::Question;
-use crate::exchange::plan::{Forms, describing, plan};
+use crate::exchange::plan::{describing, plan};
+use crate::exchange::{Forms, Question};
+use crate::expression::{Evaluator, Expression, Operation};
 use crate::wire::Operator;
 use driver::{Command, Driver};
+use pipeline::AsyncBatchDriver;
 
 /// A client of one server, which may have several addresses. Clones share sockets and places.
 ///
@@ -83,35 +85,64 @@ pub struct Client {
 #[derive(Debug)]
 struct ClientInner {
     commands: UnboundedSender<Command>,
-    peers: Vec<SocketAddrV6>,
+    /// Each server with its addresses.
+    servers: Vec<Vec<SocketAddrV6>>,
     config: Config,
     /// The number of the next question.
     next: AtomicU64,
 }
 
 impl Client {
-    /// A client that asks as `config` says. Names are looked up; nothing is sent yet.
+    /// A client with the default [`Config`]. Names are looked up; nothing is sent yet.
     ///
     /// # Errors
     /// The name cannot be looked up, or has no address; or those of [`new`](Self::new).
     ///
     /// # Panics
     /// Outside of a Tokio runtime whose I/O and time are enabled.
-    pub async fn connect(server: impl ToSocketAddrs, config: Config) -> io::Result<Client> {
-        Client::new(mapped(lookup_host(server).await?)?, config)
+    pub async fn connect(server: impl ToSocketAddrs) -> io::Result<Client> {
+        Client::connect_with(server, Config::default()).await
     }
 
-    /// A client of these addresses, which are tried in turn; IPv4 addresses are mapped (RFC 4291, section 2.5.5.2).
+    /// As [`connect`](Self::connect), with a [`Config`].
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Panics
+    /// As there.
+    pub async fn connect_with(server: impl ToSocketAddrs, config: Config) -> io::Result<Client> {
+        let addresses = mapped(lookup_host(server).await?);
+        if addresses.is_empty() { Err(no_address()) } else { Client::new(addresses, config) }
+    }
+
+    /// A client of a server with these addresses, IPv6 or IPv4, which are tried in turn.
     ///
     /// # Errors
     /// Those of epoll_create1(2): too many files are open.
     ///
     /// # Panics
     /// Outside of a Tokio runtime whose I/O is enabled. It needs time, too.
-    pub fn new(peers: Vec<SocketAddrV6>, config: Config) -> io::Result<Client> {
+    pub fn new<A: Into<SocketAddr>>(addresses: impl IntoIterator<Item = A>, config: Config) -> io::Result<Client> {
+        Client::with_servers([addresses], config)
+    }
+
+    /// A client of several servers, each with its addresses, that share the work of many requests and take over from one
+    /// another. Single questions go to the first that answers.
+    ///
+    /// # Errors
+    /// As of [`new`](Self::new).
+    ///
+    /// # Panics
+    /// As there.
+    pub fn with_servers<A: Into<SocketAddr>>(
+        servers: impl IntoIterator<Item = impl IntoIterator<Item = A>>,
+        config: Config,
+    ) -> io::Result<Client> {
+        let servers: Vec<Vec<SocketAddrV6>> = servers.into_iter().map(mapped).collect();
         let (commands, inbox) = unbounded_channel();
-        tokio::spawn(Driver::new(inbox, &peers, config.retransmission)?.run());
-        Ok(Client { shared: Arc::new(ClientInner { commands, peers, config, next: AtomicU64::new(0) }) })
+        tokio::spawn(Driver::new(inbox, &servers.concat(), config.retransmission)?.run());
+        Ok(Client { shared: Arc::new(ClientInner { commands, servers, config, next: AtomicU64::new(0) }) })
     }
 
     /// How it asks.
@@ -140,13 +171,13 @@ impl Client {
     /// up to 256. The answers have the order of the questions; each has its own error where the server answers with one.
     ///
     /// ```
-    /// # use calc6::{arithmetic::Number, client::{Config, tokio::Client}, server::{self, Server}, wire::Operator};
+    /// # use calc6::{arithmetic::Number, client::tokio::Client, server::{self, Server}, wire::Operator};
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let server = Server::bind("[::1]:0".parse()?, server::Config::default())?;
     /// # let (address, handle) = (server.local_addr(), server.handle());
     /// # let serving = std::thread::spawn(|| server.run());
-    /// let client = Client::connect(address, Config::default()).await?;
+    /// let client = Client::connect(address).await?;
     /// let squares = (1..=1000).map(|n| (Operator::Power, vec![Number::from(n), Number::from(2)]));
     /// let mut total = Number::ZERO;
     /// for square in client.evaluate_many(squares).await? {
@@ -165,26 +196,52 @@ impl Client {
         &self,
         questions: impl IntoIterator<Item = (Operator, Vec<Number>)>,
     ) -> Result<Vec<Result<Number, Error>>, Error> {
+        let mut answers = self.evaluate_stream(questions);
+        let mut all = Vec::new();
+        while let Some(answer) = answers.next().await {
+            in_order_so_far(&mut all, answer)?;
+        }
+        Ok(all.into_iter().flatten().collect())
+    }
+
+    /// Asks many questions at once, as [`evaluate_many`](Self::evaluate_many) does; the answers are taken one by one, as
+    /// they come ([`Answers::next`]). Questions are taken as they can be asked, so memory does not grow with their number.
+    ///
+    /// A question that fails does not end the others. If no server answers any more, each question that was taken has
+    /// an error, and the answers end.
+    pub fn evaluate_stream<I>(&self, questions: I) -> Answers<I::IntoIter>
+    where
+        I: IntoIterator<Item = (Operator, Vec<Number>)>,
+    {
+        let state = if self.shared.config.forms == Forms::Classic { State::Classic } else { State::First(None) };
+        let many = Many::new(questions.into_iter(), &self.shared.config);
+        Answers { client: self.clone(), many, start: Instant::now(), state }
+    }
+
+    /// Asks for what an expression takes, independent parts at the same time.
+    ///
+    /// # Errors
+    /// See [`Error`]. Operands have at most 255 octets, also those that are results.
+    pub async fn evaluate_expression(&self, expression: Expression) -> Result<ExpressionValue, Error> {
         let start = Instant::now();
-        let Config { retransmission, forms, format, segmentation } = self.shared.config;
-        if forms == Forms::Classic {
-            let questions: Vec<_> = questions.into_iter().collect();
-            let plans = Plans::new(&questions, &self.shared.config);
-            let replies = self.ask_all(plans.questions(), start).await?;
-            return Ok(plans.combine(replies).into_iter().map(|each| each.map(|one| one.result)).collect());
-        }
-        let mut work = Many::new(questions, format);
-        let mut peers = self.shared.peers.clone();
-        // The first goes alone: it finds the address that answers, and a peer that knows only classic.
-        if let Some(question) = work.take_first() {
-            let reply = self.ask(question, start).await;
-            if let Ok(reply) = &reply {
-                to_front(&mut peers, reply.peer);
+        let mut evaluator = Evaluator::new(expression);
+        let mut value = ExpressionValue::new();
+        loop {
+            let (mut nodes, mut questions) = (Vec::new(), Vec::new());
+            while let Some(Operation { node, operator, operands, .. }) = evaluator.next_operation() {
+                nodes.push(node);
+                questions.push((operator, operands));
             }
-            work.answered_first(reply.and_then(|reply| number_of(reply.peer, &reply.answer)))?;
+            for (node, evaluation) in nodes.iter().zip(self.each_since(start, &questions).await?) {
+                let evaluation = evaluation.map_err(|error| error.at(evaluator.column(*node)))?;
+                evaluator.answer(*node, evaluation.result.clone());
+                value.add(evaluation);
+            }
+            if let Some(result) = evaluator.result() {
+                value.result = result.clone();
+                return Ok(value);
+            }
         }
-        pipeline::run(peers, BatchOptions { retransmission, segmentation }, start, &mut work).await?;
-        Ok(work.finish())
     }
 
     /// Asks what the server is and can do: its name and version, then `key=value` lines.
@@ -193,15 +250,24 @@ impl Client {
     /// See [`Error`].
     pub async fn describe(&self) -> Result<String, Error> {
         let reply = self.ask(describing(), Instant::now()).await?;
-        description(reply).map(|Description { text, .. }| text)
+        description(reply).map(|description| description.text)
     }
 
     async fn evaluate_all(&self, operator: Operator, operands: Vec<Number>) -> Result<Number, Error> {
-        let Config { forms, format, .. } = self.shared.config;
-        let parts = plan(operator, format, forms, &operands)?;
-        let questions = parts.iter().map(|part| part.question(operator, format, &operands)).collect();
-        let replies = self.ask_all(questions, Instant::now()).await?;
-        combine(operator, &operands, &parts, replies).map(|evaluation| evaluation.result)
+        let Config { forms, format, max_result, .. } = self.shared.config;
+        let plan = plan(operator, format, forms, &operands)?;
+        let replies = self.ask_all(requests(&plan, format, &operands), Instant::now()).await?;
+        combine(operator, operands.len(), plan, replies, max_result).map(|evaluation| evaluation.result)
+    }
+
+    async fn each_since(
+        &self,
+        start: Instant,
+        questions: &[(Operator, Vec<Number>)],
+    ) -> Result<Vec<Result<Evaluation, Error>>, Error> {
+        let plans = Plans::new(questions, &self.shared.config);
+        let replies = self.ask_all(plans.questions(), start).await?;
+        Ok(plans.combine(replies))
     }
 
     async fn ask(&self, question: Question, start: Instant) -> Result<PeerAnswer, Error> {
@@ -215,7 +281,7 @@ impl Client {
         let mut questions = questions.into_iter();
         let mut tickets = VecDeque::new();
         loop {
-            let ahead = window::MOST - tickets.len();
+            let ahead = driver::MOST - tickets.len();
             tickets.extend(questions.by_ref().take(ahead).map(|question| self.submit(question, start)));
             let Some(ticket) = tickets.pop_front() else { return Ok(replies) };
             match ticket.answer().await {
@@ -236,6 +302,94 @@ impl Client {
     }
 }
 
+/// The answers of [`Client::evaluate_stream`], as they come.
+pub struct Answers<I> {
+    client: Client,
+    many: Many<I>,
+    start: Instant,
+    state: State,
+}
+
+enum State {
+    /// The first question goes alone, once it is taken: it finds the address that answers, and a peer that knows only the
+    /// classic form.
+    First(Option<(u64, Question)>),
+    /// In the classic form, a few at a time.
+    Classic,
+    /// Through a pipeline.
+    Pipeline(Box<AsyncBatchDriver>),
+    Done,
+}
+
+impl<I: Iterator<Item = (Operator, Vec<Number>)>> Answers<I> {
+    /// The next answer; `None` after the last. The future can be dropped at any time; nothing is lost.
+    pub async fn next(&mut self) -> Option<Answer> {
+        loop {
+            if let Some(answer) = self.many.pop() {
+                return Some(answer);
+            }
+            if let State::Done = self.state {
+                return None;
+            }
+            if let Err(error) = self.proceed().await {
+                self.state = State::Done;
+                self.many.fail(error);
+            }
+        }
+    }
+
+    async fn proceed(&mut self) -> Result<(), Error> {
+        let Answers { client, many, start, state } = self;
+        let config = &client.shared.config;
+        match state {
+            State::First(first) => {
+                if first.is_none() {
+                    *first = many.next_part();
+                }
+                let Some((tag, question)) = first else {
+                    if many.is_empty() {
+                        *state = State::Done;
+                    }
+                    return Ok(());
+                };
+                let reply = client.ask(question.clone(), *start).await;
+                let mut servers = client.shared.servers.clone();
+                if let Ok(reply) = &reply {
+                    servers.iter_mut().for_each(|addresses| to_front(addresses, reply.peer));
+                }
+                many.settle(*tag, reply.and_then(|reply| number_of(reply.peer, &reply.answer)))?;
+                *state = State::Pipeline(Box::new(AsyncBatchDriver::new(&servers, config, *start)?));
+            }
+            State::Classic => {
+                // Taken only with their answers, so that a dropped future loses none.
+                let questions = many.peek_some();
+                if questions.is_empty() {
+                    *state = State::Done;
+                    return Ok(());
+                }
+                let evaluations = client.each_since(*start, questions).await;
+                if many.settle_some(evaluations) {
+                    *state = State::Done;
+                }
+            }
+            State::Pipeline(driver) => match driver.turn(&mut ManyRequests::new(many))? {
+                Turn::Done => *state = State::Done,
+                Turn::Again => tokio::task::yield_now().await,
+                Turn::Wait { later: true } => {}
+                Turn::Wait { later: false } => driver.wait().await?,
+            },
+            State::Done => {}
+        }
+        Ok(())
+    }
+}
+
+impl<I> std::fmt::Debug for Answers<I> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answers").finish_non_exhaustive()
+    }
+}
+
 /// A question that is asked, until it is dropped.
 struct Ticket<'a> {
     number: u64,
@@ -248,7 +402,10 @@ impl Ticket<'_> {
     async fn answer(mut self) -> Result<PeerAnswer, Error> {
         let answer = (&mut self.awaited).await;
         self.answered = true;
-        let ended = |_| Error::System { what: "the client's task", error: io::Error::other("its runtime has ended") };
+        let ended = |_| Error::System {
+            what: "the client's task has ended",
+            source: io::Error::other("its runtime has ended"),
+        };
         answer.map_err(ended)?
     }
 }
