@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use calc6::exchange::{Outcome, Question, Retransmission};
-use calc6::view::{Direction, View};
+use calc6::view::{Direction, Name, View};
 use calc6::wire::{Kind, classic, extended};
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +69,8 @@ struct Flown {
     arrives_ms: Option<f64>,
     octets: String,
     summary: String,
+    /// The request identifier, where there is one.
+    identifier: Option<String>,
     transmission: u32,
     note: String,
 }
@@ -163,7 +165,9 @@ impl Flown {
     fn new(flight: &Flight) -> Flown {
         let view = if flight.from_client { View::request(&flight.octets) } else { View::reply(&flight.octets, None) };
         debug_assert!(flight.from_client == (view.direction() == Direction::Request));
+        let identifier = view.fields().iter().find(|field| field.name == Name::Id).map(|field| field.value.clone());
         Flown {
+            identifier,
             from_client: flight.from_client,
             sent_ms: milliseconds(flight.sent),
             arrives_ms: flight.arrives.map(milliseconds),

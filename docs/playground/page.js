@@ -247,7 +247,7 @@ function drawDiagram(host, datagram, options = {}) {
       const w = (to - from) * unit;
       group.append(make("svg:rect", { x: x + 1, y: y + 2, width: w - 2, height: height - 18, rx: 6, class: `cell${wrong ? " wrongly" : ""}${blank ? " blank" : ""}` }));
       if (from === named[0]) {
-        const room = Math.floor((w - 6) / 6.9);
+        const room = Math.floor((w - 4) / 7.4);
         const value = blank ? "?" : field.value;
         const full = value === "" ? field.label : `${field.label} = ${value}`;
         const text = full.length <= room ? full : field.label.length <= room ? field.label : field.letter.length <= room || room < 3 ? field.letter.slice(0, Math.max(1, room)) : `${field.label.slice(0, room - 1)}…`;
@@ -523,10 +523,9 @@ function drawLadder(host, flights, { left, right, timers = [], open }) {
     }
     const room = Math.floor(Math.abs(x2 - x1) * (lost ? 0.5 : 0.86) / 7.7);
     const text = flight.label.length > room ? `${flight.label.slice(0, room - 1)}…` : flight.label;
-    const slopeAt = (share) => y1 + (y2 - y1) * share;
-    const share = flight.from_client ? 0.06 : 0.94;
-    group.append(make("svg:text", { class: "label", x: flight.from_client ? x1 + 14 : x1 + 14, y: slopeAt(flight.from_client ? share : Math.min(1, 0.94)) - 7, text }));
-    if (flight.note) group.append(make("svg:text", { class: "note", x: to - direction * 12, y: y2 + 14, "text-anchor": direction > 0 ? "end" : "start", text: flight.note }));
+    // A request's words stand above its beginning, a reply's below its: two that meet at one side do not cover each other.
+    group.append(make("svg:text", flight.from_client ? { class: "label", x: x1 + 14, y: y1 - 7, text } : { class: "label", x: x2 - 14, y: y1 + 19, "text-anchor": "end", text }));
+    if (flight.note) group.append(make("svg:text", { class: "note", x: to - direction * 12, y: flight.from_client ? y2 + 18 : y2 - 22, "text-anchor": direction > 0 ? "end" : "start", text: flight.note }));
     if (open) {
       group.append(make("svg:title", { text: "Show this datagram" }));
       group.style.cursor = "pointer";
@@ -592,13 +591,16 @@ function showExchange(keep = false) {
   $("ladder").dataset.fingerprint = run.fingerprint ?? "";
   ladder = null;
   if (run.error) return;
-  const flights = run.flights.map((flight) => ({ from_client: flight.from_client, sent: flight.sent_ms, arrives: flight.arrives_ms, octets: flight.octets,
+  const times = (flight, index) => new Set(run.flights.slice(0, index + 1).filter((other) => other.from_client && other.octets === flight.octets).map((other) => other.transmission)).size;
+  const flights = run.flights.map((flight, index) => ({ from_client: flight.from_client, sent: flight.sent_ms, arrives: flight.arrives_ms, octets: flight.octets,
     ignored: flight.note.startsWith("ignored"), note: flight.note === flight.summary ? "" : flight.note,
-    label: flight.from_client && flight.transmission > 1 ? `${flight.summary}  (sent ${flight.transmission} times)` : flight.summary }));
+    label: [flight.summary, flight.from_client && times(flight, index) > 1 ? `(sent ${times(flight, index)} times)` : "",
+      flight.identifier ? `#${flight.identifier.slice(-4)}` : ""].filter((part) => part !== "").join("  "), identifier: flight.identifier }));
   ladder = drawLadder($("ladder"), flights, { left: "client", right: "server", timers: run.timeouts_ms,
     open: (index) => flights[index].octets && openFlight(flights, index) });
   $("events").replaceChildren(...flights.map((flight, index) => make("li", {}, `${milliseconds(flight.sent)}: ${flight.from_client ? "client" : "server"} sends `,
     flight.octets ? make("button", { type: "button", text: flight.label, onclick: () => openFlight(flights, index) }) : flight.label,
+    flight.identifier ? `, identifier ${flight.identifier}` : "",
     flight.arrives === null ? ", lost" : `, arrives at ${milliseconds(flight.arrives)}`, flight.note ? `: ${flight.note}` : "")));
   reach(keep ? Math.min(reached, ladder.full) : ladder.full);
 }

@@ -1,5 +1,5 @@
 "use strict";
-// Tests of the built playground in headless Chromium: node test.js PAGE LAB [--picture FILE].
+// Tests of the built playground in headless Chromium: node test.js PAGE LAB [--picture FILE | --only WORDS].
 // PAGE is the built page, LAB the `lab` program, whose words the page has to use.
 
 const assert = require("node:assert/strict");
@@ -12,7 +12,7 @@ const { gzipSync } = require("node:zlib");
 const { chromium } = require("playwright-core");
 const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
-const [, , file, lab, option, picture] = process.argv;
+const [, , file, lab, option, argument] = process.argv;
 const address = `file://${path.resolve(file)}`;
 const WIDTHS = [1280, 390];
 const SCHEMES = ["light", "dark"];
@@ -215,6 +215,12 @@ const tests = {
     await page.locator("#loss").fill("0");
     assert.equal(await text(page, "#run-summary"), "no server at this port");
     assert.match(page.url(), /loss=0/);
+    // A repeat has the identifier of the first; a wider request another one.
+    const wide = await ask(page, "run", { octets: "1f5e0200000000000000000000020096", seed: 3, loss: 0, duplication: 0, delay_ms: 10, jitter_ms: 0, server: "calc6", first_wait_ms: 1000, retries: 3 });
+    assert.equal(wide.outcome, `= ${2n ** 150n}`);
+    assert.deepEqual(wide.flights.map((flight) => flight.from_client), [true, false, true, false]);
+    assert.equal(wide.flights[0].identifier, wide.flights[1].identifier);
+    assert.notEqual(wide.flights[0].identifier, wide.flights[2].identifier);
     const wrong = await open(browser, "#tab=exchange&d=0000");
     assert.match(await text(wrong, "#run-error"), /a client sends no such request/);
     await wrong.context().close();
@@ -355,10 +361,10 @@ async function main() {
     if (option === "--picture") {
       const page = await open(browser, `#d=${SUM}`, { width: 1200, height: 980 });
       await page.locator('#request-diagram [data-bit="6"]').hover();
-      await page.screenshot({ path: picture, clip: { x: 0, y: 0, width: 1200, height: 980 } });
+      await page.screenshot({ path: argument, clip: { x: 0, y: 0, width: 1200, height: 980 } });
       return;
     }
-    for (const [name, body] of Object.entries(tests)) {
+    for (const [name, body] of Object.entries(tests).filter(([name]) => option !== "--only" || name.includes(argument))) {
       const started = Date.now();
       try {
         const page = await body(browser);
