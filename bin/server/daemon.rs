@@ -104,7 +104,7 @@ impl Daemon {
             (listener, _) => listener,
         };
         if let Some(listener) = &listener {
-            listener.set_nonblocking(true).map_err(DaemonError::Listener)?;
+            http::prepare(listener).map_err(DaemonError::Listener)?;
         }
         Ok(Daemon { server, options, identity, access_file, signals, notifier, listener })
     }

@@ -11,7 +11,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::{SocketFlags, accept_with};
+use rustix::net::{SocketFlags, accept_with, listen};
 
 /// Connections served at the same time.
 pub const CONNECTIONS: usize = 16;
@@ -36,7 +36,20 @@ pub trait Content {
     fn write(&self, to: &mut String);
 }
 
-/// Serves for ever. The listener must be non-blocking.
+/// Makes a listener non-blocking, and lets more connections wait than the usual 128 (at most net.core.somaxconn): a
+/// client that finds no room among them tries again only after a second.
+///
+/// # Errors
+///
+/// Those of ioctl(2) and listen(2).
+pub fn prepare(listener: &TcpListener) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    Ok(listen(listener, BACKLOG)?)
+}
+
+const BACKLOG: i32 = 4096;
+
+/// Serves for ever. The listener must be [prepared](prepare).
 ///
 /// # Errors
 ///
@@ -312,7 +325,7 @@ mod tests {
 
     fn started() -> SocketAddr {
         let listener = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).unwrap();
-        listener.set_nonblocking(true).unwrap();
+        prepare(&listener).unwrap();
         let address = listener.local_addr().unwrap();
         thread::spawn(move || serve(&listener, &Long).unwrap());
         address
