@@ -180,6 +180,36 @@ fn operands_have_up_to_255_octets() {
 }
 
 #[test]
+fn the_systems_errors_say_where_to_look() {
+    let script = "\
+nft add table inet test
+nft add chain inet test in '{ type filter hook input priority 0; }'
+nft add rule inet test in udp dport 7 reject with icmpx type admin-prohibited
+nft add chain inet test out '{ type filter hook output priority 0; }'
+nft add rule inet test out udp dport 8 drop
+./client --timeout 0.2 -op + ::1 7 1 && exit 9
+./client --timeout 0.2 -op + ::1 8 1 && exit 9
+./client -op + fe80::1 9 1 && exit 9
+./client -op + fe80::1%eth9 9 1 && exit 9
+./client --timeout 0.2 -op + 2001:db8::1 9 1 && exit 9
+echo 1 >/proc/sys/net/ipv6/conf/lo/disable_ipv6
+./client --timeout 0.2 -op + ::1 9 1 && exit 9
+echo done
+";
+    let stderr = bash(script).printed("done\n");
+    let lines: Vec<&str> = stderr.lines().collect();
+    let expected = [
+        "client: ::1 port 7: refused by a firewall on the way (administratively prohibited)",
+        "client: ::1 port 8: this machine's firewall drops it",
+        "client: host \"fe80::1\": a link-local address needs a zone, such as fe80::1%eth0",
+        "client: host \"fe80::1%eth9\": no interface eth9 here",
+        "client: 2001:db8::1 port 9: no route to its network",
+        "client: ::1 port 9: IPv6 is off on this machine",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
 fn wrong_usage_says_what_where_and_what_would_be_right() {
     for (line, complaint) in [
         ("", "nothing to ask: expected -op OPERATOR, -e EXPRESSION, -i or --describe (see --help)"),

@@ -58,7 +58,11 @@ fn a_prompt_answers_and_remembers() {
         (UP, "- _ _", "Result: 0\n"),
         (&UP.repeat(3), "+ 1 3 5", "Result: 9\n"),
         ("gcd(12, 18", "gcd(12, 18", "column 4: this '(' is never closed\n    gcd(12, 18\n       ^\n"),
-        ("1 / 0", "1 / 0", &format!("::1 port {} answered: division by zero\n", server.port)),
+        (
+            "1 / 0",
+            "1 / 0",
+            &format!("column 3: ::1 port {} answered: division by zero\n    1 / 0\n      ^\n", server.port),
+        ),
         ("_", "_", "Result: 9\n"),
         ("describe", "describe", "calc6 0.1.0\noperators=+*-/%^gl<>&|~?\nlargest-reply=1232\n"),
     ] {
@@ -362,6 +366,21 @@ fn operands_can_be_typed() {
     terminal.types(CTRL_C);
     let left = terminal.end();
     assert_eq!(left.status.signal(), Some(2), "{left:?}");
+}
+
+#[test]
+fn a_wait_is_noted_on_a_terminal() {
+    let silent = Scripted::start(|_, _| vec![]);
+    let words = silent.words();
+    let (host, port) = words.split_once(' ').unwrap();
+    let terminal = client(80, &format!("--timeout 0.05 --retries 2 -op + {words} 1 3"));
+    let left = terminal.end();
+    let note = |which| format!("client: no reply yet from {host} port {port}, asking again ({which} of 3)");
+    let lines: Vec<&str> = left.screen.lines().collect();
+    assert_eq!(lines[..2], [note(2), note(3)], "{left:?}");
+    assert!(lines[2].ends_with("no reply to 3 datagrams"), "{left:?}");
+    let quiet = client(80, &format!("-q --timeout 0.05 --retries 2 -op + {words} 1 3")).end();
+    assert_eq!(quiet.screen.lines().count(), 1, "{quiet:?}");
 }
 
 #[test]

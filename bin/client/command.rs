@@ -89,6 +89,8 @@ pub struct Show {
     pub verbose: bool,
     /// One JSON object.
     pub json: bool,
+    /// Whether several servers share the work.
+    pub several: bool,
     pub base: Base,
 }
 
@@ -262,7 +264,7 @@ fn show(matches: &Matches) -> Result<Show, UsageError> {
         Some(word) => return Err(UsageError::new(format!("--base: {word:?}: expected 2, 8, 10 or 16"))),
     };
     let [quiet, verbose, json] = ["quiet", "verbose", "json"].map(|name| matches.opt_present(name));
-    Ok(Show { quiet, verbose, json, base })
+    Ok(Show { quiet, verbose, json, several: matches.opt_present("also"), base })
 }
 
 fn operand(place: usize, word: &str) -> Result<Number, UsageError> {

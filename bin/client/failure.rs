@@ -4,8 +4,9 @@ use std::io;
 
 use super::host::ResolveError;
 use calc6::arithmetic::Number;
-use calc6::client::{Error, ErrorKind, OperandError};
+use calc6::client::{Error, ErrorKind, OperandError, Peer, Unanswered, UnansweredReason};
 use calc6::expression::SyntaxError;
+use rustix::io::Errno;
 
 /// Exit status of what the server, the network or the system does not give.
 const FAILED: u8 = 1;
@@ -157,9 +158,30 @@ impl Failure {
 }
 
 /// An error and its causes, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let all = std::iter::successors(Some(error), |error| error.source());
+pub fn chain(error: &Error) -> String {
+    if let Error::Unanswered(all) = error {
+        let each: Vec<String> = all.addresses().iter().map(unanswered).collect();
+        if !each.is_empty() {
+            return each.join("; ");
+        }
+    }
+    let all = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
     all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// What happened at an address, with the system's errors in words that say where to look.
+fn unanswered(one: &Unanswered) -> String {
+    let (peer, reason) = (Peer(one.peer), &one.reason);
+    let UnansweredReason::Io(error) = reason else { return format!("{peer}: {reason}") };
+    let sentence = match Errno::from_io_error(error) {
+        Some(Errno::ACCESS) => "refused by a firewall on the way (administratively prohibited)",
+        Some(Errno::PERM) => "this machine's firewall drops it",
+        Some(Errno::ADDRNOTAVAIL) if one.peer.ip().to_ipv4_mapped().is_none() => "IPv6 is off on this machine",
+        Some(Errno::NETUNREACH) => "no route to its network",
+        Some(Errno::HOSTUNREACH) => "no route to it",
+        _ => return format!("{peer}: {reason}: {error}"),
+    };
+    format!("{peer}: {sentence}")
 }
 
 /// The text, or what is around the column where it is long, and below it a caret.

@@ -1,6 +1,8 @@
 //! Where to ask: from the words HOST and PORT to socket addresses.
 
-use std::net::{SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+
+use calc6::net::mapped;
 
 use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
 use thiserror::Error;
@@ -35,6 +37,17 @@ pub enum ResolveError {
         host: String,
         /// What getaddrinfo(3) says.
         reason: LookupError,
+    },
+    /// A link-local address says nothing without its interface (RFC 4007, section 6).
+    #[error("host {0:?}: a link-local address needs a zone, such as {0}%eth0")]
+    NoZone(String),
+    /// The zone is not one of this machine's interfaces.
+    #[error("host {host:?}: no interface {zone} here")]
+    Zone {
+        /// The host as typed.
+        host: String,
+        /// What is after the percent sign.
+        zone: String,
     },
     /// No such service.
     #[error("port {port:?}: no UDP service of that name is known (see services(5))")]
@@ -73,7 +86,11 @@ impl Endpoint {
     /// # Errors
     /// What getaddrinfo(3) says.
     pub fn resolve(&self) -> Result<Vec<SocketAddrV6>, ResolveError> {
-        if let (Ok(address), &Port::Number(port)) = (self.host.parse(), &self.port) {
+        let address: Result<IpAddr, _> = self.host.parse();
+        if matches!(address, Ok(IpAddr::V6(address)) if address.is_unicast_link_local()) {
+            return Err(ResolveError::NoZone(self.host.clone()));
+        }
+        if let (Ok(address), &Port::Number(port)) = (address, &self.port) {
             return Ok(vec![mapped(SocketAddr::new(address, port))]);
         }
         let hints = AddrInfoHints { socktype: SockType::DGram.into(), ..AddrInfoHints::default() };
@@ -91,15 +108,13 @@ impl Endpoint {
     fn failure(&self, reason: LookupError) -> ResolveError {
         match (&self.port, reason.kind()) {
             (Port::Service(port), LookupErrorKind::Service) => ResolveError::Service { port: port.clone() },
-            _ => ResolveError::Host { host: self.host.clone(), reason },
+            _ => match self.host.split_once('%') {
+                Some((address, zone)) if address.parse::<Ipv6Addr>().is_ok() => {
+                    ResolveError::Zone { host: self.host.clone(), zone: zone.to_owned() }
+                }
+                _ => ResolveError::Host { host: self.host.clone(), reason },
+            },
         }
-    }
-}
-
-fn mapped(address: SocketAddr) -> SocketAddrV6 {
-    match address {
-        SocketAddr::V6(address) => address,
-        SocketAddr::V4(address) => SocketAddrV6::new(address.ip().to_ipv6_mapped(), address.port(), 0, 0),
     }
 }
 
@@ -143,7 +158,11 @@ mod tests {
     #[test]
     fn failures_name_what_was_typed() {
         let failure = |host, port| Endpoint::new(host, port).unwrap().resolve().unwrap_err().to_string();
-        assert!(failure("fe80::1%nowhere", "7").starts_with("host \"fe80::1%nowhere\": "));
+        assert_eq!(failure("fe80::1%nowhere", "7"), "host \"fe80::1%nowhere\": no interface nowhere here");
+        assert_eq!(
+            failure("fe80::1", "7"),
+            "host \"fe80::1\": a link-local address needs a zone, such as fe80::1%eth0"
+        );
         assert!(failure("::1", "no-such-service").starts_with("port \"no-such-service\": no UDP service"));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::command::{Base, Show};
 use super::trace::Trace;
 use calc6::arithmetic::Number;
-use calc6::client::{Config, Error, Evaluation, Event, Forms};
+use calc6::client::{Config, Error, Evaluation, Event, Forms, Peer};
 use calc6::wire::{Form, Format, Operator};
 
 /// How to print.
@@ -55,17 +55,28 @@ impl Output {
 
     /// Draws what is sent and received, if that is wanted.
     pub fn watch(&self) -> impl FnMut(Duration, Event<'_>) + use<> {
-        watch(self.0.verbose)
+        watch(self.0.verbose, self.0)
     }
 }
 
-/// Draws what is sent and received, if that is wanted.
-pub fn watch(wanted: bool) -> impl FnMut(Duration, Event<'_>) {
-    let mut trace = wanted.then(Trace::for_stderr);
-    move |time, event| {
-        if let Some(trace) = &mut trace {
-            trace.show(time, &event);
-        }
+/// Draws what is sent and received, if that is wanted; else notes what takes time on a terminal, and which of several
+/// servers no longer answers.
+pub fn watch(draws: bool, show: Show) -> impl FnMut(Duration, Event<'_>) {
+    let mut trace = draws.then(Trace::for_stderr);
+    let waits_seen = !show.quiet && io::stderr().is_terminal();
+    move |time, event| match (&mut trace, event) {
+        (Some(trace), event) => trace.show(time, &event),
+        (None, Event::TimedOut { peer, repeat, retries }) if waits_seen => complain(&format_args!(
+            "no reply yet from {}, asking again ({} of {})",
+            Peer(peer),
+            u64::from(repeat) + 1,
+            u64::from(retries) + 1
+        )),
+        (None, Event::GivenUp { peer, next }) if !show.quiet && show.several => match next {
+            Some(next) => complain(&format_args!("{} does not answer; asking {}", Peer(peer), Peer(next))),
+            None => complain(&format_args!("{} does not answer; the other servers take over", Peer(peer))),
+        },
+        _ => {}
     }
 }
 

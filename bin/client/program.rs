@@ -19,9 +19,10 @@ use crate::progress::Bar;
 use crate::repeat::Repetition;
 use crate::report::Report;
 use crate::session::Session;
+use crate::terminal::Interrupts;
 use crate::{arguments, lines, options, output, prompt, repeat, verify};
 use calc6::arithmetic::Number;
-use calc6::client::{Canceller, Client, Error};
+use calc6::client::{Client, Error};
 use calc6::expression::Expression;
 use calc6::wire::Operator;
 
@@ -143,8 +144,8 @@ fn ask(run: Run, mut client: Client, output: &Output, report: &mut Report) -> Re
             if !io::stdin().is_terminal() {
                 return lines::read(&mut session, io::stdin().lock(), Lines::Any, None);
             }
-            catch_interrupts(&session.client)?;
-            return prompt::run(&mut session, run.history);
+            let interrupts = catch_interrupts(&session.client)?;
+            return prompt::run(&mut session, &interrupts, run.history);
         }
     };
     Ok(output::print(&if output.0.json { report.line() } else { printed })?)
@@ -221,21 +222,9 @@ fn evaluate_expression(
     Ok(output.result(&value.result))
 }
 
-/// The first Ctrl-C cancels the call that is under way; a second one before that is noticed ends the program.
-fn catch_interrupts(client: &Client) -> Result<Canceller, Failure> {
-    use signal_hook::{consts::SIGINT, iterator::Signals, low_level};
-    let failure = |source| Failure::client(Error::System { what: "cannot catch signals", source }, "");
-    let canceller = client.canceller().map_err(failure)?;
-    let mut signals = Signals::new([SIGINT]).map_err(failure)?;
-    let cancels = canceller.clone();
-    std::thread::spawn(move || {
-        for signal in signals.forever() {
-            if !cancels.cancel() {
-                let _ = low_level::emulate_default_handler(signal);
-            }
-        }
-    });
-    Ok(canceller)
+fn catch_interrupts(client: &Client) -> Result<Interrupts, Failure> {
+    Interrupts::catch(client)
+        .map_err(|source| Failure::client(Error::System { what: "cannot catch signals", source }, ""))
 }
 
 const VERSION: &str = concat!("client ", env!("CARGO_PKG_VERSION"), "\n");

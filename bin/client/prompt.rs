@@ -18,13 +18,13 @@ use super::failure::{Complaint, Failure};
 use super::output;
 use super::report::Report;
 use super::session::{COMMANDS, Response, Session};
-use super::terminal;
+use super::terminal::{self, Interrupts};
 
 /// Answers lines until Ctrl-D or `quit`. Ctrl-C ends what is going on, alone. `history`: whether it is read and written.
 ///
 /// # Errors
 /// The terminal cannot be read, or standard output written.
-pub fn run(session: &mut Session, history: bool) -> Result<(), Failure> {
+pub fn run(session: &mut Session, interrupts: &Interrupts, history: bool) -> Result<(), Failure> {
     // What is shown while typing is no output: where that goes elsewhere, the terminal itself is asked.
     let behavior = if io::stdout().is_terminal() { Behavior::Stdio } else { Behavior::PreferTerm };
     let config = Config::builder()
@@ -45,7 +45,7 @@ pub fn run(session: &mut Session, history: bool) -> Result<(), Failure> {
     if !session.output.0.quiet {
         output::say("'help' lists what can be asked.\n");
     }
-    let result = answer_lines(session, &mut editor);
+    let result = answer_lines(session, interrupts, &mut editor);
     if let Some(file) = file
         && let Err(error) = save(&mut editor, &file)
     {
@@ -54,7 +54,11 @@ pub fn run(session: &mut Session, history: bool) -> Result<(), Failure> {
     result
 }
 
-fn answer_lines(session: &mut Session, editor: &mut Editor<Words, FileHistory>) -> Result<(), Failure> {
+fn answer_lines(
+    session: &mut Session,
+    interrupts: &Interrupts,
+    editor: &mut Editor<Words, FileHistory>,
+) -> Result<(), Failure> {
     loop {
         let line = match editor.readline("> ") {
             Ok(line) => line,
@@ -68,7 +72,7 @@ fn answer_lines(session: &mut Session, editor: &mut Editor<Words, FileHistory>) 
             Err(ReadlineError::Io(error)) => return Err(error.into()),
             Err(error) => return Err(unusable(error)),
         };
-        terminal::clear_interrupt(&session.client);
+        interrupts.forget();
         match session.respond(&line) {
             Ok(Response::Text(text)) => output::print(&text)?,
             Ok(Response::Quit) => return Ok(()),

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::failure::Complaint;
 use calc6::arithmetic::Number;
-use calc6::client::{Description, Evaluation, ExpressionValue};
+use calc6::client::{Description, Evaluation, ExpressionValue, ServerShare};
 use calc6::wire::{Form, Operator};
 
 /// One run of the program.
@@ -35,6 +35,8 @@ pub struct Report {
     rtt_us: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     round_trips: Option<RoundTrips>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    servers: Vec<ServerReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorReport>,
 }
@@ -51,6 +53,15 @@ pub struct RoundTrips {
     pub p50_us: f64,
     pub p99_us: f64,
     pub max_us: f64,
+}
+
+/// What one of several servers has done.
+#[derive(Debug, Serialize)]
+struct ServerReport {
+    peer: String,
+    port: u16,
+    answered: u64,
+    given_up: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -85,6 +96,13 @@ impl Report {
             evaluation.rtt,
         );
         self.result = Some(evaluation.result.to_string());
+        let server = |share: &ServerShare| ServerReport {
+            peer: address(share.peer),
+            port: share.peer.port(),
+            answered: share.answered,
+            given_up: share.given_up,
+        };
+        self.servers = evaluation.servers.iter().map(server).collect();
     }
 
     /// What a server says of itself.
@@ -132,15 +150,20 @@ impl Report {
 
     fn came(&mut self, form: Option<Form>, peer: SocketAddrV6, requests: u64, attempts: u64, rtt: Option<Duration>) {
         self.form = form.map(Form::name);
-        self.peer = Some(match (peer.ip().to_ipv4_mapped(), peer.scope_id()) {
-            (Some(v4), _) => v4.to_string(),
-            (None, 0) => peer.ip().to_string(),
-            (None, zone) => format!("{}%{zone}", peer.ip()),
-        });
+        self.peer = Some(address(peer));
         self.port = Some(peer.port());
         self.requests = Some(requests);
         self.attempts = Some(attempts);
         self.rtt_us = rtt.map(microseconds);
+    }
+}
+
+/// An address without its port; a mapped one as the IPv4 address.
+fn address(peer: SocketAddrV6) -> String {
+    match (peer.ip().to_ipv4_mapped(), peer.scope_id()) {
+        (Some(v4), _) => v4.to_string(),
+        (None, 0) => peer.ip().to_string(),
+        (None, zone) => format!("{}%{zone}", peer.ip()),
     }
 }
 

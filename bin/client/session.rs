@@ -79,7 +79,8 @@ impl Session {
             Expression::parse(line, self.last.as_ref()).map_err(|error| Failure::syntax("", line, &error))?;
         let mut report = Report::default();
         report.expression(line);
-        let value = self.client.evaluate_expression_watched(expression.clone(), &mut output::watch(self.trace));
+        let value =
+            self.client.evaluate_expression_watched(expression.clone(), &mut output::watch(self.trace, self.output.0));
         let value = value.map_err(|error| Failure::expression(error, line))?;
         if self.verify {
             verify::expression(expression, &value.result)?;
@@ -89,7 +90,7 @@ impl Session {
     }
 
     fn describe(&mut self) -> Result<String, Failure> {
-        let description = self.client.describe_watched(&mut output::watch(self.trace));
+        let description = self.client.describe_watched(&mut output::watch(self.trace, self.output.0));
         let description = description.map_err(|error| Failure::client(error, ""))?;
         let text = description.text.trim_end().to_owned() + "\n";
         let mut report = Report::default();
@@ -116,7 +117,7 @@ impl Session {
     }
 
     fn evaluate_operator(&mut self, operator: Operator, operands: &[Number]) -> Result<Evaluation, Failure> {
-        let evaluated = self.client.evaluate_watched(operator, operands, &mut output::watch(self.trace));
+        let evaluated = self.client.evaluate_watched(operator, operands, &mut output::watch(self.trace, self.output.0));
         let evaluation = evaluated.map_err(|error| {
             let hint = output::hint(&error, operator, Some(operands), self.client.config());
             Failure::client(error, hint)

@@ -1,11 +1,12 @@
 //! What is known of the terminal.
 
 use std::io;
-use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
 
-use calc6::client::Client;
+use calc6::client::{Canceller, Client};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
-use signal_hook::consts::{SIGHUP, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 /// How wide standard error is.
@@ -45,9 +46,38 @@ pub fn restore_at_end() {
     });
 }
 
-/// Forgets a Ctrl-C that came before the line did.
-pub fn clear_interrupt(client: &Client) {
-    if let Ok(canceller) = client.canceller() {
-        canceller.reset();
+/// Ctrl-C. The first cancels the call that is under way; a second one before that is noticed ends the program.
+pub struct Interrupts {
+    /// Set by the signal's handler, so that it is seen before anything typed after the Ctrl-C.
+    arrived: Arc<AtomicBool>,
+    canceller: Canceller,
+}
+
+impl Interrupts {
+    /// Catches SIGINT from now on, for the calls of a client.
+    ///
+    /// # Errors
+    /// Those of sigaction(2) and of opening a socket pair.
+    pub fn catch(client: &Client) -> io::Result<Interrupts> {
+        let interrupts = Interrupts { arrived: Arc::default(), canceller: client.canceller()? };
+        // Handlers run in the order of their registration.
+        signal_hook::flag::register(SIGINT, Arc::clone(&interrupts.arrived))?;
+        let mut signals = Signals::new([SIGINT])?;
+        let (arrived, canceller) = (Arc::clone(&interrupts.arrived), interrupts.canceller.clone());
+        let cancel = move || {
+            for signal in signals.forever() {
+                if arrived.swap(false, Ordering::Relaxed) && !canceller.cancel() {
+                    let _ = signal_hook::low_level::emulate_default_handler(signal);
+                }
+            }
+        };
+        std::thread::Builder::new().name("interrupts".to_owned()).spawn(cancel)?;
+        Ok(interrupts)
+    }
+
+    /// Forgets a Ctrl-C that came before the line did.
+    pub fn forget(&self) {
+        self.arrived.store(false, Ordering::Relaxed);
+        self.canceller.reset();
     }
 }
