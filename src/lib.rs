@@ -38,7 +38,7 @@
 //!
 //! let datagram = [0x00, 0, 0, 0, 4, 0, 0, 0, 2, 0, 0, 0, 3];
 //! let request = classic::Request::decode(&datagram)?;
-//! assert_eq!(request.operator(), Operator::Sum);
+//! assert_eq!(request.operator(), Some(Operator::Sum));
 //! assert_eq!(View::request(&datagram).to_string(), "+ 4 2 3");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -3,7 +3,7 @@
 //! They follow the five exercises on sockets of "Computer Networking: Principles, Protocols and Practice" (by Maxime
 //! Piraux, <https://github.com/cnp3/exercises-inginious>): one socket call after the other, -1 at the first that fails,
 //! no timeout and no retransmission. The calls are libc's symbols, so a linker's `--wrap` can intercept each of them.
-//! `calc6.h` says what the exercises leave open. This file has the last two exercises, the calculator; [`first`] has the
+//! `calc6.h` says what the exercises leave open. This file has the last two exercises, the calculator; `first` has the
 //! first three.
 #![allow(unsafe_code)]
 

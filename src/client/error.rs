@@ -112,7 +112,7 @@ pub enum Error {
     },
 }
 
-/// What kind of failure an [`Error`] is.
+/// What kind of failure an [`enum@Error`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
