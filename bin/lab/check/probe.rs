@@ -505,7 +505,9 @@ impl Prober {
         };
         note(&mut observed.several, asked.replies.len() > 1);
         let extended = Kind::of(&asked.sent) == Kind::Extended;
-        note(&mut observed.too_long, !extended && over(classic::MAX_REPLY));
+        // One NUL after the digits is a note of its own (clause 2.11).
+        let too_long = |reply: &Arrival| without_nul(&reply.octets).len() > classic::MAX_REPLY;
+        note(&mut observed.too_long, !extended && asked.replies.iter().any(too_long));
         note(&mut observed.amplified, request > 0 && over(AMPLIFICATION * request));
         if let Some(how) = &asked.end {
             self.observed.ends.push(End { datagram: asked.sent.clone(), how: how.clone() });
@@ -527,6 +529,11 @@ fn bind(source: IpAddr) -> Result<UdpSocket, Failure> {
     UdpSocket::bind((source, 0))
         .and_then(|socket| socket.set_read_timeout(Some(SLICE)).map(|()| socket))
         .map_err(|error| Failure::run("cannot open a socket", error))
+}
+
+/// Digits without one NUL at their end.
+pub fn without_nul(text: &[u8]) -> &[u8] {
+    text.strip_suffix(&[0]).unwrap_or(text)
 }
 
 fn matches(pattern: &[Option<u8>], octets: &[u8]) -> bool {

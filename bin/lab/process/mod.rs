@@ -36,7 +36,8 @@ const POLL: Duration = Duration::from_millis(3);
 const SHOWN_CHARACTERS: usize = 200;
 
 /// The environment variable by which all descendants of a started program are found, whatever session they move to.
-const MARK: &str = "CALC6_LAB_STARTED";
+/// Not CALC6_…: those are options of the server, which refuses unknown ones.
+const MARK: &str = "STARTED_BY_LAB";
 
 /// Where --help shows them.
 const LIMITS: &str = "Limits of the started program";

@@ -6,7 +6,7 @@ use calc6::arithmetic::{Number, evaluate};
 use calc6::wire::{Format, Operator, SUCCESS, SUCCESS_BIT};
 
 use crate::Failure;
-use crate::check::probe::{Asked, Prober};
+use crate::check::probe::{Asked, Prober, without_nul};
 use crate::check::report::{Judgement, hex};
 use crate::check::service::Recipe;
 use crate::check::table::Check;
@@ -145,9 +145,4 @@ pub fn broken(asked: &Asked, expected: impl Into<String>) -> Judgement {
 /// It is not: `why` says what the octets mean.
 pub fn broken_because(asked: &Asked, expected: impl Into<String>, why: &str) -> Judgement {
     Judgement::broken([asked.sent.clone()], expected, format!("{}: {why}", asked.came()))
-}
-
-/// Digits without one NUL at their end.
-pub fn without_nul(text: &[u8]) -> &[u8] {
-    text.strip_suffix(&[0]).unwrap_or(text)
 }
