@@ -75,7 +75,6 @@ fn rooms_call_downwards_only() {
 
 /// Modules beside each other, at every depth, of the library and of each program.
 #[test]
-#[ignore = "bin/lab/check is being taken apart"]
 fn modules_call_in_one_direction() {
     let mut wrong = Vec::new();
     for krate in ["src", "bin/server", "bin/client", "bin/lab"] {

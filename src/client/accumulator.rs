@@ -1,8 +1,6 @@
 //! Partial results, combined as they come.
 
-use thiserror::Error;
-
-use super::error::Error as ClientError;
+use super::error::{Error, ResultTooLong};
 use crate::arithmetic::{Number, evaluate};
 use crate::wire::Operator;
 
@@ -19,17 +17,6 @@ pub struct Accumulator {
     /// Of growing operators, each more than twice as long as the next; of others at most one.
     parts: Vec<Number>,
     max_octets: u64,
-}
-
-/// The result is longer than was allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the {} exceeds the limit of {max_octets} octets", operator.word())]
-#[non_exhaustive]
-pub struct ResultTooLong {
-    /// The operator.
-    pub operator: Operator,
-    /// The most octets that were allowed.
-    pub max_octets: u64,
 }
 
 /// Refuses a result whose magnitude has more than `max_octets` octets.
@@ -92,14 +79,14 @@ impl Accumulator {
     ///
     /// # Errors
     /// It is too long, or a division by zero.
-    pub fn finish(mut self) -> Result<Option<Number>, ClientError> {
+    pub fn finish(mut self) -> Result<Option<Number>, Error> {
         if self.parts.is_empty() {
             return Ok(None);
         }
         let mut result = self.whole();
         let mut operator = self.operator;
         if let Some((last, first)) = self.last_step.take() {
-            result = evaluate(last, &[first, result], u64::MAX).map_err(ClientError::Combine)?;
+            result = evaluate(last, &[first, result], u64::MAX).map_err(Error::Combine)?;
             operator = last;
         }
         check_length(operator, &result, self.max_octets)?;
@@ -185,7 +172,7 @@ mod tests {
         let many = vec![-(1 << 60); 10_000];
         assert_eq!(stepped(Operator::Quotient, Operator::Product, 1000, &many).unwrap(), number(0));
         let zero = stepped(Operator::Quotient, Operator::Product, 1000, &[&many[..], &[0]].concat());
-        assert!(matches!(zero, Err(ClientError::Combine(_))));
+        assert!(matches!(zero, Err(Error::Combine(_))));
     }
 
     #[test]

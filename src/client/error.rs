@@ -6,7 +6,6 @@ use std::net::SocketAddrV6;
 
 use thiserror::Error;
 
-use super::accumulator::ResultTooLong;
 use super::text::OperandError;
 use crate::arithmetic;
 use crate::exchange::{ClassicOnly, Outcome, PlanError, TooLarge};
@@ -142,6 +141,17 @@ pub enum ErrorKind {
     Cancelled,
     /// The system refused what every exchange needs.
     System,
+}
+
+/// The result is longer than was allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the {} exceeds the limit of {max_octets} octets", operator.word())]
+#[non_exhaustive]
+pub struct ResultTooLong {
+    /// The operator.
+    pub operator: Operator,
+    /// The most octets that were allowed.
+    pub max_octets: u64,
 }
 
 /// No address gave an answer: for each of them, why.

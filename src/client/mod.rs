@@ -23,10 +23,9 @@ pub mod tokio;
 mod transport;
 
 pub use crate::exchange::{Forms, PlanError};
-pub use accumulator::ResultTooLong;
 pub use cancel::Canceller;
 pub use config::Config;
-pub use error::{Error, ErrorKind, NoAnswer, Peer, Unanswered, UnansweredReason};
+pub use error::{Error, ErrorKind, NoAnswer, Peer, ResultTooLong, Unanswered, UnansweredReason};
 pub use evaluation::{Description, Evaluation, ExpressionValue, Progress, ServerShare};
 pub use many::{Answer, Answers};
 pub use text::{OperandError, OperandErrorKind};

@@ -4,14 +4,11 @@ use calc6::wire::{Format, Operator, SUCCESS_BIT};
 
 use super::diagnosis;
 use super::session::Judge::{AtEnd, Now};
-use super::session::{Judge, ServerCheck, Session, all, broken, exact, holds, judge, judge_error, request, with_first};
+use super::session::{Judge, ODD, ServerCheck, Session, all, broken, holds, judge, judge_error, request, with_first};
 use crate::Failure;
 use crate::check::report::{Advice, Judgement};
 use crate::check::table::Check;
 use crate::check::table::Level::Must;
-
-/// The operands of the course's examples.
-pub const ODD: [u32; 5] = [1, 3, 5, 7, 9];
 
 /// In the order in which they are run: what others need comes first.
 pub const CHECKS: &[ServerCheck] = &[
@@ -391,14 +388,4 @@ fn again(session: &mut Session<'_>) -> Result<Judgement, Failure> {
         }
     }
     Ok(Judgement::not_judged("datagrams are lost on the way"))
-}
-
-/// Whether two operations have results that tell them apart.
-pub fn other(operator: Operator) -> Operator {
-    if operator == Operator::Sum { Operator::Product } else { Operator::Sum }
-}
-
-/// The exact result as far as 64 bits hold it.
-pub fn exact_u64(operator: Operator, operands: &[u32]) -> Option<u64> {
-    u64::try_from(&exact(operator, operands)).ok()
 }

@@ -7,9 +7,8 @@ use std::time::Duration;
 use calc6::wire::{AMPLIFICATION, Format, Operator, SUCCESS_BIT};
 use nix::sched::{CloneFlags, unshare};
 
-use super::classic::ODD;
 use super::session::Judge::{AtEnd, Now};
-use super::session::{ServerCheck, Session, broken, holds, request};
+use super::session::{ODD, ServerCheck, Session, broken, holds, request};
 use crate::Failure;
 use crate::check::probe::{Asked, CONTROL, MUTE, Prober, socket_towards};
 use crate::check::report::{Advice, Judgement, hex};

@@ -4,8 +4,7 @@
 
 use calc6::wire::{Format, Operator, SUCCESS_BIT, classic};
 
-use super::classic::{ODD, exact_u64, other};
-use super::session::{Session, exact, judge, request, with_first};
+use super::session::{ODD, Session, exact, exact_u64, judge, other, request, with_first};
 use crate::Failure;
 use crate::check::probe::Asked;
 use crate::check::report::Advice;

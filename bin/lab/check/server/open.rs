@@ -2,10 +2,9 @@
 
 use calc6::wire::{ERROR, Format, Operator, SUCCESS, SUCCESS_BIT, classic};
 
-use super::classic::ODD;
 use super::diagnosis;
 use super::session::Judge::Now;
-use super::session::{Judge, ServerCheck, Session, broken, exact, holds, request, with_first};
+use super::session::{Judge, ODD, ServerCheck, Session, broken, exact, holds, request, with_first};
 use crate::Failure;
 use crate::check::probe::{Asked, CONTROL, without_nul};
 use crate::check::report::{Advice, Judgement, hex};

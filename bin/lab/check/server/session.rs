@@ -146,3 +146,16 @@ pub fn broken(asked: &Asked, expected: impl Into<String>) -> Judgement {
 pub fn broken_because(asked: &Asked, expected: impl Into<String>, why: &str) -> Judgement {
     Judgement::broken([asked.sent.clone()], expected, format!("{}: {why}", asked.came()))
 }
+
+/// The operands of the course's examples.
+pub const ODD: [u32; 5] = [1, 3, 5, 7, 9];
+
+/// Whether two operations have results that tell them apart.
+pub fn other(operator: Operator) -> Operator {
+    if operator == Operator::Sum { Operator::Product } else { Operator::Sum }
+}
+
+/// The exact result as far as 64 bits hold it.
+pub fn exact_u64(operator: Operator, operands: &[u32]) -> Option<u64> {
+    u64::try_from(&exact(operator, operands)).ok()
+}
