@@ -101,7 +101,7 @@ fn what_is_wrong_is_pointed_at_and_is_exit_status_1() {
     for (line, pointed) in [
         (
             "00 00000001 0000",
-            "0005  00 00                    Operand 2           cut short: 2 of 4 octets  [2.1]\n      ^^ ^^                    ! 6 octets of operands: not a multiple of 4; a server does not answer  [2.7]\n",
+            "0005  00 00                    Operand 2           truncated: 2 of 4 octets  [2.1]\n      ^^ ^^                    ! 6 octets of operands: not a multiple of 4; a server does not answer  [2.7]\n",
         ),
         (
             "44 00000001",
@@ -111,7 +111,7 @@ fn what_is_wrong_is_pointed_at_and_is_exit_status_1() {
         ("00 00000001 00000003 / ff 00000005", "      ^^ ^^ ^^ ^^              ! the right result is 4  [2.3]\n"),
         (
             "ff 2020",
-            "      ^^ ^^                    ! the payload is no decimal integer, whatever the request's bit F; a",
+            "      ^^ ^^                    ! the payload is not a decimal integer, for either value of the request's bit F; a",
         ),
         (
             "1e2b0400 0102030405060708 00000001/ff000000 0102030405060709 01",
@@ -128,7 +128,7 @@ fn what_is_wrong_is_pointed_at_and_is_exit_status_1() {
     assert!(stdout.contains("* the unused bits are 7: clients send 0, servers ignore them  [2.2]"), "{stdout}");
     let (status, stdout) = explained("01 00000004 / ff 3400", b"");
     assert_eq!(status, Some(0), "{stdout}");
-    assert!(stdout.contains("\n         ^^                    * a NUL behind the digits"), "{stdout}");
+    assert!(stdout.contains("\n         ^^                    * a NUL after the digits"), "{stdout}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! One definition of the operators for three kinds of integers: i64 and i128, which are cheap but overflow, and [`IBig`],
-//! which never does.
+//! One definition of the operators for three integer types: i64 and i128, which are cheap but may overflow, and
+//! [`IBig`], which cannot.
 
 use alloc::vec::Vec;
 use core::ops::{BitAnd, BitOr, BitXor};
@@ -12,13 +12,13 @@ use crate::wire::Operator;
 
 /// Why an evaluation ended without a result.
 pub(super) enum Stop {
-    /// This kind of integer is too narrow: try a wider one.
+    /// This integer type is too narrow: try a wider one.
     Overflow,
-    /// No kind of integer has a result.
-    Refused(Error),
+    /// There is no result, in any integer type.
+    Failed(Error),
 }
 
-/// What the operators need of an integer. `None` is an overflow.
+/// The operations that the operators need. `None` is an overflow.
 pub(super) trait Integer:
     Clone + Ord + BitAnd<Output = Self> + BitOr<Output = Self> + BitXor<Output = Self>
 {
@@ -49,13 +49,13 @@ pub(super) fn fold<T: Integer>(
     count: usize,
     max_bits: u64,
 ) -> Result<T, Stop> {
-    let refused = || Stop::Refused(Error::OperandCount { operator, count });
+    let wrong_count = || Stop::Failed(Error::OperandCount { operator, count });
     if !operator.operand_count().contains(&count) || operator == Operator::Describe {
-        return Err(refused());
+        return Err(wrong_count());
     }
     let divides = matches!(operator, Operator::Quotient | Operator::Remainder);
     if divides && operands.clone().skip(1).any(|divisor| divisor.is_zero()) {
-        return Err(Stop::Refused(Error::DivisionByZero));
+        return Err(Stop::Failed(Error::DivisionByZero));
     }
     if operator == Operator::Product {
         return T::product(operands).ok_or(Stop::Overflow);
@@ -64,14 +64,14 @@ pub(super) fn fold<T: Integer>(
         let zero = operands.clone().any(|operand| operand.is_zero());
         return if zero { Ok(T::ZERO) } else { T::lcm(operands).ok_or(Stop::Overflow) };
     }
-    let first = operands.next().ok_or_else(refused)?;
+    let first = operands.next().ok_or_else(wrong_count)?;
     let result = match operator {
         Operator::Sum => operands.try_fold(first, T::add),
         Operator::Difference if count == 1 => T::ZERO.sub(first),
         Operator::Difference => operands.try_fold(first, T::sub),
         Operator::Quotient => operands.try_fold(first, T::div),
         Operator::Remainder => operands.try_fold(first, T::rem),
-        Operator::Power => return first.power(&operands.next().ok_or_else(refused)?, max_bits),
+        Operator::Power => return first.power(&operands.next().ok_or_else(wrong_count)?, max_bits),
         Operator::Gcd => operands.try_fold(first.gcd(T::ZERO).ok_or(Stop::Overflow)?, T::gcd),
         Operator::Min => Some(operands.fold(first, Ord::min)),
         Operator::Max => Some(operands.fold(first, Ord::max)),
@@ -125,7 +125,7 @@ macro_rules! machine_integers {
                 })
             }
 
-            /// Left to [`IBig`]: one operation, so that there is nothing to gain.
+            /// Left to [`IBig`]: a machine integer would gain nothing for a single operation.
             fn power(self, _: &Self, _: u64) -> Result<Self, Stop> {
                 Err(Stop::Overflow)
             }
@@ -190,11 +190,11 @@ impl Integer for IBig {
             return Ok(IBig::ONE);
         }
         if *exponent < IBig::ZERO {
-            return Err(Stop::Refused(Error::NegativeExponent));
+            return Err(Stop::Failed(Error::NegativeExponent));
         }
         let bits = self.bit_len() as u64;
         if bits < 2 {
-            // 0, 1 and -1 go by parity, whatever the exponent.
+            // For 0, 1 and -1 only the parity of the exponent matters.
             let even = exponent.trailing_zeros() != Some(0);
             return Ok(if even { absolute(self) } else { self });
         }
@@ -202,7 +202,7 @@ impl Integer for IBig {
         let at_least = (bits - 1).saturating_mul(times).saturating_add(1);
         if at_least > max_bits {
             let at_most = bits.saturating_mul(times);
-            return Err(Stop::Refused(Error::TooLarge { at_least, at_most }));
+            return Err(Stop::Failed(Error::TooLarge { at_least, at_most }));
         }
         Ok(self.pow(times as usize))
     }
@@ -221,15 +221,15 @@ pub(super) fn multiply_balanced(mut parts: Vec<IBig>) -> IBig {
 }
 
 /// The least common multiple of integers above 0, in blocks of `BLOCK` operands: the multiple so far, which is long, is
-/// divided once for each block, and its remainder by the product of the block stands for it when a divisor is searched.
-/// So the search costs what the size of an operand does, not that of the multiple.
+/// divided once for each block; the search for divisors uses its remainder modulo the product of the block instead.
+/// So the cost of the search depends on the size of an operand, not on that of the multiple.
 pub(super) fn lcm_in_blocks<const BLOCK: usize>(operands: impl Iterator<Item = UBig>) -> UBig {
     let mut operands = operands.peekable();
     let mut multiple = UBig::ONE;
     while operands.peek().is_some() {
         let block: [UBig; BLOCK] = core::array::from_fn(|_| operands.next().unwrap_or(UBig::ONE));
         let residue = &multiple % block.iter().product::<UBig>();
-        // What the block adds to the multiple.
+        // The factor by which the block extends the multiple.
         let mut added = UBig::ONE;
         for operand in block {
             let remainder = &residue * &added % &operand;

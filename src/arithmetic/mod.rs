@@ -1,9 +1,9 @@
-//! The meaning of the operators: [`evaluate`] applies an [`Operator`] to integers of any size, [`Number`]s. Pure, exact,
-//! and bounded in cost.
+//! The meaning of the operators: [`evaluate`] applies an [`Operator`] to integers of any size, [`Number`]s. Pure,
+//! exact, and bounded in cost.
 //!
 //! Numbers of up to 128 bits take no memory on the heap. Evaluation never panics: divisors of zero, negative exponents
 //! and results beyond the caller's limit are errors. With operands of `s` octets in all, no result except a power's has
-//! more than `s + 9` octets, and a power that cannot fit is refused before it is computed.
+//! more than `s + 9` octets, and a power that cannot fit is an error before it is computed.
 
 mod integer;
 mod number;
@@ -20,12 +20,12 @@ use crate::wire::Operator;
 /// Why there is no result. The order is that of the checks (docs/protocol.md, clause 3.9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Error {
-    /// The operator does not take so many operands, or (describe) computes nothing.
+    /// The operator does not take this number of operands, or (describe) computes nothing.
     #[error("operator {operator} does not take {count} operands")]
     OperandCount {
         /// The operator.
         operator: Operator,
-        /// How many there are.
+        /// The number of operands.
         count: usize,
     },
     /// The exponent of a power is below 0.
@@ -46,8 +46,8 @@ pub enum Error {
 
 /// Evaluates an operator over integers.
 ///
-/// A power that has more than `max_bits` bits by the sizes of its operands is refused before it is computed; other results
-/// may exceed `max_bits`, since their operands limit them.
+/// A power that has more than `max_bits` bits by the sizes of its operands is an error before it is computed; other
+/// results may exceed `max_bits`, since their operands limit them.
 ///
 /// ```
 /// use calc6::arithmetic::{Number, evaluate};
@@ -63,14 +63,14 @@ pub fn evaluate(operator: Operator, operands: &[Number], max_bits: u64) -> Resul
     fold(operator, numbers, operands.len(), max_bits).map(Number).map_err(widest)
 }
 
-/// Evaluates an operator over operands as a request carries them; otherwise as [`evaluate`].
+/// Evaluates an operator over operands in the form of a request; otherwise the same as [`evaluate`].
 ///
 /// # Errors
 /// See [`Error`](enum@Error).
 pub fn evaluate_octets(operator: Operator, operands: Operands<'_>, max_bits: u64) -> Result<Number, Error> {
     match operands.evaluate_narrow(operator, max_bits) {
         Ok(result) => Ok(Number(result)),
-        Err(Stop::Refused(error)) => Err(error),
+        Err(Stop::Failed(error)) => Err(error),
         Err(Stop::Overflow) => fold(operator, operands.iter(), operands.len(), max_bits).map(Number).map_err(widest),
     }
 }
@@ -78,7 +78,7 @@ pub fn evaluate_octets(operator: Operator, operands: Operands<'_>, max_bits: u64
 /// The error of an evaluation in integers that do not overflow.
 fn widest(stop: Stop) -> Error {
     match stop {
-        Stop::Refused(error) => error,
+        Stop::Failed(error) => error,
         Stop::Overflow => Error::TooLarge { at_least: u64::MAX, at_most: u64::MAX },
     }
 }
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn every_operator_as_the_specification_has_it() {
+    fn every_operator_follows_the_specification() {
         for (symbol, operands, result) in [
             ('+', &[1, 3, 5, 7, 9][..], 25),
             ('+', &[-2, 5], 3),

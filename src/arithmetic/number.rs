@@ -1,4 +1,4 @@
-//! Integers of any size, in the three forms in which they travel: two's complement, decimal text, and what people type.
+//! Integers of any size and their three representations: two's complement, decimal text, and the text that people type.
 
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -14,9 +14,9 @@ use thiserror::Error;
 
 /// An integer of any size. Up to 128 bits it takes no memory on the heap.
 ///
-/// It converts from every integer type and, where it fits, to every one; it compares with them (the number on the left),
-/// and it is formatted as they are, except that hexadecimal, octal and binary digits are those of the magnitude, after a
-/// `-` where negative.
+/// It converts from every integer type and, where it fits, to every one; it compares with them (the number on the
+/// left), and it is formatted as they are, except that hexadecimal, octal and binary digits are those of the magnitude,
+/// after a `-` where negative.
 ///
 /// ```
 /// use calc6::arithmetic::Number;
@@ -44,7 +44,7 @@ impl Number {
     /// 0.
     pub const ZERO: Number = Number(IBig::ZERO);
 
-    /// Reads two's complement in network byte order; no octets at all are 0.
+    /// Reads two's complement in network byte order; no octets mean 0.
     pub fn from_octets(octets: &[u8]) -> Number {
         match small(octets) {
             Some(value) => Number(IBig::from(value)),
@@ -52,7 +52,7 @@ impl Number {
         }
     }
 
-    /// Reads an unsigned integer in network byte order; no octets at all are 0.
+    /// Reads an unsigned integer in network byte order; no octets mean 0.
     pub fn from_unsigned_octets(octets: &[u8]) -> Number {
         Number(UBig::from_be_bytes(octets).into())
     }
@@ -85,7 +85,7 @@ impl Number {
     /// Fills `out` with two's complement in network byte order, sign-extended to its whole length.
     ///
     /// # Errors
-    /// `None`, and `out` as it was, if that is shorter than [`octet_len`](Self::octet_len).
+    /// `None` if `out` is shorter than [`octet_len`](Self::octet_len); `out` is then unchanged.
     pub fn write_octets(&self, out: &mut [u8]) -> Option<()> {
         let sign = if self.is_negative() { 0xff } else { 0 };
         if self.octet_len() > out.len() {
@@ -109,7 +109,7 @@ impl Number {
             out.get_mut(..text.len()).ok_or(TextTooLong { octets: text.len() })?.copy_from_slice(text);
             return Ok(text.len());
         }
-        // Counting is cheaper than writing in vain.
+        // To count is cheaper than to write digits that do not fit.
         let (_, most) = self.decimal_len_bounds();
         if most > out.len() {
             let octets = self.decimal_len();
@@ -386,7 +386,7 @@ fn small(octets: &[u8]) -> Option<i128> {
     Some(i128::from_be_bytes(wide))
 }
 
-/// Copies the low-order octets of `from` that `out` has room for, and fills what is left in front with `sign`.
+/// Copies the low-order octets of `from` that fit `out`, and fills the octets before them with `sign`.
 fn copy_right_aligned(from: &[u8], out: &mut [u8], sign: u8) {
     let len = from.len().min(out.len());
     let (front, back) = out.split_at_mut(out.len() - len);
@@ -463,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_are_none() {
+    fn words_that_are_not_integers() {
         use ParseError::*;
         for (word, error) in [
             ("", NoDigits),
@@ -505,7 +505,7 @@ mod tests {
     }
 
     #[test]
-    fn floating_point_is_nearest() {
+    fn floating_point_is_rounded_to_nearest() {
         for (number, nearest) in [
             (Number::ZERO, 0.0),
             (Number::from(-3), -3.0),
@@ -520,7 +520,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn integers_there_and_back(value: i128, unsigned: u128, other: i128) {
+        fn integers_round_trip(value: i128, unsigned: u128, other: i128) {
             let number = Number::from(value);
             prop_assert_eq!(i128::try_from(&number), Ok(value));
             prop_assert_eq!(u128::try_from(Number::from(unsigned)), Ok(unsigned));
@@ -547,7 +547,7 @@ mod tests {
         }
 
         #[test]
-        fn octets_and_text_there_and_back(octets in prop::collection::vec(any::<u8>(), 1..300)) {
+        fn octets_and_text_round_trip(octets in prop::collection::vec(any::<u8>(), 1..300)) {
             let number = Number::from_octets(&octets);
             let mut wide = vec![0xa5; octets.len()];
             number.write_octets(&mut wide).unwrap();

@@ -1,4 +1,4 @@
-//! Operands as a request carries them, and the operators that work on them without conversion to numbers.
+//! Operands in the form of a request, and the operators that work on them without conversion to numbers.
 
 use alloc::vec::Vec;
 
@@ -60,12 +60,13 @@ impl<'a> Operands<'a> {
         }
     }
 
-    /// The sum or product of unsigned 32-bit integers, if it is one; nothing for other operators either.
+    /// The sum or product of unsigned 32-bit integers; `None` if it does not fit 32 bits, and for other operators.
     pub fn evaluate_u32(&self, operator: Operator) -> Option<u32> {
         let over = 1u64 << u32::BITS;
         let result = match operator {
             Operator::Sum => words(self.octets).map(u64::from).sum(),
-            // A product over the limit stays over it, unless a zero follows; no factor exceeds 2^32, so nothing overflows.
+            // A product over the limit stays over it, unless a zero follows. Both factors are at most 2^32: no
+            // overflow.
             Operator::Product => words(self.octets).fold(1, |product, word| (product * u64::from(word)).min(over)),
             _ => over,
         };
@@ -179,7 +180,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn packed_and_unpacked_agree(octets in prop::collection::vec(any::<u8>(), 8..300), signed: bool) {
+        fn octets_and_numbers_give_the_same_results(octets in prop::collection::vec(any::<u8>(), 8..300), signed: bool) {
             for width in [4, 8] {
                 let packed = if signed || width == 8 { Operands::signed(&octets, width) } else { Operands::unsigned32(&octets) };
                 let numbers: Vec<Number> = packed.numbers().collect();
@@ -246,7 +247,7 @@ mod multiples {
         assert_eq!(evaluate(Operator::Lcm, &numbers, 0).unwrap(), result, "{width}: {octets:02x?}");
     }
 
-    /// Every width that makes other words, parts or blocks.
+    /// Widths on both sides of each boundary of words, parts and blocks.
     const WIDTHS: [usize; 25] =
         [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 24, 25, 32, 33, 40, 41, 48, 49, 56, 57, 64, 65, 128, 255];
 
@@ -286,10 +287,10 @@ mod multiples {
 
     #[test]
     fn long_and_short_operands() {
-        // As a client has it that puts the results of many requests together.
+        // As in a client that combines the results of many requests.
         let long: Number = format!("0x{}", "3f".repeat(100_000)).parse().unwrap();
         let [three, seven, hundred] = [3, 7, 100].map(Number::from);
-        // It is divisible by 3, 7 and 25, and odd.
+        // `long` is divisible by 3, 7 and 25, and odd.
         let expected = evaluate(Operator::Product, &[long.clone(), Number::from(4)], 0);
         for operands in [[&three, &long, &hundred, &seven], [&long, &hundred, &seven, &three]] {
             let operands = operands.map(Clone::clone);

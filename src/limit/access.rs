@@ -1,12 +1,12 @@
-//! Access rules: which sources are answered at all, and which have no rate.
+//! Access rules: which sources are answered, and which have no rate limit.
 //!
 //! Addresses are those of an AF_INET6 socket: IPv4 sources are the mapped addresses `::ffff:a.b.c.d` (RFC 4291
-//! section 2.5.5.2), and an IPv4 prefix stands for the mapped prefix that is 96 bits longer.
+//! section 2.5.5.2), and an IPv4 prefix means the mapped prefix, which is 96 bits longer.
 //!
 //! Among the allowed and denied prefixes that contain a source the longest decides, so their order does not matter. A
-//! source that none contains is denied if there is any `allow`, else allowed. `::/0` is therefore every source, IPv4
-//! included, and `0.0.0.0/0`, which is longer, decides for IPv4 over it. A source in any `exempt` prefix has no rate; it
-//! still has to be allowed.
+//! source that none contains is denied if there is any `allow`, else allowed. `::/0` therefore contains every source,
+//! IPv4 included, and `0.0.0.0/0`, which is longer, has precedence for IPv4. A source in any `exempt` prefix has no
+//! rate limit; it still has to be allowed.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -29,7 +29,8 @@ pub struct Prefix {
     length: u8,
 }
 
-/// What the operator asks for. [`Rules::from_str`] reads them from the text of an access file (see [`file`](super::file)).
+/// The rules of the operator. [`Rules::from_str`] reads them from the text of an access file (see
+/// [`file`](super::file)).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     /// Sources to answer; with at least one of these, all others are denied.
@@ -38,11 +39,11 @@ pub struct Rules {
     pub deny: Vec<Prefix>,
     /// Sources without a rate limit.
     pub exempt: Vec<Prefix>,
-    /// Answer sources whose port is below 1024, too.
+    /// Also answer sources whose port is below 1024.
     pub answer_low_ports: bool,
 }
 
-/// The compiled rules of one socket. To clone it copies a pointer.
+/// The compiled rules of one socket. A clone copies a pointer.
 #[derive(Clone, Debug)]
 pub struct Access {
     own_port: u16,
@@ -51,21 +52,21 @@ pub struct Access {
     ranges: Arc<[Range]>,
 }
 
-/// What the system says about a datagram, apart from its octets.
+/// Addresses and ports of a datagram, as the system reports them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
-    /// The source address; of a datagram that came over IPv4 the mapped one.
+    /// The source address; a mapped one if the datagram came over IPv4.
     pub source: Ipv6Addr,
     /// The source port.
     pub port: u16,
-    /// Where it was sent to.
+    /// The address that it was sent to.
     pub destination: Destination,
     /// Whether it came over IPv4. It did if the socket is bound to a mapped address, or if the packet information says
     /// that it was sent to one.
     pub over_ipv4: bool,
 }
 
-/// Where a datagram was sent to.
+/// The address that a datagram was sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Destination {
     /// The unicast address that the socket is bound to.
@@ -75,16 +76,16 @@ pub enum Destination {
     /// The broadcast address of a subnet, which only the system knows: for IPv4, ip(7) returns another address in
     /// `ipi_spec_dst` than in `ipi_addr`.
     Broadcast,
-    /// There was no packet information although the socket is bound to a wildcard address.
+    /// Not known: the packet information is missing, and the socket is bound to a wildcard address.
     Unknown,
 }
 
-/// How the rate limit treats a source that is answered.
+/// Whether the rate limit applies to a source that the access rules allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RateClass {
-    /// Ask the rate limit.
+    /// The rate limit applies.
     Limited,
-    /// The rules exempt it: answer.
+    /// The rules exempt it: answer without a rate limit.
     Exempt,
 }
 
@@ -93,7 +94,7 @@ pub enum RateClass {
 #[error("{0} is both allowed and denied")]
 pub struct Contradiction(pub Prefix);
 
-/// A text is not a prefix.
+/// Why a text is not a prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PrefixError {
@@ -125,7 +126,7 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// The [`Refusal`], if it is to be dropped.
+    /// The [`Refusal`], if it must be dropped.
     #[inline]
     pub fn check(&self, arrival: &Arrival) -> Result<RateClass, Refusal> {
         if arrival.port < self.lowest_port || arrival.port == self.own_port {
@@ -168,7 +169,7 @@ impl Access {
 }
 
 impl Rules {
-    /// Adds the prefixes of `other`, and its permission for low ports if it gives one.
+    /// Adds the prefixes of `other`, and low ports if `other` allows them.
     pub fn extend(&mut self, other: Rules) {
         self.allow.extend(other.allow);
         self.deny.extend(other.deny);
@@ -265,7 +266,7 @@ struct Range {
     exempt: bool,
 }
 
-/// A prefix in the address space of an AF_INET6 socket, and what holds in it.
+/// A prefix in the address space of an AF_INET6 socket, and its verdict.
 #[derive(Clone, Copy)]
 struct Rule {
     start: u128,
@@ -288,7 +289,7 @@ impl Rule {
     }
 }
 
-/// Flattens the rules into ranges in which one verdict holds.
+/// Converts the rules to ranges of one verdict each.
 fn ranges(rules: &Rules) -> Result<Vec<Range>, Contradiction> {
     if rules.allow.is_empty() && rules.deny.is_empty() && rules.exempt.is_empty() {
         return Ok(Vec::new());
@@ -310,8 +311,8 @@ fn ranges(rules: &Rules) -> Result<Vec<Range>, Contradiction> {
     Ok(starts.into_iter().map(range).collect())
 }
 
-/// Where, in ascending order, which verdict begins. The prefixes are nested or disjoint; the longest decides, and
-/// `otherwise` holds outside of all.
+/// The starts of the ranges and their verdicts, in ascending order. The prefixes are nested or disjoint; the longest
+/// decides, and `otherwise` is the verdict outside of all.
 fn flatten(mut rules: Vec<Rule>, otherwise: bool) -> Result<Vec<(u128, bool)>, Contradiction> {
     // Outer prefixes before the ones inside them.
     rules.sort_by_key(|rule| (rule.start, rule.length));
@@ -459,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_exempt_still_has_to_be_allowed() {
+    fn exempt_sources_still_have_to_be_allowed() {
         let rules = access(&[], &["2001:db8:0:1::/64"], &["2001:db8::/32", "192.0.2.0/28"]);
         for (text, expected) in [
             ("2001:db8::1", Ok(RateClass::Exempt)),

@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use super::access::{Access, Contradiction, Prefix, PrefixError, Rules};
 
-/// A line of an access file cannot be read.
+/// A line of an access file that is not a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("line {line}: {problem}")]
 pub struct FileError {
@@ -39,7 +39,7 @@ pub enum Problem {
     /// What follows is not a prefix.
     #[error("\"{text}\": {error}")]
     Prefix {
-        /// What stands there.
+        /// The text after the rule's name.
         text: String,
         /// Why it is not a prefix.
         error: PrefixError,
@@ -64,7 +64,7 @@ impl FromStr for Rules {
     ///
     /// # Errors
     ///
-    /// [`FileError`] for the first line that cannot be read, or that contradicts an earlier one.
+    /// [`FileError`] for the first line that is not a rule, or that contradicts an earlier one.
     fn from_str(text: &str) -> Result<Rules, FileError> {
         let mut rules = Rules::default();
         let mut lines = Vec::new();

@@ -1,25 +1,27 @@
-//! An end to loops: two servers that take each other's answers for requests.
+//! A guard against loops: two servers that take each other's replies for requests.
 //!
-//! Servers of this kind never answer each other (a reply of ours is recognisable). A foreign server's error may however
-//! look like a request; our answer is then an error to it, and one datagram with a forged source starts an exchange that
-//! neither side ends. If it is slow it stays below every rate. But a loop has no timer: it ends with the first datagram
-//! that is lost, while a client repeats its request. So of very many requests from one source and port one is dropped.
+//! calc6 servers never answer each other, because they recognise each other's replies. The error of another server may,
+//! however, look like a request; the answer is then an error to that server, and one datagram with a forged source
+//! starts an exchange that neither side ends. A slow loop stays below every rate limit. But a loop has no timer: it
+//! ends with the first datagram that is lost, while a client repeats its request. Therefore one of very many requests
+//! from one source and port is dropped.
 //!
-//! What is counted is requests from one source address and port, whatever they say, because a foreign server's errors
+//! The guard counts requests from one source address and port, with any octets, because the errors of another server
 //! need not be identical. Only replies that can be part of a loop count: all classic ones, and extended errors. An
-//! extended result takes a well-formed extended request, with an operator and a reserved octet of 0, which no other
-//! protocol makes by chance.
+//! extended result requires a well-formed extended request, with an operator and a reserved octet of 0, which no other
+//! protocol sends by chance.
 //!
-//! The memory is [`ENTRIES`] entries in sets of eight, one cache line, in which the least recently used entry makes room.
-//! The hash that chooses the set is keyed, so that nobody can aim at an entry. In numbers, for a loop of any delay:
+//! The memory is [`ENTRIES`] entries in sets of eight, one cache line, in which the least recently used entry is
+//! evicted. The hash that chooses the set is keyed, so that a sender cannot aim at an entry. The bounds, for a loop of
+//! any delay:
 //!
-//! - While the entry of the loop stays in memory, it is over after [`LIMIT`] exchanges, and a client that asks fewer than
-//!   `LIMIT` times loses nothing. Of `k` loops between the same two ports one ends every `LIMIT` datagrams, so that the
-//!   last has had about `LIMIT * (1 + 1/2 + ... + 1/k)` exchanges: below 10,000 for up to 70 loops.
-//! - Where so many others ask that an entry is evicted within an hour of its last use, newcomers to its set begin with a
-//!   random count from `LIMIT / 2`: then each exchange ends the loop with a probability of at least 1 in `LIMIT`, and of
-//!   1 in `LIMIT / 2` if the entry never stays until the next (in 10,000 exchanges that fails once in 17,000 loops). Other
-//!   clients lose one request in `LIMIT / 2` at most.
+//! - While the entry of the loop stays in memory, it ends after [`LIMIT`] exchanges, and a client that asks fewer than
+//!   `LIMIT` times loses nothing. If there are `k` loops between the same two ports, one ends every `LIMIT` datagrams,
+//!   so that the last has had about `LIMIT * (1 + 1/2 + ... + 1/k)` exchanges: below 10,000 for up to 70 loops.
+//! - If so many others send that an entry is evicted within an hour of its last use, new entries of its set start with
+//!   a random count from `LIMIT / 2`: then each exchange ends the loop with a probability of at least 1 in `LIMIT`, and
+//!   of 1 in `LIMIT / 2` if the entry is always evicted before the next request (10,000 exchanges then do not end one
+//!   loop in 17,000). Other clients lose one request in `LIMIT / 2` at most.
 
 use alloc::boxed::Box;
 use core::fmt;
@@ -29,24 +31,24 @@ use siphasher::sip::SipHasher13;
 
 use super::Refusal;
 
-/// Of so many requests from one source and port one is dropped: more than twice what a client asks that asks the same a
-/// thousand times, and few enough for dozens of loops between the same ports to be over within 10,000 exchanges.
+/// One in this many requests from one source and port is dropped. It is more than twice the requests of a client that
+/// asks a thousand times, and low enough to end dozens of loops between the same ports within 10,000 exchanges.
 pub const LIMIT: u32 = 2048;
 
-/// How many sources and ports one worker remembers, in 8 octets each.
+/// The number of sources and ports that one worker remembers, in 8 bytes each.
 pub const ENTRIES: usize = 4096;
 
-/// What one worker remembers of those it answers: 32 KiB, written once at the start, which nothing can make grow.
+/// The sources and ports that one worker answers: 32 KiB, allocated and written at the start; it never grows.
 #[derive(Clone)]
 pub struct LoopGuard {
     sets: Box<[Set]>,
     hasher: SipHasher13,
-    /// Counts the random counts given to newcomers.
+    /// Counts the random counts given to new entries.
     draws: u64,
 }
 
 impl LoopGuard {
-    /// A guard with an empty memory and a `key` that no sender can know. It may be the rate limit's.
+    /// A guard with an empty memory and a `key` that senders cannot know. It may be the key of the rate limit.
     pub fn new(key: [u64; 2]) -> LoopGuard {
         LoopGuard::with_sets(key, ENTRIES / WAYS)
     }
@@ -57,12 +59,12 @@ impl LoopGuard {
         LoopGuard { sets, hasher: SipHasher13::new_with_keys(key[0], key[1]), draws: 0 }
     }
 
-    /// Counts a reply that is about to be sent to `source` and `port` at `now`, in nanoseconds on any clock that never
-    /// goes back: a classic one, or an extended error.
+    /// Counts a reply that is about to be sent to `source` and `port` at `now`, in nanoseconds on any
+    /// monotonic clock: a classic one, or an extended error.
     ///
     /// # Errors
     ///
-    /// [`Refusal::Loop`] if it is the one not to send.
+    /// [`Refusal::Loop`] if it must not be sent.
     #[inline]
     pub fn check(&mut self, source: Ipv6Addr, port: u16, now: u64) -> Result<(), Refusal> {
         let mut octets = [0; 18];
@@ -83,20 +85,20 @@ impl LoopGuard {
         if count < LIMIT { Ok(()) } else { Err(Refusal::Loop) }
     }
 
-    /// The count of a newcomer that takes the place of `evicted`.
+    /// The first count of a new entry that replaces `evicted`.
     fn first_count(&mut self, evicted: Entry, second: u32) -> u32 {
-        if evicted.0 == 0 || evicted.age(second) >= FORGOTTEN {
+        if evicted.0 == 0 || evicted.age(second) >= EXPIRY {
             return 1;
         }
         self.draws = self.draws.wrapping_add(1);
-        // A source and port have 18 octets and a draw 8, so that the hash of a draw says nothing about their place.
+        // A source and port have 18 octets and a draw 8, so that the hash of a draw reveals nothing about their set.
         let random = self.hasher.hash(&self.draws.to_le_bytes()) as u32;
         LIMIT / 2 + 1 + random % (LIMIT / 2)
     }
 }
 
 impl fmt::Debug for LoopGuard {
-    /// Neither the key nor the memory.
+    /// Shows neither the key nor the memory.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoopGuard").field("entries", &(self.sets.len() * WAYS)).finish_non_exhaustive()
     }
@@ -105,8 +107,8 @@ impl fmt::Debug for LoopGuard {
 const WAYS: usize = 8;
 const SECOND: u64 = 1_000_000_000;
 
-/// Seconds after which an unused entry is no longer missed.
-const FORGOTTEN: u32 = 3600;
+/// Seconds after which an unused entry counts as empty.
+const EXPIRY: u32 = 3600;
 
 /// Most recently used first.
 #[derive(Clone, Copy)]
@@ -152,7 +154,7 @@ mod tests {
 
     const PEER: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 
-    /// The exchanges after which a loop has to be over.
+    /// The exchanges after which a loop must have ended.
     const MOST: u64 = 10_000;
 
     /// The `n`th of many other clients.
@@ -188,14 +190,14 @@ mod tests {
     const MILLISECOND: u64 = SECOND / 1000;
 
     #[test]
-    fn a_loop_ends_whatever_its_delay() {
+    fn a_loop_of_any_delay_ends() {
         for delay in [0, 1000, 20 * MILLISECOND, SECOND, 600 * SECOND, 24 * 3600 * SECOND] {
             assert_eq!(exchanges(1, delay, 0.0), [u64::from(LIMIT)], "{delay} ns");
         }
     }
 
     #[test]
-    fn a_loop_ends_whoever_else_asks() {
+    fn a_loop_ends_among_other_clients() {
         for others in [0.01, 1.0, 20.0, 200.0, 1000.0, 5000.0] {
             for delay in [20 * MILLISECOND, SECOND] {
                 let ended = exchanges(1, delay, others);
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_loses_little() {
+    fn many_clients_lose_few_requests() {
         let mut guard = LoopGuard::new(KEY);
         let asked = 2_000_000;
         let lost = (0..asked).filter(|n| guard.check(other(*n).0, other(*n).1, n * 1000).is_err()).count() as u64;
@@ -248,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_recently_used() {
+    fn the_least_recently_used_entry_is_evicted() {
         let mut guard = LoopGuard::with_sets(KEY, 1);
         let mut counts = vec![];
         for n in 0..8 {

@@ -1,7 +1,8 @@
-//! Whom the server answers, and how often: access rules, a rate limit per source prefix, and an end to loops.
+//! Which sources the server answers, and how often: access rules, a rate limit per source prefix, and a guard against
+//! loops.
 //!
 //! A worker asks for each datagram, in this order: [`Access::check`] before it reads the datagram,
-//! [`RateLimit::admit`] unless the access rules exempt the source, and [`LoopGuard::check`] when a reply stands ready
+//! [`RateLimit::admit`] unless the access rules exempt the source, and [`LoopGuard::check`] before it sends a reply
 //! that could be part of a loop. All three are pure: addresses, time and keys are arguments. None of them allocates,
 //! takes a lock, makes a system call or panics.
 //!
@@ -34,18 +35,18 @@ pub use loops::LoopGuard;
 pub use rate::{Decision, RateLimit};
 pub use steering::Steering;
 
-/// Why a datagram is dropped whatever it asks.
+/// Why a datagram is dropped, independent of its octets.
 ///
 /// Each datagram has exactly one reason: the first that applies, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The source port is 0: there is nobody to answer (RFC 768: a source port of zero means that none is used).
+    /// The source port is 0: there is no port to answer to (RFC 768: zero means that no source port is used).
     PortZero,
     /// The source port is the server's own: another server of this kind, or a datagram forged to look like one.
     OwnPort,
-    /// The source port is below 1024, where the services are that answer whatever they get (echo, chargen, DNS, NTP).
+    /// The source port is below 1024, where services answer any datagram (echo, chargen, DNS, NTP).
     LowPort,
     /// The datagram was sent to a multicast address, or its source is one: one datagram would get an answer from every
     /// server, or one answer would reach every host.
@@ -53,24 +54,25 @@ pub enum Refusal {
     /// The datagram was sent to a broadcast address, or its source is one.
     Broadcast,
     /// The socket is bound to a wildcard address and the system did not say to which address the datagram was sent:
-    /// the reply could leave from another address than was asked.
+    /// the reply could leave from an address that was not asked.
     UnknownDestination,
-    /// The source is the unspecified address, which Linux takes for loopback when one sends to it (RFC 4291
+    /// The source is the unspecified address, which Linux treats as loopback when a datagram is sent to it (RFC 4291
     /// section 2.5.2: it "must never be used as a destination").
     Unspecified,
-    /// The source is an IPv4-mapped IPv6 address (`::ffff:0:0/96`) and the datagram came over IPv6: it is forged, to
-    /// pass for an IPv4 source (draft-itojun-v6ops-v4mapped-harmful describes the attack).
+    /// The source is an IPv4-mapped IPv6 address (`::ffff:0:0/96`) and the datagram came over IPv6: it is forged,
+    /// to look like an IPv4 source (draft-itojun-v6ops-v4mapped-harmful describes the attack).
     MappedSource,
     /// The access rules deny the source.
     Denied,
     /// The source's prefix is over its rate.
     RateLimited,
-    /// One of very many requests from one source and port, dropped to end a loop of two servers that answer each other.
+    /// One of very many requests from one source and port. It is dropped to end a loop of two servers that answer each
+    /// other.
     Loop,
 }
 
 impl Refusal {
-    /// Every reason, in the order of their numbers (`reason as usize` is its place here).
+    /// Every reason, in the order of their numbers (`reason as usize` is its index).
     pub const ALL: [Refusal; 11] = [
         Refusal::PortZero,
         Refusal::OwnPort,

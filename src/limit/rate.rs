@@ -1,28 +1,28 @@
 //! A rate limit per source prefix, in memory that never grows.
 //!
-//! What is limited is a *network*: the first 64 bits of an IPv6 source, which is one link (RFC 4291 section 2.5.4), or
-//! the first 24 of an IPv4 one. Whoever has an IPv6 *site*, a /48 (RFC 6177), has 65536 networks; all of them together
-//! may therefore send no more than `site` times as much as one. Loopback addresses have no limit.
+//! The limit applies to a *network*: the first 64 bits of an IPv6 source, which is one link (RFC 4291 section 2.5.4),
+//! or the first 24 of an IPv4 one. An IPv6 *site*, a /48 (RFC 6177), has 65536 networks; all of them together may
+//! therefore send no more than `site` times as much as one. Loopback addresses have no limit.
 //!
 //! Each network and each site has a bucket: `burst` datagrams may come at once, and `per_second` in the long run (the
-//! generic cell rate algorithm, ITU-T I.371: all that is kept is the time at which the bucket will be empty). What is
-//! over is dropped, never delayed, except for exactly one of each `leak` of them, chosen at random: whoever forges a
-//! victim's address can then use up the victim's rate, but not silence it. A leaked reply must not be longer than its
-//! request ([`Decision::Leak`]), so that of what was sent over the rate at most one part in `leak` comes back.
+//! generic cell rate algorithm, ITU-T I.371: all that is kept is the time at which the bucket will be empty). The
+//! excess is dropped, never delayed, except for exactly one of each `leak` of them, chosen at random: an attacker who
+//! forges a victim's address can then use up the victim's rate, but not silence it. A leaked reply must not be longer
+//! than its request ([`Decision::Leak`]), so that at most one part in `leak` of the excess comes back.
 //!
 //! The table is set-associative: a keyed hash, which a sender cannot predict, chooses a set of four buckets, one cache
-//! line. A prefix that is new there takes the place of the one whose bucket is empty first, *and inherits that level*
+//! line. A prefix that is new there replaces the one whose bucket is empty first, *and inherits that level*
 //! (the rule of the Space-Saving algorithm, Metwally et al. 2005). The levels of a set therefore fall only with time,
 //! and so:
 //!
-//! - whatever else arrives, and from however many prefixes, no prefix is admitted more than `burst + per_second * t`
-//!   times in `t` seconds: to be evicted from the table and to come back gains nothing;
-//! - a new prefix suffers from others only where all four buckets of its set are in use. To fill every set a flood of
+//! - no prefix is admitted more than `burst + per_second * t` times in `t` seconds, for any other traffic from any
+//!   number of prefixes: a prefix that is evicted from the table and comes back gains nothing;
+//! - other prefixes affect a new one only if all four buckets of its set are in use. To fill every set a flood of
 //!   forged sources needs [`ENTRIES`] times `per_second` datagrams a second, more than a worker can read.
 //!
-//! The converse error, a prefix limited for the sake of another in its set, is what the leak softens.
+//! The leak reduces the converse error, a prefix that is limited because of another in its set.
 //!
-//! Each worker has a table of its own, so that no cache line is shared. The rate holds for the whole process if all
+//! Each worker has its own table, so that no cache line is shared. The rate holds for the whole process if all
 //! datagrams of one bucket reach the same worker: that is what [`Steering`](super::Steering) is for. Without it
 //! SO_REUSEPORT spreads datagrams by address *and port*, and a prefix that uses many ports can reach the rate times the
 //! number of workers.
@@ -40,7 +40,7 @@ use thiserror::Error;
 
 use super::steering::Origin;
 
-/// The number of networks, and again of sites, that one table tells apart.
+/// The number of networks that one table holds, and also of sites.
 pub const ENTRIES: usize = 8192;
 
 /// How many datagrams a network may send.
@@ -48,15 +48,15 @@ pub const ENTRIES: usize = 8192;
 pub struct Policy {
     /// Datagrams per second in the long run, 1 to 10^9.
     pub per_second: NonZeroU32,
-    /// Datagrams at once, 1 to 10^9.
+    /// Datagrams that may come at once, 1 to 10^9.
     pub burst: NonZeroU32,
-    /// How many times as much, in the long run and at once, the networks of an IPv6 /48 may send together, 1 to 65536.
+    /// The factor, 1 to 65536, by which rate and burst of a whole IPv6 /48 exceed those of one network.
     pub site: NonZeroU32,
-    /// Of the datagrams over the rate, one in `leak` is answered all the same; 0: none is.
+    /// One in `leak` of the datagrams over the rate is answered nevertheless; 0: none is.
     pub leak: u32,
 }
 
-/// What the operator asks for: `off`, or `N/s`, optionally followed by `,burst=B`, `,site=S` and `,leak=L`.
+/// The setting of the operator: `off`, or `N/s`, optionally followed by `,burst=B`, `,site=S` and `,leak=L`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Setting {
     /// Every datagram is answered.
@@ -65,22 +65,22 @@ pub enum Setting {
     On(Policy),
 }
 
-/// What to do with a datagram.
+/// The verdict of the rate limit on a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Its prefixes are within their rates, or it has none: answer.
+    /// Its prefixes are within their rates, or no limit applies: answer.
     Answer,
-    /// Over the rate, and chosen to be answered all the same: with no more octets than the request has. Give
+    /// Over the rate, but chosen to be answered nevertheless, with no more octets than the request has. Give
     /// [`respond`](crate::responder::respond) a reply buffer of the request's length.
     Leak,
-    /// Over the rate in a dry run: answer as if it were not.
+    /// Over the rate in a dry run: answer nevertheless, and count it.
     DryRun,
     /// Over the rate: drop.
     Drop,
 }
 
-/// The tables of one worker: 16 octets for each of twice [`ENTRIES`], written once at the start, so that they are
-/// resident from then on and no flood can make them grow.
+/// The tables of one worker: 16 bytes for each of twice [`ENTRIES`]. They are allocated and written at the start and
+/// never grow.
 #[derive(Clone)]
 pub struct RateLimit {
     networks: Table,
@@ -88,47 +88,47 @@ pub struct RateLimit {
     hasher: SipHasher13,
     leak: u32,
     dry_run: bool,
-    /// Of the present block of `leak` datagrams over the rate: how many there have been, and which of them leaks.
+    /// The datagrams over the rate in the current block of `leak`, and the index of the one that leaks.
     over: u32,
     chosen: u32,
     /// Counts the blocks.
     draws: u64,
 }
 
-/// A text is not a setting.
+/// Why a text is not a setting.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SettingError {
     /// The first part is not `N/s`.
     #[error("expected `off` or a rate such as 1000/s, optionally with ,burst=N ,site=N ,leak=N")]
     Rate,
-    /// Something else than `burst=`, `site=` or `leak=` follows.
+    /// An unknown field follows.
     #[error("unknown field `{0}`: expected burst=N, site=N or leak=N")]
     Field(String),
-    /// A number cannot be read.
+    /// Not a number.
     #[error("`{0}`: {1}")]
     Number(String, ParseIntError),
-    /// A number is zero that must not be, or too large.
+    /// A number is out of range.
     #[error("{name} must be 1 to {most}")]
     Range {
-        /// What the number is.
+        /// The name of the number.
         name: &'static str,
-        /// The largest that it may be.
+        /// The largest valid number.
         most: u32,
     },
-    /// One in one would be no limit.
+    /// 1 is invalid: one in one would be no limit.
     #[error("leak must be 0 (answer nothing that is over the rate) or 2 (answer one in two) to 1000000000")]
     Leak,
 }
 
 impl RateLimit {
-    /// Tables for `setting`, with a `key` that no sender can know. In a dry run nothing is dropped: what would be is
-    /// a [`Decision::DryRun`].
+    /// Tables for `setting`, with a `key` that senders cannot know. In a dry run nothing is dropped: a datagram over
+    /// the rate is a [`Decision::DryRun`].
     pub fn new(setting: Setting, dry_run: bool, key: [u64; 2]) -> RateLimit {
         RateLimit::with_sets(setting, dry_run, key, ENTRIES / WAYS)
     }
 
-    /// Decides on a datagram from `source` that is read at `now`, in nanoseconds on any clock that never goes back: one
+    /// Decides on a datagram from `source` that is read at `now`, in nanoseconds on any monotonic clock; one
     /// reading for a batch is enough.
     #[inline]
     pub fn admit(&mut self, source: Ipv6Addr, now: u64) -> Decision {
@@ -174,7 +174,7 @@ impl RateLimit {
     #[cold]
     fn excess(&mut self) -> Decision {
         if self.over == 0 && self.leak > 0 {
-            // A prefix has 8 octets and a draw 9, so that the hash of a draw says nothing about the place of a prefix.
+            // A prefix has 8 octets and a draw 9, so that the hash of a draw reveals nothing about the set of a prefix.
             let mut draw = [0; 9];
             draw[..8].copy_from_slice(&self.draws.to_le_bytes());
             self.draws = self.draws.wrapping_add(1);
@@ -192,7 +192,7 @@ impl RateLimit {
 }
 
 impl Default for Policy {
-    /// Far above what a person, a class or a batch over the Internet asks for, and far below what hurts a network.
+    /// Far above the requests of a person, a class or a batch over the Internet, and far below what harms a network.
     fn default() -> Policy {
         let number = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
         Policy { per_second: number(1000), burst: number(2000), site: DEFAULT_SITE, leak: DEFAULT_LEAK }
@@ -241,7 +241,7 @@ impl fmt::Display for Setting {
 }
 
 impl fmt::Debug for RateLimit {
-    /// Neither the key nor the tables.
+    /// Shows neither the key nor the tables.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RateLimit").field("entries", &(self.networks.sets.len() * WAYS)).finish_non_exhaustive()
     }
@@ -254,21 +254,21 @@ const MAX: u32 = 1_000_000_000;
 /// The networks of a site.
 const MAX_SITE: u32 = 65_536;
 
-/// A class whose members sit in a few networks of one site is not limited as if it were one network, and a forger with
-/// a whole site gains little.
+/// A class in a few networks of one site is not limited to the rate of one network, and an attacker with a whole site
+/// gains little.
 const DEFAULT_SITE: NonZeroU32 = NonZeroU32::new(8).unwrap();
 
-/// With replies of at most the length of their request, what leaks of a flood with forged sources is at most a quarter
-/// of what the forger sent.
+/// With replies of at most the length of their request, at most a quarter of a flood with forged sources leaks
+/// back.
 const DEFAULT_LEAK: u32 = 4;
 
-/// No key of a prefix: of an IPv4 one the last octet is 0, and ff00::/8 is multicast.
+/// Not a valid prefix: the last octet of an IPv4 one is 0, and ff00::/8 is multicast.
 const UNUSED: u64 = u64::MAX;
 
 /// The buckets of one kind of prefix.
 #[derive(Clone)]
 struct Table {
-    /// None if there is no limit.
+    /// Empty if there is no limit.
     sets: Box<[Set]>,
     /// Nanoseconds between two datagrams at the rate.
     interval: u64,
@@ -304,7 +304,7 @@ impl Table {
         Table { sets, interval, tolerance: interval.saturating_mul(burst - 1) }
     }
 
-    /// The bucket of `prefix`: its own, or else the one that is empty first, with its level.
+    /// The bucket of `prefix`: its own, or else the one that is empty first, which keeps its level.
     fn bucket(&mut self, hasher: &SipHasher13, prefix: u64) -> Place {
         // A mask within the length, which is a power of two: the index is always in range.
         let set = hasher.hash(&prefix.to_le_bytes()) as usize & (self.sets.len() - 1);
@@ -445,7 +445,7 @@ mod tests {
 
     /// A victim's address is forged 30,000 times a second in requests that ask for the longest reply.
     #[test]
-    fn a_forged_victim_gets_a_quarter_of_what_is_sent_in_its_name() {
+    fn a_victim_gets_a_quarter_of_the_requests_with_its_forged_address() {
         let mut limit = RateLimit::new(Setting::default(), false, KEY);
         let (mut answered, mut leaked) = (0, 0);
         let sent = 30_000 * 10;
@@ -484,14 +484,14 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_forged_prefixes_refuses_no_newcomer() {
+    fn a_flood_of_forged_prefixes_limits_no_new_prefix() {
         // A million a second, each site new, is below what the table as a whole lets through at the default rate.
         let mut limit = RateLimit::new(Setting::default(), false, KEY);
         assert!((1..2_000_000).all(|site| limit.admit(host(site), site * 1000) == Decision::Answer));
     }
 
     #[test]
-    fn a_flood_from_one_site_refuses_no_other() {
+    fn a_flood_from_one_site_limits_no_other() {
         let mut limit = RateLimit::new(Setting::default(), false, KEY);
         for i in 0..500_000_u64 {
             limit.admit(host_in(7, i as u16), i * 2000);
@@ -544,7 +544,7 @@ mod tests {
     proptest! {
         /// The bound of the module's documentation, for networks and sites, with far more prefixes than buckets.
         #[test]
-        fn no_prefix_exceeds_its_rate_whatever_else_arrives(
+        fn no_prefix_exceeds_its_rate(
             (per_second, burst, site) in (1..2000_u32, 1..20_u32, 1..4_u32),
             arrivals in prop::collection::vec((0..12_u64, 0..3_u16, 0..3_000_000_u64), 1..600),
         ) {
@@ -570,9 +570,9 @@ mod tests {
             }
         }
 
-        /// The converse: a prefix that keeps to its rate is always admitted while its set has room.
+        /// The converse: a prefix below its rate is always admitted while its set has an unused bucket.
         #[test]
-        fn who_keeps_to_the_rate_is_admitted(
+        fn a_prefix_below_its_rate_is_admitted(
             per_second in 1..1_000_000_u32,
             pauses in prop::collection::vec((0..4_u64, 0..1_000_000_u64), 1..300),
         ) {

@@ -1,9 +1,9 @@
-//! Which worker a datagram belongs to, so that a rate holds for the whole process.
+//! The choice of the worker for a datagram, so that a rate holds for the whole process.
 //!
 //! [`RateLimit`](super::RateLimit) has a bucket for each IPv4 /24, each IPv6 /64 and each IPv6 /48, and a worker has
-//! tables of its own. If every datagram of a bucket reaches the same worker, the rate of the process is that of one
-//! table. The buckets of a source all lie within its IPv4 /24 or its IPv6 /48, so that these bits of the source choose
-//! the worker: [`Steering::words`]. Loopback addresses have no bucket; for them the source port chooses.
+//! its own tables. If every datagram of a bucket reaches the same worker, the rate of the process is that of one table.
+//! The buckets of a source all lie within its IPv4 /24 or its IPv6 /48, so that these bits of the source choose the
+//! worker: [`Steering::words`]. Loopback addresses have no bucket; for them the source port chooses.
 //!
 //! On Linux the choice is made in the kernel, by a classic BPF program (SO_ATTACH_REUSEPORT_CBPF, socket(7)) that
 //! computes [`Steering::worker`]: it takes the source address from the network header and the port from the UDP header.
@@ -32,7 +32,7 @@ impl Steering {
     /// section 6.4), and two of MurmurHash3's.
     pub const FACTORS: [u32; 3] = [0x9e37_79b1, 0x85eb_ca6b, 0xc2b2_ae35];
 
-    /// Spreads over so many workers (0 counts as 1) with a random `key`.
+    /// Spreads over `workers` workers (0 counts as 1) with a random `key`.
     pub const fn new(key: [u32; 2], workers: u32) -> Steering {
         Steering { key, workers: if workers == 0 { 1 } else { workers } }
     }
@@ -84,13 +84,13 @@ impl Steering {
 }
 
 impl core::fmt::Debug for Steering {
-    /// Not the key.
+    /// Does not show the key.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Steering").field("workers", &self.workers).finish_non_exhaustive()
     }
 }
 
-/// What of a source the rate limit tells apart.
+/// The part of a source address that chooses its buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     /// No bucket.

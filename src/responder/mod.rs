@@ -1,8 +1,8 @@
-//! A server's whole decision, as a pure function: a datagram goes in, a reply or the reason for silence comes out.
+//! The server as a pure function: its argument is a datagram, its result a reply or the reason for silence.
 //!
 //! No socket, no clock, no state: the same request has the same answer from the same [`Limits`]. What depends on
-//! addresses (source ports, multicast, rates) is for the [`limit`](crate::limit) room. Nothing here panics, whatever the
-//! arguments, or loops over more than the datagram holds, and numbers up to 128 bits are answered without allocating.
+//! addresses (source ports, multicast, rates) is in the [`limit`](crate::limit) room. Nothing here panics for any
+//! arguments or loops over more than the datagram holds, and numbers up to 128 bits are answered without allocation.
 
 use alloc::format;
 use alloc::string::String;
@@ -13,12 +13,12 @@ use thiserror::Error;
 use crate::arithmetic::{self, Number, Operands, TextTooLong, decimal_bits, evaluate_octets};
 use crate::wire::{self, Form, Format, Kind, MAX_REPLY, MAX_REPLY_CEILING, Operator, Status, classic, extended};
 
-/// What a server is configured to send.
+/// The configuration of a server that affects its replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Limits {
     /// The longest reply.
     pub max_reply: ReplyLimit,
-    /// Whether a classic integer result over 2^32 - 1 is sent modulo 2^32, as the usual C servers do, in place of an
+    /// Whether a classic integer result over 2^32 - 1 is sent modulo 2^32, as the usual C servers do, instead of an
     /// error.
     pub wrap: bool,
 }
@@ -46,7 +46,7 @@ impl ReplyLimit {
     /// 3696 octets: three times the longest request ([`MAX_REPLY_CEILING`]), the most that any request allows.
     pub const MAX: ReplyLimit = ReplyLimit(MAX_REPLY_CEILING as u16);
 
-    /// The limit of so many octets, if it is in range.
+    /// The limit of `octets`; `None` if it is out of range.
     pub const fn new(octets: usize) -> Option<ReplyLimit> {
         let in_range = octets >= ReplyLimit::MIN.octets() && octets <= ReplyLimit::MAX.octets();
         if in_range { Some(ReplyLimit(octets as u16)) } else { None }
@@ -79,7 +79,7 @@ impl fmt::Display for ReplyLimit {
     }
 }
 
-/// What becomes of a datagram.
+/// The decision on a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Send the first [`Reply::len`] octets of the reply buffer back.
@@ -88,16 +88,16 @@ pub enum Verdict {
     Silence(Reason),
 }
 
-/// A reply that stands in the reply buffer.
+/// A reply in the reply buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reply {
     /// Its length in octets.
     pub len: usize,
     /// The form of the request, and so of the reply.
     pub form: Form,
-    /// What was asked for, if that is known.
+    /// The operator of the request, if known.
     pub operator: Option<Operator>,
-    /// How it was answered. Classic errors are [`Status::UnknownOperator`] or [`Status::TooLarge`].
+    /// The status. Classic errors are [`Status::UnknownOperator`] or [`Status::TooLarge`].
     pub status: Status,
 }
 
@@ -120,19 +120,19 @@ impl Reply {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// No octets at all.
+    /// No octets.
     Empty,
-    /// Starts with 0xff or 0x7f: to answer replies is how two servers loop.
+    /// Starts with 0xff or 0x7f: two servers that answer replies would loop.
     IsReply,
     /// A classic header without operands.
     NoOperands,
-    /// Classic operands that are not whole.
+    /// The last classic operand is not whole.
     Ragged,
     /// More than 64 classic operands.
     TooManyOperands,
     /// Longer than 1232 octets, and not extended.
     Oversize,
-    /// Opcode 7 of a length that owes no answer.
+    /// Opcode 7 with a length for which the protocol requires no answer (docs/protocol.md, clause 4.4).
     Escape,
     /// The reply does not fit the reply buffer, which is shorter than the protocol allows a reply to be.
     NoRoom,
@@ -183,13 +183,13 @@ impl Reason {
 
 /// Decides on a datagram and writes the reply, if any, to the front of `reply`.
 ///
-/// A datagram longer than [`wire::MAX_REQUEST`] is judged by its first [`wire::MAX_REQUEST`] + 1 octets alone, so a
-/// receive buffer of that length is enough. A reply is never longer than three times the request or than
-/// `limits.max_reply`: what does not fit these is an error reply, which says so.
+/// Only the first [`wire::MAX_REQUEST`] + 1 octets of a longer datagram matter, so a receive buffer of that length is
+/// enough. A reply is never longer than three times the request or than
+/// `limits.max_reply`: a result that does not fit becomes an error reply.
 ///
-/// Nor is it ever longer than `reply`, but that is the server's own affair, of which the client is not told: error texts
-/// are shortened to fit, and where that is not enough the answer is silence ([`Reason::NoRoom`]). So a server that must
-/// not send more octets than it got passes a buffer of the request's length.
+/// It is never longer than `reply` either, but the client is not told about this limit: error texts are shortened to
+/// fit, and if that is not enough there is no reply ([`Reason::NoRoom`]). So a server that must not send more octets
+/// than it received passes a buffer of the request's length.
 ///
 /// ```
 /// use calc6::responder::{Limits, Reason, Verdict, respond};
@@ -216,9 +216,9 @@ pub fn respond(request: &[u8], reply: &mut [u8], limits: &Limits) -> Verdict {
     }
 }
 
-/// Where a reply goes.
+/// The space for a reply.
 struct Room<'a> {
-    /// What the caller has for it, at most `allowed` octets.
+    /// The caller's buffer, at most `allowed` octets.
     reply: &'a mut [u8],
     /// The longest reply that protocol and limits allow.
     allowed: usize,
@@ -334,14 +334,14 @@ struct Excess {
 }
 
 impl Excess {
-    /// Of a classic result, which no reply counts.
+    /// For a classic result: a classic error carries no count.
     const UNCOUNTED: Excess = Excess { at_least: u64::MAX, at_most: u64::MAX };
 
     fn exactly(octets: usize) -> Excess {
         Excess { at_least: octets as u64, at_most: octets as u64 }
     }
 
-    /// Of a number that was not computed, from the bits of its magnitude.
+    /// For a number that was not computed, from the bits of its magnitude.
     fn of_bits(at_least: u64, at_most: u64, format: Format, negative: bool) -> Excess {
         let octets = |bits: u64, ceiling: bool| match format {
             Format::Integer => bits / 8 + u64::from(ceiling),
@@ -353,8 +353,8 @@ impl Excess {
         Excess { at_least: header + octets(at_least, false), at_most: (header + octets(at_most, true)) }
     }
 
-    /// The count that status 4 carries, where a reply of `room` octets was too short. What may or may not fit the
-    /// server's limit is to be asked for with room for just that limit, and is over it once that has been tried.
+    /// The count in the reply of status 4, where a reply of `room` octets was too short. If a result may or may not fit
+    /// the server's limit, the count is the limit; if the request already allowed that, the result counts as over it.
     fn needed(&self, room: usize, max_reply: ReplyLimit) -> u32 {
         let limit = max_reply.octets() as u64;
         if self.at_least > limit || room as u64 >= limit {
@@ -400,7 +400,7 @@ fn describe(request: &extended::Request<'_>, room: Room<'_>, max_reply: ReplyLim
     replied(extended::HEADER + text.len(), Form::Extended, Some(Operator::Describe), Status::Ok)
 }
 
-/// Of a result that does not fit the caller's room: silence if it is allowed to be that long, else status 4.
+/// For a result that does not fit the caller's buffer: silence if the protocol allows that length, else status 4.
 fn too_large(room: Room<'_>, request: &extended::Request<'_>, excess: Excess, max_reply: ReplyLimit) -> Verdict {
     let Room { reply, allowed } = room;
     if excess.at_most <= allowed as u64 || reply.len() < extended::HEADER + extended::NEEDED {
@@ -426,7 +426,7 @@ fn replied(len: usize, form: Form, operator: Option<Operator>, status: Status) -
     Verdict::Reply(Reply { len, form, operator, status })
 }
 
-/// Copies as much of a text as there is room for.
+/// Copies as much of a text as fits.
 fn copy_shortened(text: &[u8], out: &mut [u8]) -> usize {
     let len = text.len().min(out.len());
     out[..len].copy_from_slice(&text[..len]);
@@ -442,7 +442,7 @@ mod tests {
 
     const ID: u64 = 0x0102_0304_0506_0708;
 
-    /// The reply's octets, or the reason for silence. The buffer is dirty, as a worker's is.
+    /// The reply's octets, or the reason for silence. The buffer is dirty, like the buffer of a worker.
     fn answer(request: &[u8]) -> Result<(Reply, Vec<u8>), Reason> {
         answer_within(request, &Limits::default())
     }
@@ -502,7 +502,7 @@ mod tests {
     }
 
     #[test]
-    fn classic_results_are_exact_or_refused() {
+    fn classic_results_are_exact_or_errors() {
         assert_eq!(answer(&classic(0x00, &[1, 3, 5, 7, 9])).unwrap().1, [0xff, 0, 0, 0, 0x19]);
         assert_eq!(answer(&classic(0x03, &[1, 3, 5, 7, 9])).unwrap().1, b"\xff945");
         assert_eq!(answer(&classic(0x00, &[u32::MAX, 0])).unwrap().1, [0xff; 5]);
@@ -637,7 +637,7 @@ mod tests {
     }
 
     #[test]
-    fn every_error_fits_the_least_limit() {
+    fn every_error_fits_the_smallest_limit() {
         let limits = Limits { max_reply: ReplyLimit::MIN, wrap: false };
         for status in Status::ALL {
             assert!(extended::HEADER + extended::NEEDED + status.text().len() <= ReplyLimit::MIN.octets() + 4);
@@ -649,7 +649,7 @@ mod tests {
         assert_eq!(unknown.1, b"\x7funknown opcode");
     }
 
-    /// What a server sends that must not send more than it got: the same reply or none; error texts are shortened.
+    /// A short buffer leads to the same reply or none; only error texts are shortened.
     #[test]
     fn a_short_buffer_changes_no_answer() {
         let sum = |width| extended(Operator::Sum, Format::Text, width, &operands(width, &[100, 27]));

@@ -21,7 +21,7 @@ const REPLY_UNUSED_ALL_ONES: u8 = !SUCCESS_BIT;
 pub(super) fn request(view: &mut View<'_>) {
     let octets = view.octets;
     let Some(&first) = octets.first() else {
-        view.fault(Fault::wrong("2.7", "no octets at all: a request has 5 or more; a server does not answer"));
+        view.fault(Fault::wrong("2.7", "no octets: a request has 5 or more; a server does not answer"));
         return;
     };
     let code = opcode(first);
@@ -58,7 +58,7 @@ fn operands(view: &mut View<'_>) {
     view.operand_count = view.fields.len() - 3;
     if !rest.is_empty() {
         let field = Field::new(Name::Operand, start * 8..octets.len() * 8, "", "2.1").number(view.operand_count + 1);
-        view.fields.push(field.meaning(format!("cut short: {} of 4 octets", rest.len())));
+        view.fields.push(field.meaning(format!("truncated: {} of 4 octets", rest.len())));
     }
 }
 
@@ -106,7 +106,8 @@ pub(super) fn reply(view: &mut View<'_>, asked: Option<&View<'_>>) {
     }
     to_extended(view, asked, success);
     if unused != REPLY_UNUSED_ALL_ONES {
-        let text = "unused bits that are not all 1: clients ignore them, but some server may take this for a request";
+        let text =
+            "unused bits that are not all 1: clients ignore them, but a server could mistake this reply for a request";
         view.fault(Fault::remark("2.5", text).at(REPLY_UNUSED));
     }
 }
@@ -118,7 +119,7 @@ fn result(view: &mut View<'_>, payload: &[u8], asked: Option<Format>) {
         Ok(Reply::Integer(value)) => {
             view.fields.push(Field::new(Name::Result, bits.clone(), value, "2.4").meaning("integer"));
             if asked.is_none() && payload.iter().all(u8::is_ascii_digit) {
-                let text = format!("or the text \"{}\": the request's bit F tells", payload.escape_ascii());
+                let text = format!("or the text \"{}\": the request's bit F decides", payload.escape_ascii());
                 view.fault(Fault::remark("2.4", text).at(bits));
             }
         }
@@ -129,14 +130,14 @@ fn result(view: &mut View<'_>, payload: &[u8], asked: Option<Format>) {
                 let value = format!("\"{}\"", payload.escape_ascii());
                 view.fields.push(Field::new(Name::Result, bits.clone(), value, "2.8").meaning("does not count"));
             }
-            let wanted = if asked.is_some() { "" } else { ", whatever the request's bit F" };
-            let text = format!("{error}{wanted}; a client ignores this and goes on waiting");
+            let scope = if asked.is_some() { "" } else { ", for either value of the request's bit F" };
+            let text = format!("{error}{scope}; a client ignores this and goes on waiting");
             view.fault(Fault::wrong("2.8", text).at(bits));
         }
     }
 }
 
-/// Without the request: what has the length of an integer is one, and what is decimal is text.
+/// Without the request: a payload of 4 octets is an integer, any other of legal length is text.
 fn likely_format(payload: &[u8]) -> Format {
     let text = payload.len() != OPERAND && payload.len() <= MAX_PAYLOAD;
     if text { Format::Text } else { Format::Integer }
@@ -146,11 +147,11 @@ fn text_result(view: &mut View<'_>, decimal: &Decimal<'_>) {
     let bits = HEADER * 8..view.octets.len() * 8;
     view.fields.push(Field::new(Name::Result, bits.clone(), decimal.as_str(), "2.4").meaning("text"));
     if decimal.trailing_nul() {
-        let text = "a NUL behind the digits: C's terminator does not belong on the wire, clients accept it";
+        let text = "a NUL after the digits: C's string terminator does not belong on the wire; clients accept it";
         view.fault(Fault::remark("2.11", text).at(bits.end - 8..bits.end));
     }
     if decimal.is_negative() {
-        let text = "a sum or product of unsigned integers is not negative: printed as signed? Clients accept it";
+        let text = "a sum or product of unsigned integers is never negative: did the server print it as signed? Clients accept it";
         view.fault(Fault::remark("2.11", text).at(bits.start..bits.start + 8));
     }
 }
@@ -160,18 +161,18 @@ fn error_text(view: &mut View<'_>, payload: &[u8]) {
     let value = format!("\"{}\"", payload.escape_ascii());
     view.fields.push(Field::new(Name::Text, bits.clone(), value, "2.6"));
     if !payload.iter().all(|&octet| matches!(octet, b' '..=b'~')) {
-        let text = "octets that are not printable ASCII: legal, but do they leak the server's memory?";
+        let text = "octets that are not printable ASCII: legal, but they may come from the server's memory";
         view.fault(Fault::remark("2.6", text).at(bits));
     }
 }
 
-/// What a classic reply to an extended request tells about the peer.
+/// What a classic reply to an extended request means about the peer.
 fn to_extended(view: &mut View<'_>, asked: Option<&View<'_>>, success: bool) {
     if asked.is_none_or(|asked| Kind::of(asked.octets) != Kind::Extended) {
         return;
     }
     view.fault(if success {
-        let text = "a classic result in reply to an extended request: the server ignores opcodes that it does not know";
+        let text = "a classic result in reply to an extended request: the server does not check for unknown opcodes";
         Fault::wrong("3.11", text).at(S)
     } else {
         Fault::remark("3.12", "a classic error in reply to an extended request: the server knows only the classic form")

@@ -14,16 +14,16 @@ use super::{Drawing, Field, Name, Severity, Style, View, shortened};
 const ROW: usize = 32;
 /// Octets in a row.
 const ROW_OCTETS: usize = ROW / 8;
-/// Rows that are drawn of a longer diagram: the first ones, and the last.
+/// Rows that are drawn if a diagram is longer: the first ones, and the last.
 const FIRST_ROWS: usize = 8;
 const LAST_ROWS: usize = 1;
-/// In front of every line: an offset of four digits, and a space.
+/// At the start of every line: an offset of four digits, and a space.
 const MARGIN: usize = 5;
 
-/// Draws a datagram as a bit diagram, 32 bits a row, each row after the offset of its first octet in hexadecimal.
+/// Draws a datagram as a bit diagram, 32 bits a row. Each row starts with the offset of its first octet in hexadecimal.
 ///
-/// In each cell stand the name and the value, below them the bits or octets themselves. The drawing of an empty
-/// datagram is empty.
+/// Each cell shows the name and the value, and below them the bits or octets. The diagram of an empty datagram is
+/// empty.
 ///
 /// ```
 /// use calc6::view::{Drawing, View, diagram};
@@ -77,12 +77,12 @@ struct Cell<'a> {
     /// Bits of the row.
     start: usize,
     end: usize,
-    /// Whether name and value stand here: in the field's widest cell, the first of equals.
+    /// Whether this cell shows name and value: it is the field's widest one, or the first of several.
     named: bool,
 }
 
 impl Cell<'_> {
-    /// In characters, between the lines at its sides.
+    /// In characters, without the borders.
     fn width(&self) -> usize {
         2 * (self.end - self.start) - 1
     }
@@ -109,9 +109,9 @@ fn cells(fields: &[Field]) -> Vec<Vec<Cell<'_>>> {
     rows
 }
 
-/// The rows that are left out.
+/// The rows that are omitted.
 fn elided(rows: usize, whole: bool) -> Range<usize> {
-    // One row less would not be worth a line that says so.
+    // To omit a single row would save nothing: the note takes a line too.
     if whole || rows <= FIRST_ROWS + LAST_ROWS + 1 { rows..rows } else { FIRST_ROWS..rows - LAST_ROWS }
 }
 
@@ -166,7 +166,7 @@ fn row_lines(out: &mut String, view: &View<'_>, style: Style, row: usize, cells:
     line(&|cell| contents(view, row, cell), Role::Value);
 }
 
-/// Name and value as far as there is room, in a single bit a letter.
+/// Name and value, shortened to the width of the cell; a single letter in a cell of one bit.
 fn title(cell: &Cell<'_>) -> String {
     const LEAST: usize = 24;
     let (field, width) = (cell.field, cell.width());
@@ -183,7 +183,7 @@ fn title(cell: &Cell<'_>) -> String {
     format!("{label}{sign}{}", shortened(said, room))
 }
 
-/// The bits of a part of an octet, else octets, each in the middle of its place.
+/// The bits of a part of an octet, else whole octets, each centred.
 fn contents(view: &View<'_>, row: usize, cell: &Cell<'_>) -> String {
     let octets = view.octets();
     if cell.field.is_part_of_an_octet() {
@@ -209,7 +209,7 @@ fn severity(view: &View<'_>, cell: &Cell<'_>) -> Option<Role> {
 
 fn elision(out: &mut String, style: Style, rows: &Range<usize>) {
     let (first, last) = (rows.start * ROW_OCTETS, rows.end * ROW_OCTETS - 1);
-    let text = centred(&format!("octets {first:04x} to {last:04x}: {} rows more", rows.len()), 2 * ROW - 1);
+    let text = centred(&format!("octets {first:04x} to {last:04x}: {} more rows omitted", rows.len()), 2 * ROW - 1);
     push_line(out, "", &style.paint(Role::Frame, &format!(":{text}:")));
 }
 

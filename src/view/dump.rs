@@ -14,21 +14,21 @@ use super::{Drawing, Fault, Field, Name, Severity, Style, View, shortened};
 const LINE: usize = 8;
 /// The width of that many in hexadecimal.
 const HEX: usize = 3 * LINE - 1;
-/// Lines that are drawn of a longer field.
+/// Lines that are drawn if a field is longer.
 const FIELD_LINES: usize = 4;
-/// Operands that are drawn of more: the first ones, and the last.
+/// Operands that are drawn if there are more: the first ones, and the last.
 const FIRST_OPERANDS: usize = 8;
 const LAST_OPERANDS: usize = 1;
-/// Characters of a value that are shown.
+/// The most characters of a value that are shown.
 const VALUE: usize = 60;
-/// Where the octet's bits begin, after its two digits.
+/// The column of the octet's bits, after its two digits.
 const BITS: usize = 4;
 /// The widest label.
 const LABEL: usize = "Request identifier".len();
 
 /// Draws a datagram as an annotated hex dump: offset, octets, name, value and, in brackets, the clause of
-/// docs/protocol.md. An octet of several fields is split into its bits. Below a field stand the
-/// faults in it: what is wrong after `!`, what is only worth knowing after `*`.
+/// docs/protocol.md. An octet of several fields is split into its bits. Below a field follow its faults: `!` marks an
+/// error, `*` a remark.
 ///
 /// ```
 /// use calc6::view::{Drawing, View, dump};
@@ -39,7 +39,7 @@ const LABEL: usize = "Request identifier".len();
 ///           ....000.             Opcode              0 sum  [2.3]
 ///           .......0             Format              0 integer  [2.4]
 /// 0001  00 00 00 07              Operand 1           7  [2.1]
-/// 0005  00 00                    Operand 2           cut short: 2 of 4 octets  [2.1]
+/// 0005  00 00                    Operand 2           truncated: 2 of 4 octets  [2.1]
 ///       ^^ ^^                    ! 6 octets of operands: not a multiple of 4; a server does not answer  [2.7]
 /// "
 /// );
@@ -57,7 +57,7 @@ pub fn dump(view: &View<'_>, drawing: &Drawing) -> String {
         } else {
             dump.field(field, drawing.whole);
         }
-        // Faults of fields that are left out come below the line that says so.
+        // Faults of omitted fields follow the line that counts these fields.
         for (fault, told) in view.faults().iter().zip(&mut told) {
             if !*told && fault.bits.as_ref().is_some_and(|bits| bits.start < field.bits.end) {
                 let shown = fault.bits.as_ref().filter(|_| !elided.contains(&place));
@@ -72,12 +72,12 @@ pub fn dump(view: &View<'_>, drawing: &Drawing) -> String {
     dump.out
 }
 
-/// The operands that are left out.
+/// The operands that are omitted.
 fn elided(fields: &[Field]) -> Range<usize> {
     let is_operand = |field: &Field| field.name == Name::Operand;
     let first = fields.iter().position(is_operand).unwrap_or(fields.len());
     let count = fields[first..].iter().filter(|field| is_operand(field)).count();
-    // One operand less would not be worth a line that says so.
+    // To omit a single operand would save nothing: the note takes a line too.
     if count <= FIRST_OPERANDS + LAST_OPERANDS + 1 {
         return 0..0;
     }
@@ -113,13 +113,13 @@ impl Dump<'_, '_> {
         }
         if left >= most {
             let skipped = octets.len() - most * LINE;
-            let text = format!("      … {skipped} octets more");
+            let text = format!("      … {skipped} more octets omitted");
             let text = self.style.paint(Role::Frame, &text);
             self.push(&text);
         }
     }
 
-    /// Offset, octets or bits, and what they are.
+    /// Offset, octets or bits, and their meaning.
     fn line(&mut self, offset: Option<usize>, octets: &str, field: &Field) {
         let offset = offset.map_or_else(String::new, |offset| format!("{offset:04x}"));
         let value = shortened(&field.value, VALUE);
@@ -144,7 +144,7 @@ impl Dump<'_, '_> {
 
     fn elision(&mut self, fields: &[Field]) {
         let octets: usize = fields.iter().map(|field| field.octets().len()).sum();
-        let text = format!("      … {} operands more, {octets} octets", fields.len());
+        let text = format!("      … {} more operands omitted, {octets} octets", fields.len());
         let text = self.style.paint(Role::Frame, &text);
         self.push(&text);
     }
@@ -188,8 +188,8 @@ fn hex(octets: &[u8]) -> String {
     octets.join(" ")
 }
 
-/// Carets under the bits of an octet, or under the octets of a line. None where a field of several lines has come to an
-/// end since.
+/// Carets under the bits of an octet, or under the octets of a line. None if the fault's field has
+/// ended before this line.
 fn carets(field: &Field, bits: &Range<usize>) -> String {
     let within = bits.start % 8;
     if within != 0 || bits.len() < 8 {

@@ -16,9 +16,9 @@ use crate::wire::{Form, Operator};
 #[non_exhaustive]
 pub enum EditError {
     /// There is no field at this place.
-    #[error("the datagram has no such field")]
+    #[error("the datagram does not have this field")]
     NoField,
-    /// The field has no value that could be typed: octets that no clause gives a meaning, or an operand that is not whole.
+    /// The field has no value that could be typed: octets without a defined meaning, or an operand that is not whole.
     #[error("{label} has no value to type; change its bits or octets")]
     NoValue {
         /// The field's label.
@@ -56,8 +56,8 @@ pub enum EditError {
     },
 }
 
-/// The datagram with bit `bit` inverted; bit 0 is the most significant of the first octet. Where there is no such bit,
-/// the datagram as it is.
+/// The datagram with bit `bit` inverted; bit 0 is the most significant of the first octet. Unchanged if there is no
+/// such bit.
 pub fn flipped(octets: &[u8], bit: usize) -> Vec<u8> {
     let mut octets = octets.to_vec();
     if let Some(octet) = octets.get_mut(bit / 8) {
@@ -98,8 +98,8 @@ impl View<'_> {
             Name::Text => self.with_text(field, text),
             Name::Result if self.form() == Form::Extended => {
                 let value = integer(text)?;
-                let mut octets = vec![0; value.octet_len().max(field.octets().len())];
-                value.write_octets(&mut octets).expect("room for its own length");
+                let width = field.octets().len();
+                let octets = value.to_octets_of_width(width).unwrap_or_else(|| value.to_octets());
                 Ok(self.with_octets(field.octets(), &octets))
             }
             _ => self.with_unsigned(field, &integer(text)?),
@@ -136,7 +136,7 @@ impl View<'_> {
         Ok(self.with_octets(field.octets(), &unescaped(text)?))
     }
 
-    /// Two's complement in the octets that the field has.
+    /// Two's complement in as many octets as the field has.
     fn with_signed(&self, field: &Field, value: &Number) -> Result<Vec<u8>, EditError> {
         let mut octets = vec![0; field.octets().len()];
         if value.write_octets(&mut octets).is_some() {
@@ -278,9 +278,9 @@ mod tests {
     }
 
     proptest! {
-        /// Typing what is there changes nothing, but for a NUL after digits, which is no part of the value.
+        /// To type the present value changes nothing, except for a NUL after digits, which is not part of the value.
         #[test]
-        fn a_value_typed_again_is_the_same(
+        fn the_present_value_changes_nothing(
             start in prop_oneof![Just(vec![0x1e, b'+', 2, 0]), Just(vec![0xff, 0, 0, 0]), Just(vec![0x7f, 4, 1, 0]), Just(vec![])],
             rest in prop::collection::vec(any::<u8>(), 0..40),
             reply: bool,
@@ -301,7 +301,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_typed_makes_it_panic(octets in prop::collection::vec(any::<u8>(), 0..40), text in ".{0,12}", reply: bool) {
+        fn no_text_makes_it_panic(octets in prop::collection::vec(any::<u8>(), 0..40), text in ".{0,12}", reply: bool) {
             let view = if reply { View::reply(&octets, None) } else { View::request(&octets) };
             for place in 0..=view.fields().len() {
                 let _ = view.edited(place, &text);

@@ -59,7 +59,7 @@ fn first_octet(view: &mut View<'_>) {
     view.fields.push(format_bit(first));
 }
 
-/// The octets after the first, as far as there are any.
+/// The header's octets after the first, as many as the datagram has.
 fn header(view: &mut View<'_>) {
     let octets = view.octets;
     if let Some(&octet) = octets.get(OPERATOR) {
@@ -89,7 +89,7 @@ fn identifier(view: &mut View<'_>, clause: &'static str) {
     let field = match id(octets) {
         Some(id) => Field::new(Name::Id, ID * 8..HEADER * 8, format!("{id:#018x}"), clause),
         None if octets.len() > ID => Field::new(Name::Id, ID * 8..octets.len() * 8, "", clause)
-            .meaning(format!("cut short: {} of 8 octets", octets.len() - ID)),
+            .meaning(format!("truncated: {} of 8 octets", octets.len() - ID)),
         None => return,
     };
     view.fields.push(field);
@@ -97,26 +97,26 @@ fn identifier(view: &mut View<'_>, clause: &'static str) {
 
 fn operands(view: &mut View<'_>) {
     let octets = view.octets;
-    let (behind, width) = (&octets[HEADER..], usize::from(octets[WIDTH]));
-    if behind.is_empty() {
+    let (rest, width) = (&octets[HEADER..], usize::from(octets[WIDTH]));
+    if rest.is_empty() {
         return;
     }
     if view.operator == Some(Operator::Describe) || width == 0 {
         let meaning = if width == 0 { "no operands: Width is 0" } else { "padding" };
-        let value = octets_counted(behind.len());
+        let value = octets_counted(rest.len());
         view.fields.push(Field::new(Name::Rest, HEADER * 8..octets.len() * 8, value, "3.4").meaning(meaning));
-        view.operand_count = behind.len().checked_div(width).unwrap_or(0);
+        view.operand_count = rest.len().checked_div(width).unwrap_or(0);
         return;
     }
     let mut start = HEADER;
-    for (place, operand) in behind.chunks(width).enumerate() {
+    for (place, operand) in rest.chunks(width).enumerate() {
         let bits = start * 8..(start + operand.len()) * 8;
         let field = Field::new(Name::Operand, bits, "", "3.6").number(place + 1);
         view.fields.push(if operand.len() == width {
             view.operand_count += 1;
             Field { value: Number::from_octets(operand).to_string(), ..field }
         } else {
-            field.meaning(format!("cut short: {} of {}", operand.len(), octets_counted(width)))
+            field.meaning(format!("truncated: {} of {}", operand.len(), octets_counted(width)))
         });
         start += operand.len();
     }
@@ -135,7 +135,7 @@ fn request_error(view: &mut View<'_>, error: &RequestError) {
     answered_with(view, clause, bits, &error.to_string(), error.status());
 }
 
-/// What only the operands' values tell.
+/// Faults that follow from the operands' values.
 fn domain(view: &mut View<'_>, request: &Request<'_>) {
     let Some(width) = Some(usize::from(request.width())).filter(|&width| width > 0) else { return };
     let operands = request.operands().chunks_exact(width).enumerate().skip(1);
@@ -202,23 +202,23 @@ fn reply_header(view: &mut View<'_>) {
 
 fn payload(view: &mut View<'_>) {
     let octets = view.octets;
-    let (behind, end) = (&octets[HEADER..], octets.len() * 8);
+    let (rest, end) = (&octets[HEADER..], octets.len() * 8);
     let text = |text: &[u8]| format!("\"{}\"", text.escape_ascii());
     if octets[STATUS] == Status::Ok.octet() {
         let field = match octets[FORMAT] {
-            0 => Field::new(Name::Result, HEADER * 8..end, Number::from_octets(behind), "3.8").meaning("integer"),
-            _ if is_number(behind) => {
-                let digits = String::from_utf8_lossy(behind);
+            0 => Field::new(Name::Result, HEADER * 8..end, Number::from_octets(rest), "3.8").meaning("integer"),
+            _ if is_number(rest) => {
+                let digits = String::from_utf8_lossy(rest);
                 Field::new(Name::Result, HEADER * 8..end, digits, "3.8").meaning("text")
             }
-            _ => Field::new(Name::Result, HEADER * 8..end, text(behind), "3.8").meaning("text"),
+            _ => Field::new(Name::Result, HEADER * 8..end, text(rest), "3.8").meaning("text"),
         };
         view.fields.push(field);
         return;
     }
     let mut start = HEADER;
     if octets[STATUS] == Status::TooLarge.octet()
-        && let Some(count) = behind.first_chunk::<NEEDED>()
+        && let Some(count) = rest.first_chunk::<NEEDED>()
     {
         start += NEEDED;
         let field = match u32::from_be_bytes(*count) {
@@ -265,12 +265,14 @@ fn reply_remarks(view: &mut View<'_>, reply: &Reply<'_>, asked: Option<&View<'_>
     }
     match reply.format() {
         Format::Integer if Number::from_octets(reply.result()).octet_len() < reply.result().len() => {
-            view.fault(Fault::remark("3.8", "wider than it needs to be: clients accept it").at(result));
+            view.fault(Fault::remark("3.8", "wider than necessary: clients accept it").at(result));
         }
         Format::Text
             if !is_number(reply.result()) && view.operator.is_some_and(|asked| asked != Operator::Describe) =>
         {
-            view.fault(Fault::wrong("3.8", "the text is no decimal integer of the form 0 or -?[1-9][0-9]*").at(result));
+            view.fault(
+                Fault::wrong("3.8", "the text is not a decimal integer of the form 0 or -?[1-9][0-9]*").at(result),
+            );
         }
         _ => {}
     }
@@ -284,7 +286,7 @@ fn against_request(view: &mut View<'_>, reply: &Reply<'_>, asked: &View<'_>) {
     let text = !reply.is_success() || view.operator == Some(Operator::Describe);
     let wanted = if text { Format::Text } else { Format::of(asked.octets[0]) };
     if reply.format() != wanted {
-        let text = format!("format {} where {} was to come", reply.format() as u8, wanted as u8);
+        let text = format!("format {} where {} is expected", reply.format() as u8, wanted as u8);
         view.fault(Fault::remark("3.8", text).at(FORMAT * 8..FORMAT * 8 + 8));
     }
 }

@@ -11,40 +11,40 @@ use core::ops::Range;
 pub enum Name {
     /// Bits without a meaning in classic messages.
     Unused,
-    /// What a classic request asks for; 7 leaves the form.
+    /// The operator of a classic request; 7 is the escape to the extended form.
     Opcode,
-    /// How the result travels.
+    /// The format of the result.
     Format,
     /// Of the extended form.
     Version,
-    /// What an extended request asks for.
+    /// The operator of an extended request.
     Operator,
     /// Octets of each operand.
     Width,
-    /// Sent 0.
+    /// Sent as 0.
     Reserved,
-    /// What an extended reply is recognised by.
+    /// The number that matches an extended reply to its request.
     Id,
-    /// An integer to compute with.
+    /// An operand of a request.
     Operand,
     /// The bit S of a reply.
     Success,
     /// Bits of an extended reply that are all 1.
     Ones,
-    /// How an extended request was answered.
+    /// The status of an extended reply.
     Status,
-    /// How long a reply would have been.
+    /// The length that the whole reply needs.
     Needed,
-    /// What was computed.
+    /// The result.
     Result,
-    /// What an error says.
+    /// The text of an error.
     Text,
-    /// Octets that no clause gives a meaning.
+    /// Octets without a defined meaning.
     Rest,
 }
 
 impl Name {
-    /// What people call it.
+    /// The name that people read.
     pub const fn label(self) -> &'static str {
         match self {
             Name::Unused => "Unused",
@@ -66,7 +66,7 @@ impl Name {
         }
     }
 
-    /// What Wireshark's display filters call it: `calc6.opcode`. `None` for octets without a meaning.
+    /// Its name in Wireshark's display filters: `calc6.opcode`. `None` for octets without a meaning.
     pub const fn filter(self) -> Option<&'static str> {
         Some(match self {
             Name::Unused => "calc6.unused",
@@ -88,7 +88,7 @@ impl Name {
         })
     }
 
-    /// The name in a cell of one bit, as the specification's diagrams have it.
+    /// Its letter in a cell of one bit, as in the specification's diagrams.
     pub const fn letter(self) -> &'static str {
         match self {
             Name::Format => "F",
@@ -98,19 +98,19 @@ impl Name {
     }
 }
 
-/// Some bits of a datagram, and what they say.
+/// A range of bits of a datagram, and its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Field {
     /// Its name.
     pub name: Name,
-    /// Of an operand, its place among the operands, the first being 1.
+    /// The number of an operand, from 1.
     pub number: Option<usize>,
     /// Its bits; bit 0 is the most significant of the first octet.
     pub bits: Range<usize>,
-    /// What it says: an integer in decimal, a text or a symbol in quotes. ASCII, whatever the octets are.
+    /// The value: an integer in decimal, a text or a symbol in quotes. ASCII for any octets.
     pub value: String,
-    /// What that means, where the value alone does not say it; else empty.
+    /// The meaning of the value, where it needs one; else empty.
     pub meaning: String,
     /// The clause of docs/protocol.md that rules it.
     pub clause: &'static str,
@@ -139,7 +139,7 @@ impl Field {
         }
     }
 
-    /// The octets that it lies in, as a range of the datagram's.
+    /// The octets that it lies in, as a range of the datagram.
     pub fn octets(&self) -> Range<usize> {
         self.bits.start / 8..self.bits.end.div_ceil(8)
     }
@@ -150,25 +150,25 @@ impl Field {
     }
 }
 
-/// How bad it is.
+/// How serious a fault is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Severity {
     /// A request that gets no result, or a reply that does not count.
     Wrong,
-    /// Legal or tolerated, and worth knowing.
+    /// Legal or tolerated, but unusual.
     Remark,
 }
 
-/// A remark about a datagram.
+/// An error or a remark about a datagram.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// How bad it is.
+    /// How serious a fault is.
     pub severity: Severity,
-    /// The clause of docs/protocol.md that says so.
+    /// The clause of docs/protocol.md that it refers to.
     pub clause: &'static str,
     /// A sentence, without the clause.
     pub text: String,
-    /// The bits that it is about; `None` if it is about the whole, or about what is missing.
+    /// The bits that it is about; `None` for the whole datagram, or for something that is missing.
     pub bits: Option<Range<usize>>,
 }
 

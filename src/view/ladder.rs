@@ -13,13 +13,13 @@ use super::style::Role;
 pub enum Step<'a> {
     /// The client sent a datagram.
     Sent,
-    /// The client sent the same octets again; the number counts the times that it has sent them.
+    /// The client sent the same octets again; the number says how often it has sent them.
     Repeated(u32),
     /// The client received the reply that it waited for.
     Received,
-    /// The client received a datagram and went on waiting; why.
+    /// The client ignored a datagram and went on waiting; the reason.
     Ignored(&'a str),
-    /// Neither sent nor received: the end of a wait, an error that the system reported.
+    /// Nothing was sent or received: a timeout, or an error that the system reported.
     Note,
 }
 
@@ -41,24 +41,24 @@ pub enum Step<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Ladder {
     style: Style,
-    /// Characters between the two lines of life.
+    /// Characters between the two lifelines.
     between: usize,
 }
 
 /// Digits, point and unit of a time, and a gap.
 const TIME: usize = 12;
 const GAP: usize = 2;
-/// What an arrow needs beside its text.
+/// The characters of an arrow apart from its text.
 const ARROW: usize = "-- ".len() + " ->".len();
 const LEAST_BETWEEN: usize = 40;
 
 impl Ladder {
-    /// A ladder of lines of `width` characters, though not of fewer than 60 or so.
+    /// A ladder with lines of `width` characters, or of about 60 if `width` is less.
     pub fn new(style: Style, width: usize) -> Ladder {
         Ladder { style, between: width.saturating_sub(TIME + GAP + 2).max(LEAST_BETWEEN) }
     }
 
-    /// The line above the first rung: who is left and who is right.
+    /// The line above the first rung: the names of the left and the right side.
     pub fn head(&self, client: &str, server: &str) -> String {
         let room = self.between + 2;
         let space = room.saturating_sub(client.chars().count() + server.chars().count()).max(2);
@@ -66,8 +66,8 @@ impl Ladder {
         format!("{}\n", self.style.paint(Role::Heading, &line))
     }
 
-    /// A rung: `time` since the first datagram was sent, and what the datagram says. Longer texts are shortened; why a
-    /// datagram is ignored is on a line of its own.
+    /// A rung: `time` since the first datagram was sent, and what the datagram says. Longer texts are shortened; the
+    /// reason to ignore a datagram is on a line of its own.
     pub fn rung(&self, time: Duration, step: Step<'_>, text: &str) -> String {
         let time = self.style.paint(Role::Frame, &milliseconds(time));
         let (arrow, role) = match step {
@@ -75,11 +75,11 @@ impl Ladder {
             Step::Repeated(times) => (self.arrow("--", &format!("{text} (sent {times} times)"), "->"), Role::Remark),
             Step::Received => (self.arrow("<-", text, "--"), Role::Right),
             Step::Ignored(_) => (self.arrow("x-", text, "--"), Role::Remark),
-            Step::Note => (format!("{:^width$}", cut(text, self.between), width = self.between), Role::Remark),
+            Step::Note => (format!("{:^width$}", truncated(text, self.between), width = self.between), Role::Remark),
         };
         let mut rung = format!("{time}{:GAP$}|{}|\n", "", self.style.paint(role, &arrow));
         if let Step::Ignored(reason) = step {
-            let reason = cut(&format!("ignored: {reason}"), self.between);
+            let reason = truncated(&format!("ignored: {reason}"), self.between);
             let reason = format!("{:^width$}", reason, width = self.between);
             rung += &format!("{:indent$}|{}|\n", "", self.style.paint(role, &reason), indent = TIME + GAP);
         }
@@ -87,14 +87,14 @@ impl Ladder {
     }
 
     fn arrow(&self, left: &str, text: &str, right: &str) -> String {
-        let text = cut(text, self.between - ARROW);
+        let text = truncated(text, self.between - ARROW);
         let line = self.between - ARROW - text.chars().count();
         format!("{left} {text} {}{right}", "-".repeat(line))
     }
 }
 
-/// Text that does not fit is abridged, with an ellipsis.
-fn cut(text: &str, most: usize) -> String {
+/// A text of at most `most` characters; a longer one ends with `…`.
+fn truncated(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
     }

@@ -1,5 +1,5 @@
-//! A datagram, named and drawn: which octets are which field, what each says, which clause of docs/protocol.md rules it,
-//! and what is wrong with it. Pure, and total: nothing here panics, whatever the octets are.
+//! A datagram, explained and drawn: its fields, their values, the clause of docs/protocol.md that defines each, and its
+//! errors. Pure, and total: nothing here panics for any octets.
 //!
 //! A [`View`] is made of a request ([`View::request`]) or of a reply, where possible together with the request that it
 //! answers ([`View::reply`]). It is drawn as a bit diagram ([`diagram`]) or as an annotated hex dump ([`dump`]); a
@@ -40,7 +40,7 @@ use core::fmt;
 
 use crate::wire::{self, ERROR, Form, Kind, Operator, SUCCESS, SUCCESS_BIT};
 
-/// Which way a datagram goes. It is not in the octets (docs/protocol.md, clause 4.7): ports tell it.
+/// The direction of a datagram. It is not in the octets (docs/protocol.md, clause 4.7); ports decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// To the server.
@@ -58,7 +58,7 @@ impl Direction {
         }
     }
 
-    /// What a datagram is if no port tells: a reply where it starts like one of docs/protocol.md, else a request.
+    /// The direction without known ports: a reply if it starts like one of docs/protocol.md, else a request.
     pub fn guess(octets: &[u8]) -> Direction {
         if Kind::of(octets) == Kind::Reply { Direction::Reply } else { Direction::Request }
     }
@@ -69,11 +69,11 @@ impl Direction {
 pub struct Drawing {
     /// Plain, or with colours.
     pub style: Style,
-    /// Everything, however long; otherwise a line replaces the middle of many operands and of long fields.
+    /// Draw everything; otherwise the middle of many operands and of long fields is omitted, with a note.
     pub whole: bool,
 }
 
-/// A datagram taken apart.
+/// A datagram, split into its fields.
 #[derive(Debug, Clone)]
 pub struct View<'a> {
     octets: &'a [u8],
@@ -86,19 +86,19 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// Takes apart a datagram that went to a server.
+    /// Splits a datagram that was sent to a server.
     pub fn request(octets: &'a [u8]) -> View<'a> {
         let mut view = View::empty(octets, Direction::Request);
         match Kind::of(octets) {
             Kind::Extended => extended::request(&mut view),
-            // Too short for the form, but of no other.
+            // Too short for the extended form, and not classic either.
             Kind::Escape { .. } => extended::escape(&mut view),
             Kind::Empty | Kind::Reply | Kind::Classic => classic::request(&mut view),
         }
         view
     }
 
-    /// Takes apart a datagram that came from a server. `request` is what it answers, if that is known: without, the
+    /// Splits a datagram that came from a server. `request` is the one that it answers, if known; without it, the
     /// form follows from docs/protocol.md, clause 4.7, and a classic result's format is a guess.
     pub fn reply(octets: &'a [u8], request: Option<&[u8]>) -> View<'a> {
         let mut view = View::empty(octets, Direction::Reply);
@@ -118,7 +118,7 @@ impl<'a> View<'a> {
         self.octets
     }
 
-    /// Which way it goes.
+    /// Its direction.
     pub fn direction(&self) -> Direction {
         self.direction
     }
@@ -128,7 +128,7 @@ impl<'a> View<'a> {
         self.form
     }
 
-    /// What a request asks for, or what the request of a reply asked for, as far as that is known.
+    /// The operator of a request, or of the request that a reply answers, if known.
     pub fn operator(&self) -> Option<Operator> {
         self.operator
     }
@@ -138,17 +138,17 @@ impl<'a> View<'a> {
         self.operand_count
     }
 
-    /// The fields, in their order. They cover every bit, and none twice.
+    /// The fields, in order. They cover every bit exactly once.
     pub fn fields(&self) -> &[Field] {
         &self.fields
     }
 
-    /// Remarks about it, what is wrong first.
+    /// Its errors, then remarks.
     pub fn faults(&self) -> &[Fault] {
         &self.faults
     }
 
-    /// Whether anything is wrong with it: it is a request that gets no result, or a reply that does not count.
+    /// Whether it has an error: a request that gets no result, or a reply that does not count.
     pub fn is_wrong(&self) -> bool {
         self.faults.iter().any(|fault| fault.severity == Severity::Wrong)
     }
@@ -163,13 +163,13 @@ impl<'a> View<'a> {
         View { octets, direction, form, operator: None, operand_count: 0, fields: Vec::new(), faults: Vec::new() }
     }
 
-    /// Adds what only others can know: whether a result is right.
+    /// Adds a fault that only the caller can know, such as a wrong result.
     pub fn add(&mut self, fault: Fault) {
         self.fault(fault);
     }
 
     fn fault(&mut self, fault: Fault) {
-        // Stable, so that what belongs together stays together.
+        // Stable: faults of one severity keep their order.
         let place = match fault.severity {
             Severity::Wrong => self.faults.iter().take_while(|other| other.severity == Severity::Wrong).count(),
             Severity::Remark => self.faults.len(),
@@ -181,15 +181,15 @@ impl<'a> View<'a> {
         let len = self.octets.len();
         if len > wire::reply_limit(asked, usize::MAX) {
             let text = format!(
-                "{len} octets in reply to {asked}: over three times as many, so a forged source turns the server into \
-                 an amplifier"
+                "{len} octets in reply to {asked}: over three times as many, so forged source addresses turn the server \
+                 into an amplifier"
             );
             self.fault(Fault::remark("4.2", text));
         }
     }
 }
 
-/// The first line that one would write about it: `+ 1 3 5`, `= 9`, `error: unknown operator`.
+/// A summary in one line: `+ 1 3 5`, `= 9`, `error: unknown operator`.
 impl fmt::Display for View<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.direction {
@@ -212,7 +212,7 @@ impl View<'_> {
         if self.operator == Some(Operator::Describe) {
             return Ok(());
         }
-        // A truncated one has no value.
+        // A truncated operand has no value.
         for field in self.fields_named(Name::Operand).filter(|operand| !operand.value.is_empty()).take(SHOWN) {
             write!(f, " {}", shortened(&field.value, 24))?;
         }
@@ -243,7 +243,7 @@ impl View<'_> {
     }
 }
 
-/// The form of a reply: that of its request, but for errors of peers that know only the classic form.
+/// The form of a reply: that of its request, except for errors of peers that know only the classic form.
 fn reply_form(octets: &[u8], request: Option<&[u8]>) -> Form {
     let starts_as_ours = matches!(octets.first(), Some(&(SUCCESS | ERROR)));
     let has_header = octets.len() >= wire::extended::HEADER;
@@ -263,7 +263,7 @@ fn octets_counted(count: usize) -> String {
     if count == 1 { "1 octet".into() } else { format!("{count} octets") }
 }
 
-/// The beginning and the end of what is longer than `most` characters, which must be 24 or more.
+/// A text of at most `most` characters, 24 or more; a longer one ends with a note of its length.
 fn shortened(text: &str, most: usize) -> String {
     let count = text.chars().count();
     if count <= most {

@@ -1,4 +1,4 @@
-//! What holds for any octets at all: for the property test and the fuzz target alike.
+//! What holds for any octets: for both the property test and the fuzz target.
 
 use alloc::string::ToString;
 
@@ -11,7 +11,7 @@ pub fn check_input(input: &[u8]) {
     check(request, octets);
 }
 
-/// Panics if a promise of this module is broken for these octets, whichever side they come from.
+/// Panics if a promise of this module is broken for these octets, as a request and as a reply.
 pub fn check(request: &[u8], octets: &[u8]) {
     check_view(&View::request(octets));
     check_view(&View::reply(octets, None));
@@ -47,12 +47,12 @@ fn check_view(view: &View<'_>) {
 
 #[cfg(test)]
 mod tests {
-    /// The seed corpus of the fuzz target `view`, and what fuzzing has found.
+    /// The seed corpus of the fuzz target `view`, and the inputs that fuzzing has found.
     #[test]
     fn the_fuzz_corpus_holds() {
         let fuzz = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
         if !fuzz.exists() {
-            return; // a published package has none
+            return; // a published package does not contain it
         }
         let entries = std::fs::read_dir(fuzz.join("corpus/view")).unwrap();
         let inputs = entries.map(|entry| std::fs::read(entry.unwrap().path()).unwrap());

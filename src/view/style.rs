@@ -1,10 +1,10 @@
-//! Colours, if wanted: ECMA-48's Select Graphic Rendition, as every terminal emulator understands it.
+//! Optional colours: ECMA-48's Select Graphic Rendition, which every terminal emulator implements.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 
-/// Whether drawings carry escape sequences. Whether a terminal is there, and `NO_COLOR` is not, the caller finds out.
+/// Whether drawings carry escape sequences. The caller checks for a terminal and for `NO_COLOR`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Style {
     /// Text alone.
@@ -14,22 +14,22 @@ pub enum Style {
     Colour,
 }
 
-/// What a piece of text is.
+/// The meaning of a piece of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// A heading.
     Heading,
     /// The name of a field.
     Label,
-    /// What a field says.
+    /// The value of a field.
     Value,
-    /// What helps to find the way: offsets, clauses, lines.
+    /// Offsets, clauses and lines.
     Frame,
-    /// What is wrong.
+    /// An error.
     Wrong,
-    /// What is worth knowing.
+    /// A remark.
     Remark,
-    /// What is as it should be.
+    /// A success.
     Right,
 }
 
@@ -39,8 +39,8 @@ impl Style {
     ///
     /// A variable is a `str` or, with the standard library, an `OsStr`.
     pub fn choose<T: PartialEq<str> + ?Sized>(is_terminal: bool, no_color: Option<&T>, term: Option<&T>) -> Style {
-        let refused = no_color.is_some_and(|value| *value != *"") || term.is_some_and(|term| *term == *"dumb");
-        if is_terminal && !refused { Style::Colour } else { Style::Plain }
+        let disabled = no_color.is_some_and(|value| *value != *"") || term.is_some_and(|term| *term == *"dumb");
+        if is_terminal && !disabled { Style::Colour } else { Style::Plain }
     }
 
     /// The text in the colours of its role; in the plain style, the text.

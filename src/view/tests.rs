@@ -24,16 +24,16 @@ proptest! {
         property::check(&request, &octets);
     }
 
-    /// The verdict is that of the wire room.
+    /// A view is wrong exactly where the wire room rejects the datagram.
     #[test]
-    fn wrong_is_what_wire_refuses(octets in octets(), request in octets()) {
+    fn wrong_is_what_wire_rejects(octets in octets(), request in octets()) {
         let view = View::request(&octets);
         let refused = match Kind::of(&octets) {
             Kind::Classic => course::Request::decode(&octets).is_ok_and(|request| request.operator().is_some()),
             Kind::Extended => ours::Request::decode(&octets).is_ok(),
             _ => false,
         };
-        // The values of divisors and exponents are beyond wire.
+        // The wire room does not check the values of divisors and exponents.
         if matches!(view.operator(), Some(Operator::Quotient | Operator::Remainder | Operator::Power)) {
             prop_assert!(refused || view.is_wrong());
         } else {
@@ -56,7 +56,7 @@ fn faults(view: &View<'_>) -> Vec<(&'static str, Severity, String)> {
 fn what_is_wrong_with_requests() {
     use Severity::{Remark, Wrong};
     for (octets, expected) in [
-        (&b""[..], vec![("2.7", Wrong, "no octets at all: a requ")]),
+        (&b""[..], vec![("2.7", Wrong, "no octets: a request has")]),
         (&[0x00], vec![("2.7", Wrong, "no operands: a request h")]),
         (&[0x00, 0, 0, 0, 1, 0], vec![("2.7", Wrong, "5 octets of operands: no")]),
         (&[0x00; 261], vec![("2.7", Wrong, "260 octets of operands: ")]),
@@ -68,7 +68,7 @@ fn what_is_wrong_with_requests() {
         (&[0xff, 0, 0, 0, 1], vec![("4.1", Wrong, "the first octet 0xff is ")]),
         (&[0x1e, b'+', 4, 0], vec![("4.4", Wrong, "4 octets: an extended re")]),
         (&[0x2e, 0, 0, 0, 9], vec![("4.4", Wrong, "version 2 of the extende")]),
-        (b"\x1e+\x04\x0112345678\0\0\0\x01", vec![("3.3", Wrong, "reserved octet 0x01: 0 w")]),
+        (b"\x1e+\x04\x0112345678\0\0\0\x01", vec![("3.3", Wrong, "reserved octet 0x01: exp")]),
         (b"\x1e!\x04\x0012345678\0\0\0\x01", vec![("3.4", Wrong, "unknown operator 0x21; a")]),
         (b"\x1e+\x04\x0012345678\0\0\0\x01\x02", vec![("3.9", Wrong, "5 octets of operands: no")]),
         (b"\x1e+\x00\x0012345678\x01", vec![("3.9", Wrong, "1 octets of operands: no")]),
@@ -98,17 +98,17 @@ fn what_is_wrong_with_replies() {
         (
             &text,
             b"\xff-2\0",
-            vec![("2.11", Remark, "a NUL behind the digits:"), ("2.11", Remark, "a sum or product of unsi")],
+            vec![("2.11", Remark, "a NUL after the digits: "), ("2.11", Remark, "a sum or product of unsi")],
         ),
-        (&text, b"\xff1x", vec![("2.8", Wrong, "the payload is no decima")]),
+        (&text, b"\xff1x", vec![("2.8", Wrong, "the payload is not a dec")]),
         (&integer, b"\x7fwhat?", vec![]),
         (&integer, b"\x7f\x01\x02", vec![("2.6", Remark, "octets that are not prin")]),
         (extended, b"\xff\0\0\x0012345678\x01", vec![]),
         (extended, b"\xff\0\0\x0012345679\x01", vec![("3.11", Wrong, "not the identifier of th")]),
-        (extended, b"\xff\0\x01\x0012345678\x31", vec![("3.8", Remark, "format 1 where 0 was to ")]),
-        (extended, b"\xff\0\0\x0012345678\x00\x01", vec![("3.8", Remark, "wider than it needs to b")]),
+        (extended, b"\xff\0\x01\x0012345678\x31", vec![("3.8", Remark, "format 1 where 0 is expe")]),
+        (extended, b"\xff\0\0\x0012345678\x00\x01", vec![("3.8", Remark, "wider than necessary: cl")]),
         (extended, b"\xff\0\0\x0012345678", vec![("3.11", Wrong, "success without a result")]),
-        (extended, b"\xff\x01\0\x0012345678\x01", vec![("3.11", Wrong, "status 1 behind first oc")]),
+        (extended, b"\xff\x01\0\x0012345678\x01", vec![("3.11", Wrong, "status 1 after first oct")]),
         (extended, b"\x7f\x07\x01\x0012345678?", vec![("3.8", Remark, "status 7 is not assigned")]),
         (extended, b"\x7f\x04\x01\x0012345678?", vec![("3.10", Remark, "status 4 without the cou")]),
         (extended, b"\x7fno", vec![("3.12", Remark, "a classic error in reply")]),
@@ -156,7 +156,7 @@ fn summaries() {
 }
 
 #[test]
-fn our_own_messages_are_flawless() {
+fn messages_of_calc6_have_no_faults() {
     let mut out = [0; 1232];
     let request = ours::Request::new(Operator::Sum, Format::Text, 2, ID, &[0, 1, 0, 2]).unwrap();
     let len = request.encode(&mut out);
@@ -198,9 +198,9 @@ fn long_datagrams_are_drawn_in_part() {
     let request = [&[0x00][..], &[0; 256]].concat();
     let view = View::request(&request);
     let (short, whole) = (Drawing::default(), Drawing { whole: true, ..Drawing::default() });
-    assert!(dump(&view, &short).contains("\n      … 55 operands more, 220 octets\n00fd  00 00 00 00"));
+    assert!(dump(&view, &short).contains("\n      … 55 more operands omitted, 220 octets\n00fd  00 00 00 00"));
     assert_eq!(dump(&view, &whole).lines().count(), 3 + 64);
-    assert!(diagram(&view, &short).contains("octets 0020 to 00ff: 56 rows more"));
+    assert!(diagram(&view, &short).contains("octets 0020 to 00ff: 56 more rows omitted"));
     let wide = [&b"\x1e+\xff\x0012345678"[..], &[0x11; 255]].concat();
-    assert!(dump(&View::request(&wide), &short).contains("… 223 octets more"));
+    assert!(dump(&View::request(&wide), &short).contains("… 223 more octets omitted"));
 }

@@ -51,7 +51,7 @@ pub const OVERFLOW: &str = "too large";
 const OPCODE_SUM: u8 = 0;
 const OPCODE_PRODUCT: u8 = 1;
 
-/// A request whose lengths are right; its opcode may be one that nobody knows.
+/// A request whose lengths are right; its opcode may be unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request<'a> {
     /// Bits 4 to 6 of the first octet, 0 to 7: 0 sum, 1 multiplication, others unknown.
@@ -60,25 +60,25 @@ pub struct Request<'a> {
     operands: &'a [u8],
 }
 
-/// Why a datagram is no classic request. None of these is answered.
+/// Why a datagram is not a classic request. The server answers none of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum RequestError {
-    /// Not even a header.
+    /// Shorter than the header.
     #[error("empty: a request has at least 5 octets")]
     Empty,
     /// A header alone.
     #[error("no operands: a request has 1 to 64")]
     NoOperands,
-    /// Octets behind the last whole operand.
+    /// Octets remain after the last whole operand.
     #[error("{octets} octets of operands: not a multiple of 4")]
     Ragged {
-        /// Octets behind the header.
+        /// Octets after the header.
         octets: usize,
     },
     /// More operands than the form allows.
     #[error("{octets} octets of operands: over 64 operands of 4")]
     TooManyOperands {
-        /// Octets behind the header.
+        /// Octets after the header.
         octets: usize,
     },
     /// An operator that has no opcode.
@@ -87,7 +87,7 @@ pub enum RequestError {
 }
 
 impl<'a> Request<'a> {
-    /// A request to send: `operands` are unsigned 32-bit integers in network byte order, one behind the other.
+    /// A request to send: `operands` are unsigned 32-bit integers in network byte order, one after the other.
     ///
     /// # Errors
     /// The operator is neither sum nor product, or there are not 1 to 64 whole operands.
@@ -104,7 +104,7 @@ impl<'a> Request<'a> {
     /// Reads a request. The four unused bits are ignored, as the course demands.
     ///
     /// # Errors
-    /// Lengths that no request has; the opcode is not judged here.
+    /// Lengths that no request has. The opcode is not checked here.
     pub fn decode(datagram: &'a [u8]) -> Result<Request<'a>, RequestError> {
         let (&first, operands) = datagram.split_first().ok_or(RequestError::Empty)?;
         check_operands(operands)?;
@@ -122,12 +122,12 @@ impl<'a> Request<'a> {
         len
     }
 
-    /// The opcode as it stands on the wire, 0 to 7.
+    /// The opcode on the wire, 0 to 7.
     pub fn opcode(&self) -> u8 {
         self.opcode
     }
 
-    /// What the opcode asks for, if anybody knows it.
+    /// The operator of the opcode; `None` if the opcode is unknown.
     pub fn operator(&self) -> Option<Operator> {
         match self.opcode {
             OPCODE_SUM => Some(Operator::Sum),
@@ -136,12 +136,12 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The F bit: how the result is to travel.
+    /// The F bit: the format of the result.
     pub fn format(&self) -> Format {
         self.format
     }
 
-    /// The operands as they stand on the wire: 4 octets each.
+    /// The operands on the wire: 4 octets each.
     pub fn operands(&self) -> &'a [u8] {
         self.operands
     }
@@ -152,12 +152,12 @@ impl<'a> Request<'a> {
     }
 }
 
-/// A reply, as far as its first octet and the format that was asked for tell.
+/// A reply, decoded by its first octet and the format that the request asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reply<'a> {
     /// S = 1, F = 0: the result.
     Integer(u32),
-    /// S = 1, F = 1: the result in decimal: ASCII digits, in replies of other servers perhaps behind a `-`.
+    /// S = 1, F = 1: the result in decimal: ASCII digits, in replies of other servers perhaps after a `-`.
     Text(Decimal<'a>),
     /// S = 0: the server does not know the opcode, or cannot express the result. The payload has no meaning.
     Error(&'a [u8]),
@@ -171,7 +171,7 @@ pub struct Decimal<'a> {
 }
 
 impl<'a> Decimal<'a> {
-    /// Checks a payload. One trailing NUL is accepted and left out: some C servers send it.
+    /// Checks a payload. One trailing NUL is accepted and removed: some C servers send it.
     pub fn new(payload: &'a [u8]) -> Option<Decimal<'a>> {
         let (digits, trailing_nul) = match payload {
             [digits @ .., 0] => (digits, true),
@@ -189,7 +189,7 @@ impl<'a> Decimal<'a> {
         self.text
     }
 
-    /// Whether the server sent the string's terminating NUL, against the course's format.
+    /// Whether the server sent the string's terminating NUL, which the course's format does not have.
     pub fn trailing_nul(&self) -> bool {
         self.trailing_nul
     }
@@ -203,7 +203,7 @@ impl<'a> Decimal<'a> {
 /// Why a datagram does not count as a reply; waiting goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ReplyError {
-    /// Not even a header.
+    /// Shorter than the header.
     #[error("empty: a reply has at least 1 octet")]
     Empty,
     /// A success whose payload is not one integer.
@@ -219,12 +219,12 @@ pub enum ReplyError {
         octets: usize,
     },
     /// A success whose payload is not decimal.
-    #[error("the payload is no decimal integer")]
+    #[error("the payload is not a decimal integer")]
     NotDecimal,
 }
 
 impl<'a> Reply<'a> {
-    /// Reads the reply to a request that asked for `format`. The unused bits are ignored, as the course demands.
+    /// Reads the reply to a request that asked for `format`. The unused bits are ignored, as the course requires.
     ///
     /// # Errors
     /// What does not count as a reply (docs/protocol.md, clause 2.8).
@@ -262,7 +262,7 @@ impl<'a> Reply<'a> {
     }
 }
 
-/// Writes a reply's first octet and hands out the room behind it.
+/// Writes a reply's first octet and returns the rest of the buffer, for the payload.
 ///
 /// # Panics
 /// If `reply` is empty.
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn the_courses_first_octets() {
+    fn first_octets_of_the_course() {
         // The published cases, each over 4 2 3: (first octet, opcode, F).
         for (first, opcode, format) in [
             (0x50, 0, Format::Integer),

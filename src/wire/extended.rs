@@ -62,7 +62,7 @@ pub const MAX_OPERAND_OCTETS: usize = MAX_REQUEST - HEADER;
 /// Statuses of error replies are below this.
 pub const STATUS_END: u8 = 32;
 
-/// A request that passed every check of octets: only arithmetic is left to fail.
+/// A request that passed every check of its octets; only the arithmetic can still fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request<'a> {
     operator: Operator,
@@ -72,36 +72,36 @@ pub struct Request<'a> {
     operands: &'a [u8],
 }
 
-/// Why a datagram is no extended request, in the order of the checks (docs/protocol.md, clause 3.9).
+/// Why a datagram is not an extended request, in the order of the checks (docs/protocol.md, clause 3.9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum RequestError {
     /// Too short, or of another opcode or version: not of this form at all.
     #[error("not an extended request")]
     OtherForm,
-    /// Longer than any request that is computed.
+    /// Longer than any request that a server evaluates.
     #[error("{octets} octets: a request has at most 1232")]
     Oversize {
         /// Octets of the whole datagram.
         octets: usize,
     },
     /// The Reserved octet is not 0.
-    #[error("reserved octet {found:#04x}: 0 wanted")]
+    #[error("reserved octet {found:#04x}: expected 0")]
     Reserved {
         /// The octet.
         found: u8,
     },
-    /// The Operator octet stands for nothing.
+    /// The Operator octet is not the code of an operator.
     #[error("unknown operator {found:#04x}")]
     Operator {
         /// The octet.
         found: u8,
     },
-    /// The octets behind the header are not whole operands of this Width.
+    /// The octets after the header are not whole operands of this Width.
     #[error("{octets} octets of operands: not a multiple of width {width}")]
     Ragged {
         /// The Width octet.
         width: u8,
-        /// Octets behind the header.
+        /// Octets after the header.
         octets: usize,
     },
     /// The operator does not take so many operands.
@@ -129,7 +129,7 @@ impl RequestError {
 
 impl<'a> Request<'a> {
     /// A request to send: `operands` are two's complement integers of `width` octets each, in network byte order, one
-    /// behind the other.
+    /// after the other.
     ///
     /// # Errors
     /// Operands that are not whole, that the operator does not take, or that do not fit [`MAX_REQUEST`] octets.
@@ -188,12 +188,12 @@ impl<'a> Request<'a> {
         len
     }
 
-    /// What is asked for.
+    /// The operator.
     pub fn operator(&self) -> Operator {
         self.operator
     }
 
-    /// The F bit: how the result is to travel.
+    /// The F bit: the format of the result.
     pub fn format(&self) -> Format {
         self.format
     }
@@ -208,7 +208,7 @@ impl<'a> Request<'a> {
         self.id
     }
 
-    /// The operands as they stand on the wire.
+    /// The operands on the wire.
     pub fn operands(&self) -> &'a [u8] {
         self.operands
     }
@@ -219,13 +219,13 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The identifier of a datagram of at least [`HEADER`] octets: also of requests that [`Request::decode`] refuses, so
-/// that the refusal can name it.
+/// The identifier of a datagram of at least [`HEADER`] octets: also of requests that [`Request::decode`] rejects, so
+/// that the error reply can carry it.
 pub fn id(datagram: &[u8]) -> Option<u64> {
     datagram.get(ID..HEADER).map(NetworkEndian::read_u64)
 }
 
-/// A reply that a client may take.
+/// A reply that a client accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reply<'a> {
     status: u8,
@@ -234,7 +234,7 @@ pub struct Reply<'a> {
     result: &'a [u8],
 }
 
-/// Why a datagram does not count as a reply; it is counted and waiting goes on.
+/// Why a datagram does not count as a reply. The client counts it and goes on waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ReplyError {
     /// Shorter than the header.
@@ -244,13 +244,13 @@ pub enum ReplyError {
         octets: usize,
     },
     /// The first octet is neither 0xff nor 0x7f.
-    #[error("first octet {found:#04x}: 0xff or 0x7f wanted")]
+    #[error("first octet {found:#04x}: expected 0xff or 0x7f")]
     FirstOctet {
         /// The octet.
         found: u8,
     },
-    /// A status that does not go with the first octet.
-    #[error("status {found} behind first octet {first:#04x}")]
+    /// A status that contradicts the first octet.
+    #[error("status {found} after first octet {first:#04x}")]
     Status {
         /// The first octet.
         first: u8,
@@ -258,7 +258,7 @@ pub enum ReplyError {
         found: u8,
     },
     /// A Format octet that is neither 0 nor 1.
-    #[error("format {found}: 0 or 1 wanted")]
+    #[error("format {found}: expected 0 or 1")]
     Format {
         /// The octet.
         found: u8,
@@ -280,7 +280,7 @@ impl<'a> Reply<'a> {
         Ok(Reply { status: Status::Ok.octet(), format, id, result })
     }
 
-    /// An error reply to send. `text` is ASCII, for [`Status::TooLarge`] behind the count of octets needed.
+    /// An error reply to send. `text` is ASCII, for [`Status::TooLarge`] after the count of octets needed.
     ///
     /// # Errors
     /// The status is [`Status::Ok`].
@@ -291,7 +291,7 @@ impl<'a> Reply<'a> {
         Ok(Reply { status: status.octet(), format: Format::Text, id, result: text })
     }
 
-    /// Reads a reply by the rules of docs/protocol.md, clause 3.11; whose identifier it is is for the caller to judge.
+    /// Reads a reply by the rules of docs/protocol.md, clause 3.11; the caller checks the identifier.
     ///
     /// # Errors
     /// What does not count as a reply.
@@ -341,7 +341,7 @@ impl<'a> Reply<'a> {
         Status::from_octet(self.status)
     }
 
-    /// How the result is written.
+    /// The format of the result.
     pub fn format(&self) -> Format {
         self.format
     }
@@ -351,7 +351,7 @@ impl<'a> Reply<'a> {
         self.id
     }
 
-    /// What stands behind the header: the result, or with an error its text.
+    /// The octets after the header: the result, or the text of an error.
     pub fn result(&self) -> &'a [u8] {
         self.result
     }
@@ -365,7 +365,7 @@ impl<'a> Reply<'a> {
     }
 }
 
-/// Writes the header of a reply and hands out the room behind it.
+/// Writes the header of a reply and returns the rest of the buffer, for the payload.
 ///
 /// # Panics
 /// If `reply` is shorter than [`HEADER`].
@@ -442,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn checks_in_their_order() {
+    fn the_first_failing_check_is_reported() {
         let request = |first: u8, operator: u8, width: u8, reserved: u8, operands: usize| {
             let mut datagram = vec![0; HEADER + operands];
             datagram[..4].copy_from_slice(&[first, operator, width, reserved]);

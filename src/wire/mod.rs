@@ -5,8 +5,8 @@
 //! apart by the first octet.
 //!
 //! All integers are in network byte order. Nothing here allocates, keeps state, or panics on what comes from the
-//! network: decoding borrows from the datagram, and encoding panics only if the caller's buffer is too small, which
-//! each function says.
+//! network: decoding borrows from the datagram, and encoding panics only if the caller's buffer is too small, as the
+//! documentation of each function says.
 
 pub mod classic;
 pub mod extended;
@@ -14,11 +14,11 @@ mod operator;
 
 pub use operator::{Operator, UnknownOperator};
 
-/// The longest request that is ever computed, in octets: what IPv6's least MTU of 1280 (RFC 8200, section 5) leaves
+/// The longest request that a server evaluates, in octets: what IPv6's least MTU of 1280 (RFC 8200, section 5) leaves
 /// after an IPv6 header of 40 and a UDP header of 8.
 pub const MAX_REQUEST: usize = 1280 - 40 - 8;
 
-/// The longest reply that a server sends unless told otherwise, in octets: no fragmentation on any IPv6 path.
+/// The longest reply that a server sends by default, in octets: no fragmentation on any IPv6 path.
 pub const MAX_REPLY: usize = MAX_REQUEST;
 
 /// A reply is at most this many times as long as its request: the bound of QUIC (RFC 9000, section 8.1).
@@ -50,7 +50,7 @@ pub const fn opcode(first: u8) -> u8 {
     first >> 1 & 0b111
 }
 
-/// The upper four bits of a request's first octet: unused in the classic form, the version behind opcode 7.
+/// The upper four bits of a request's first octet: unused in the classic form, the version if the opcode is 7.
 pub const fn version(first: u8) -> u8 {
     first >> 4
 }
@@ -74,7 +74,7 @@ impl Form {
     }
 }
 
-/// How the result travels: the F bit of a request, the Format octet of an extended reply.
+/// The format of the result: the F bit of a request, the Format octet of an extended reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Format {
@@ -91,13 +91,13 @@ impl Format {
     }
 }
 
-/// How a server answered: the Status octet of an extended reply; classic replies tell only success from error.
+/// The outcome of a request: the Status octet of an extended reply. Classic replies carry only success or error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Status {
     /// 0: the result follows.
     Ok = 0,
-    /// 1: lengths or operand count that do not fit.
+    /// 1: wrong lengths, or an operand count that the operator does not take.
     Malformed = 1,
     /// 2: an operator, or in the classic form an opcode, that the server does not know.
     UnknownOperator = 2,
@@ -133,7 +133,7 @@ impl Status {
         self as u8
     }
 
-    /// What it means, in ASCII: for errors also the text that an extended reply carries. At most 24 octets, so that
+    /// The meaning in ASCII, which is also the text of an extended error reply. At most 24 octets, so that
     /// it fits the reply to the shortest request.
     pub const fn text(self) -> &'static str {
         match self {
@@ -148,7 +148,8 @@ impl Status {
     }
 }
 
-/// What a datagram that reaches a server is, by its first octet and its length (docs/protocol.md, clauses 4.1 and 4.4).
+/// The kind of a datagram that reaches a server, by its first octet and its length (docs/protocol.md, clauses 4.1 and
+/// 4.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// No octets at all.
@@ -161,13 +162,13 @@ pub enum Kind {
     Extended,
     /// Any other opcode-7 datagram: an unknown opcode where its length is one that such a request could have.
     Escape {
-        /// Whether the server owes a classic error reply.
+        /// Whether the server answers with a classic error reply.
         answered: bool,
     },
 }
 
 impl Kind {
-    /// Sorts a datagram. Total: every sequence of octets is of exactly one kind.
+    /// The kind of a datagram: exactly one for every sequence of octets.
     pub const fn of(datagram: &[u8]) -> Kind {
         let Some(&first) = datagram.first() else {
             return Kind::Empty;
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn reply_limit_is_three_times_the_request_or_the_servers() {
+    fn reply_limit_is_three_times_the_request_or_that_of_the_server() {
         assert_eq!(reply_limit(5, MAX_REPLY), 15);
         assert_eq!(reply_limit(411, MAX_REPLY), 1232);
         assert_eq!(reply_limit(410, MAX_REPLY), 1230);

@@ -1,4 +1,4 @@
-//! What can be asked for: the thirteen operators and the describe request.
+//! The thirteen operators, and the describe request.
 
 use core::fmt;
 use core::ops::RangeInclusive;
@@ -6,9 +6,9 @@ use core::str::FromStr;
 
 use thiserror::Error;
 
-/// An operator, by the ASCII code that stands for it on the wire (docs/protocol.md, clause 3.4).
+/// An operator; its value is its ASCII code on the wire (docs/protocol.md, clause 3.4).
 ///
-/// The classic form knows [`Sum`](Operator::Sum) and [`Product`](Operator::Product) alone.
+/// The classic form has only [`Sum`](Operator::Sum) and [`Product`](Operator::Product).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Operator {
@@ -61,7 +61,7 @@ impl Operator {
         Operator::Describe,
     ];
 
-    /// The operator that this octet stands for on the wire.
+    /// The operator of this octet on the wire.
     pub const fn from_octet(octet: u8) -> Option<Operator> {
         Some(match octet {
             b'+' => Operator::Sum,
@@ -82,7 +82,7 @@ impl Operator {
         })
     }
 
-    /// The operator that a person means by this symbol or word: `+`, `sum`, `add`, …, and `x` for `*`.
+    /// The operator of a symbol or word as people type it: `+`, `sum`, `add`, …, and `x` for `*`.
     ///
     /// ```
     /// use calc6::wire::Operator;
@@ -97,17 +97,17 @@ impl Operator {
         }
     }
 
-    /// The octet that stands for it on the wire.
+    /// Its octet on the wire.
     pub const fn octet(self) -> u8 {
         self as u8
     }
 
-    /// The character that stands for it: its octet, read as ASCII.
+    /// Its symbol: the octet as an ASCII character.
     pub const fn symbol(self) -> char {
         self as u8 as char
     }
 
-    /// The words that people may write for it, the usual one first.
+    /// The words that people may type for it, the usual one first.
     pub const fn words(self) -> &'static [&'static str] {
         match self {
             Operator::Sum => &["sum", "add"],
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_operator_is_refused() {
+    fn other_words_are_rejected() {
         for word in ["", "plus", "SUM", "xx", "é", "++"] {
             assert_eq!(Operator::from_word(word), None, "{word:?}");
         }
