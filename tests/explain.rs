@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
 
-use pcap::{Capture, Record, Way};
+use pcap::{CaptureWriter, PacketDirection, Record};
 
 fn explain(line: &str, stdin: &[u8]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_lab"))
@@ -27,7 +27,7 @@ fn explain(line: &str, stdin: &[u8]) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// Exit status and standard output; nothing is said on standard error.
+/// Exit status and standard output; standard error must be empty.
 fn explained(line: &str, stdin: &[u8]) -> (Option<i32>, String) {
     let output = explain(line, stdin);
     assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{line}");
@@ -122,7 +122,7 @@ fn what_is_wrong_is_pointed_at_and_is_exit_status_1() {
         assert_eq!(status, Some(1), "{line}\n{stdout}");
         assert!(stdout.contains(pointed), "{line}\n{stdout}");
     }
-    // Remarks are no faults.
+    // Remarks are not errors.
     let (status, stdout) = explained("71 00000004 / 80 34", b"");
     assert_eq!(status, Some(0), "{stdout}");
     assert!(stdout.contains("* the unused bits are 7: clients send 0, servers ignore them  [2.2]"), "{stdout}");
@@ -132,7 +132,7 @@ fn what_is_wrong_is_pointed_at_and_is_exit_status_1() {
 }
 
 #[test]
-fn words_that_cannot_be_read_are_exit_status_2() {
+fn arguments_that_cannot_be_parsed_are_exit_status_2() {
     let (status, stderr) = refused("00 0z", b"");
     assert_eq!((status, &stderr[..]), (Some(2), "lab: argument 2: \"0z\", character 2: 'z' is no hexadecimal digit\n"));
     let (status, stderr) = refused("", b"\n  0\n");
@@ -154,7 +154,7 @@ fn words_that_cannot_be_read_are_exit_status_2() {
 /// An exchange with a lost request, a reply, its duplicate, and a request that stays unanswered.
 fn capture(name: &str) -> File {
     let file = File::new(name);
-    let mut capture = Capture::create(&file.0, &[("lo", "made by a test")]).unwrap();
+    let mut capture = CaptureWriter::create(&file.0, &[("lo", "made by a test")]).unwrap();
     let (client, server) = ("[::1]:4000".parse().unwrap(), "[::1]:10000".parse().unwrap());
     let request = [0x00, 0, 0, 0, 4, 0, 0, 0, 2];
     let reply = [0xff, 0, 0, 0, 6];
@@ -167,7 +167,9 @@ fn capture(name: &str) -> File {
     ] {
         let (from, to) = if to_server { (client, server) } else { (server, client) };
         let time = UNIX_EPOCH + Duration::from_secs(1_700_000_000) + Duration::from_millis(milliseconds);
-        capture.record(Record { interface: 0, time, way: Way::In, from, to, payload, comment: "" }).unwrap();
+        capture
+            .record(Record { interface: 0, time, direction: PacketDirection::In, from, to, payload, comment: "" })
+            .unwrap();
     }
     capture.flush().unwrap();
     file
@@ -198,7 +200,7 @@ fn a_capture_is_paired_and_timed() {
 }
 
 #[test]
-fn a_wrong_port_is_said() {
+fn a_wrong_port_is_reported() {
     let file = capture("explain-port.pcapng");
     let output = explain(&format!("--pcap {} --port 9", file.0.display()), b"");
     let said = String::from_utf8(output.stderr).unwrap();
@@ -236,7 +238,7 @@ fn json_has_an_object_for_each_datagram() {
 }
 
 #[test]
-fn what_tcpdump_prints_is_a_packet() {
+fn the_output_of_tcpdump_is_read_as_packets() {
     let pasted = b"10:00:00.000000 IP6 ::1.4000 > ::1.10000: UDP, length 9\n\
         \t0x0000:  6000 0000 0011 1140 0000 0000 0000 0000\n\t0x0010:  0000 0000 0000 0001 0000 0000 0000 0000\n\
         \t0x0020:  0000 0000 0000 0001 0fa0 2710 0011 0000\n\t0x0030:  0000 0000 0100 0000 03\n";

@@ -15,7 +15,7 @@ use receiving::{Receive as _, receive_from};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A running relay; it is ended with the value.
+/// A running relay; it ends when this is dropped.
 struct Relay {
     child: Child,
     stdout: BufReader<ChildStdout>,
@@ -39,7 +39,7 @@ impl Relay {
         Self { child, stdout, address }
     }
 
-    /// Ends it with SIGTERM and gives back what it wrote.
+    /// Ends it with SIGTERM and returns its output.
     fn stop(mut self) -> String {
         signal(&self.child, rustix::process::Signal::TERM);
         let mut text = String::new();
@@ -67,7 +67,7 @@ fn socket() -> UdpSocket {
     socket
 }
 
-/// Sends back whatever comes, until `quit` comes; returns where the datagrams came from.
+/// Sends every datagram back until `quit` arrives; returns the datagrams' sources.
 fn echo() -> (SocketAddr, JoinHandle<Vec<SocketAddr>>) {
     let socket = socket();
     let address = socket.local_addr().unwrap();
@@ -126,7 +126,7 @@ fn the_same_seed_loses_the_same_datagrams() {
         for number in 0..100_u8 {
             client.send_to(&[number], relay.address).unwrap();
         }
-        // The relay takes datagrams in order: when one of these arrives, the hundred have had their fate.
+        // The relay reads datagrams in order: when one of these arrives, the hundred have been read.
         let fence = std::iter::repeat_with(socket).take(100);
         fence.for_each(|other| assert!(other.send_to(b"fence", relay.address).is_ok()));
         let arrivals = std::iter::repeat_with(|| {
@@ -145,7 +145,7 @@ fn the_same_seed_loses_the_same_datagrams() {
 }
 
 #[test]
-fn one_direction_can_be_spared_and_a_delay_is_a_lower_bound() {
+fn one_direction_can_be_without_faults_and_a_delay_is_a_lower_bound() {
     let (server, thread) = echo();
     let relay = Relay::start(server, &["--direction", "to-client", "--delay", "30ms", "--duplicate", "1"]);
     let client = socket();
@@ -162,7 +162,7 @@ fn one_direction_can_be_spared_and_a_delay_is_a_lower_bound() {
 }
 
 #[test]
-fn the_capture_has_both_sides_and_says_what_happened() {
+fn the_capture_has_both_sides_and_the_fate_of_each_datagram() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("relay.pcapng");
     let (server, thread) = echo();
@@ -181,12 +181,12 @@ fn the_capture_has_both_sides_and_says_what_happened() {
             packets.push((packet.interface_id, packet.options.len()));
         }
     }
-    // Every packet has its flags; what comes in has its fate as well.
+    // Every packet has its flags; a received one also has its fate.
     assert_eq!(packets, [(0, 2), (1, 1), (1, 2), (0, 1)]);
 }
 
 #[test]
-fn further_clients_are_refused_until_idle_ones_are_forgotten() {
+fn datagrams_of_further_clients_are_dropped_until_idle_clients_are_forgotten() {
     let (server, thread) = echo();
     let relay = Relay::start(server, &["--clients", "1", "--idle", "300ms"]);
     let (first, second) = (socket(), socket());
@@ -195,7 +195,7 @@ fn further_clients_are_refused_until_idle_ones_are_forgotten() {
     assert_eq!(first.receive(&mut buffer).unwrap(), 5);
     second.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
     let mut tries = 0;
-    // The first try is refused unless the machine slept; one after 300 ms is served.
+    // The first try is dropped unless the machine is very slow; one after 300 ms is served.
     while second.send_to(b"second", relay.address).and_then(|_| second.receive(&mut buffer)).is_err() {
         tries += 1;
         assert!(tries < 200);
@@ -207,28 +207,28 @@ fn further_clients_are_refused_until_idle_ones_are_forgotten() {
 }
 
 #[test]
-fn a_dead_service_is_survived_and_counted() {
+fn a_service_that_has_ended_is_counted() {
     let gone = socket().local_addr().unwrap();
     let relay = Relay::start(gone, &["--quiet"]);
     let client = socket();
     for _ in 0..3 {
-        client.send_to(b"anybody?", relay.address).unwrap();
+        client.send_to(b"hello", relay.address).unwrap();
         std::thread::sleep(Duration::from_millis(50));
     }
     let report = relay.stop();
-    assert!(report.contains("times nobody listened on the server's port"), "{report}");
+    assert!(report.contains("times no socket listened on the server's port"), "{report}");
     assert!(report.contains("to the server: 3 in, 3 out"), "{report}");
 }
 
 #[test]
-fn wrong_words_end_with_2_and_refusals_with_1() {
+fn a_wrong_command_line_exits_with_2_and_a_refusal_of_the_system_with_1() {
     let lab = |words: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_lab")).arg("relay").args(words).output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
     let (code, message) = lab(&["::1", "0", "::1", "9", "--loss", "2"]);
     assert_eq!(code, Some(2));
-    assert!(message.contains("a chance is a number from 0 to 1"), "{message}");
+    assert!(message.contains("expected a probability: a number from 0 to 1"), "{message}");
     let (code, message) = lab(&["::1", "0", "::1", "9", "--delay", "10"]);
     assert_eq!(code, Some(2));
     assert!(message.contains("a duration is a number with a unit"), "{message}");

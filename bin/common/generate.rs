@@ -1,6 +1,6 @@
 //! Man pages, and completions for bash, zsh and fish: `PROGRAM --generate FOLDER`, which `make docs` calls.
 //!
-//! Everything comes from the options themselves, as clap has them; the client describes its getopts table to clap for this.
+//! Everything comes from clap's description of the options; the client describes its getopts table to clap for this.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -12,31 +12,31 @@ use clap_complete::{Generator, Shell};
 use clap_mangen::Man;
 use roff::{Roff, bold, roman};
 
-/// A program, and what only its man page says.
+/// A program, and the parts of its man page that clap does not know.
 pub struct Program {
-    /// Its name as it is built.
+    /// Its name as built.
     pub plain: &'static str,
-    /// Its name once it is installed.
+    /// Its name as installed.
     pub installed: &'static str,
     /// Its options.
     pub command: Command,
     /// The section EXIT STATUS.
     pub exit_status: &'static str,
-    /// What clap's completions lack.
+    /// Adds to a completion script what clap cannot express.
     pub edit_completions: fn(Shell, String) -> String,
 }
 
 /// Every installed name.
 const INSTALLED: [&str; 3] = ["calc6-server", "calc6-client", "calc6-lab"];
 
-/// The folder of `--generate FOLDER`, where that is the whole command line.
+/// The folder of `--generate FOLDER`, if that is the whole command line.
 pub fn requested() -> Option<PathBuf> {
     let words: Vec<_> = env::args_os().skip(1).collect();
     let [option, folder] = &words[..] else { return None };
     (option == OsStr::new("--generate")).then(|| PathBuf::from(folder))
 }
 
-/// Answers `--generate FOLDER`.
+/// Runs `--generate FOLDER`.
 pub fn run(program: &Program, folder: &Path) -> ExitCode {
     match write(program, folder) {
         Ok(()) => ExitCode::SUCCESS,
@@ -68,7 +68,7 @@ fn write(program: &Program, folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What a shell shows beside an option: the beginning of its help.
+/// The text that a shell shows beside an option: the beginning of its help.
 fn in_brief(command: Command) -> Command {
     let brief = |arg: Arg| match arg.get_help().map(ToString::to_string) {
         Some(help) => {
@@ -116,7 +116,7 @@ fn page_name(command: &Command) -> String {
 fn page(command: &Command, program: &Program, also: &[String]) -> Page {
     let name = page_name(command);
     let after = command.get_after_long_help().or(command.get_after_help()).map(ToString::to_string);
-    // What clap_mangen would add at the end, with its lines run together, is written below.
+    // clap_mangen would join the lines of the examples; they are written below instead.
     let bare = rename_usage(command.clone(), program).after_help("").after_long_help("");
     let man =
         Man::new(bare).title(name.to_uppercase()).manual("calc6").source(concat!("calc6 ", env!("CARGO_PKG_VERSION")));
@@ -125,7 +125,7 @@ fn page(command: &Command, program: &Program, also: &[String]) -> Page {
         section(&man, &mut text).expect("a Vec takes everything");
     };
     render(&Man::render_title);
-    // No word is cut at the end of a line: half an option is none.
+    // No hyphenation: a reader could not tell the hyphen from a part of an option.
     render(&|_, page| page.write_all(b".nh\n.ad l\n"));
     render(&Man::render_name_section);
     render(&Man::render_synopsis_section);
@@ -152,7 +152,7 @@ fn page(command: &Command, program: &Program, also: &[String]) -> Page {
     Page { name, text }
 }
 
-/// The client's usage says `client`, its page is called otherwise.
+/// The client's usage says `client`, but its page has the installed name.
 fn rename_usage(command: Command, program: &Program) -> Command {
     match command.get_overridden_usage().map(ToString::to_string) {
         Some(usage) => {
@@ -163,7 +163,7 @@ fn rename_usage(command: Command, program: &Program) -> Command {
     }
 }
 
-/// Paragraphs, and lines that are indented: commands, kept as they are but for the program's name.
+/// Paragraphs, and indented lines: commands, unchanged except for the program's name.
 fn prose(roff: &mut Roff, text: &str, program: &Program) {
     let text = text.trim().trim_start_matches("Examples:").trim_start_matches('\n');
     let mut verbatim = false;
@@ -190,7 +190,7 @@ fn prose(roff: &mut Roff, text: &str, program: &Program) {
     }
 }
 
-/// Puts the installed name where a command begins.
+/// Replaces the program's name at the start of a command with the installed name.
 fn renamed(line: &str, program: &Program) -> String {
     let plain = format!("{} ", program.plain);
     let installed = format!("{} ", program.installed);

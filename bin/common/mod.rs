@@ -1,5 +1,5 @@
-//! What the three programs share: how they read what people type, what they answer to a command line that cannot be
-//! read, and how man pages and completions are made of their options.
+//! Code that the three programs share: parsers for numbers, durations and ports, messages for a command line that
+//! cannot be parsed, and the generator of man pages and completions.
 #![allow(dead_code, reason = "each program uses its part")]
 
 pub mod generate;

@@ -1,4 +1,4 @@
-//! How the programs read numbers, durations and ports, and what they answer to a command line that cannot be read.
+//! Parsers for numbers, durations and ports, and messages for a command line that cannot be parsed.
 
 use std::error::Error as _;
 use std::fmt;
@@ -12,11 +12,11 @@ use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorFormatter, ErrorKind};
 use dns_lookup::{AddrInfoHints, SockType};
 
-/// Answers a command line that asks for help or the version, on standard output, or that cannot be read, in one line on
-/// standard error; gives the exit status: 0, 2, or 1 if standard output cannot be written. A closed standard output is no
+/// Prints help or the version on standard output, or, for a command line that cannot be parsed, one line on standard
+/// error. Returns the exit status: 0, 2, or 1 if standard output cannot be written. A closed standard output is not a
 /// failure.
 pub fn answer(command: &clap::Command, mut error: clap::Error) -> ExitCode {
-    // clap offers hidden subcommands too.
+    // clap also suggests hidden subcommands.
     if let Some(ContextValue::Strings(names)) = error.get(ContextKind::ValidSubcommand) {
         let hidden = |name: &String| command.find_subcommand(name).is_some_and(clap::Command::is_hide_set);
         let shown = names.iter().filter(|name| !hidden(name) && *name != "help").cloned().collect();
@@ -29,12 +29,12 @@ pub fn answer(command: &clap::Command, mut error: clap::Error) -> ExitCode {
             _ => return ExitCode::SUCCESS,
         },
     };
-    // With standard error closed too there is nowhere to report to.
+    // Standard error may be closed too: then there is no way to report it.
     let _ = writeln!(io::stderr(), "{}: {line}", command.get_name());
     ExitCode::from(status)
 }
 
-/// How clap's errors read: what was wrong, where, and what would be right.
+/// The form of clap's errors: what was wrong, where, and what would be right.
 struct OneLine;
 
 impl ErrorFormatter for OneLine {
@@ -88,16 +88,17 @@ impl ErrorFormatter for OneLine {
                 text(ContextKind::ActualNumValues)
             ),
             ErrorKind::InvalidUtf8 => "an argument is not UTF-8".to_owned(),
-            kind => kind.as_str().unwrap_or("the command line cannot be read").to_owned(),
+            kind => kind.as_str().unwrap_or("the command line cannot be parsed").to_owned(),
         };
         StyledStr::from(format!("{line} (see --help)"))
     }
 }
 
-/// Reads a duration, for clap: seconds without a unit (`0.1`), or with units (`100ms`, `1.5s`, `2m 30s`). At most a day.
+/// Parses a duration, for clap: seconds without a unit (`0.1`), or with units (`100ms`, `1.5s`, `2m 30s`). At most a
+/// day.
 ///
 /// # Errors
-/// What would be right.
+/// A message that says what is expected.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().filter(|seconds: &f64| seconds.is_sign_positive());
     let duration = match seconds {
@@ -112,7 +113,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 /// The longest duration that is accepted.
 const LONGEST: Duration = Duration::from_secs(86_400);
 
-/// Reads a whole number of a range, for clap; one that ends with `u64::MAX` has no end.
+/// Parses a whole number of a range, for clap; a range that ends with `u64::MAX` has no upper bound.
 pub fn whole<T: FromStr>(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<T, String> + Clone {
     move |text| {
         let number = text.parse().ok().filter(|number| range.contains(number));
@@ -128,23 +129,23 @@ pub fn whole<T: FromStr>(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<
 pub enum Port {
     /// A number.
     Number(u16),
-    /// A name, which may be none.
+    /// A name, which the system may not know.
     Service(String),
 }
 
 impl Port {
-    /// Reads a port to listen on, for clap: 0 lets the system choose.
+    /// Parses a port to listen on, for clap: 0 lets the system choose.
     ///
     /// # Errors
-    /// What would be right.
+    /// A message that says what is expected.
     pub fn to_serve(text: &str) -> Result<Port, String> {
         Port::from(text, 0)
     }
 
-    /// Reads a port to send to, for clap: not 0.
+    /// Parses a port to send to, for clap: not 0.
     ///
     /// # Errors
-    /// What would be right.
+    /// A message that says what is expected.
     pub fn to_ask(text: &str) -> Result<Port, String> {
         Port::from(text, 1)
     }
@@ -165,7 +166,7 @@ impl Port {
     /// Its number.
     ///
     /// # Errors
-    /// A sentence, if the system knows no service of this name.
+    /// A message, if the system knows no service of this name.
     pub fn number(&self) -> Result<u16, String> {
         let service = match self {
             Port::Number(number) => return Ok(*number),
@@ -174,7 +175,7 @@ impl Port {
         let hints = AddrInfoHints { socktype: SockType::DGram.into(), ..AddrInfoHints::default() };
         let found = dns_lookup::getaddrinfo(None, Some(service), Some(hints)).ok();
         found.and_then(|mut found| found.find_map(Result::ok)).map(|found| found.sockaddr.port()).ok_or_else(|| {
-            format!("port {service:?}: no UDP service of that name is known (see services(5)); a number would do too")
+            format!("port {service:?}: no UDP service of that name is known (see services(5)); a number is right too")
         })
     }
 }
@@ -235,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_one_line() {
+    fn each_error_is_one_line() {
         let command = || {
             let color = clap::Arg::new("color").long("color").value_parser(["auto", "never"]);
             clap::Command::new("x").arg(color).arg(clap::Arg::new("PORT").required(true).value_parser(Port::to_ask))

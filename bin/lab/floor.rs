@@ -1,5 +1,5 @@
-//! `lab floor`: the fastest server that the socket interface allows, which is none: it answers everything with the
-//! same five octets. What a real server makes of the same processor is a share of this one's requests per second.
+//! `lab floor`: the least work that a datagram server can do. It answers every datagram with the same five octets. The
+//! requests per second of a real server are compared with those of this one on the same processor.
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -13,8 +13,8 @@ use calc6::net::{Options, ReceiveBatch, Segmentation, SendBatch, Wait, bind_grou
 
 /// Serve the least that a datagram server can do: recvmmsg, five fixed octets, sendmmsg
 ///
-/// It is the yardstick of `make bench`: compare requests per second of processor time under the same load. With
-/// --segments replies to one peer leave as segments of one message, and trains of requests are received whole.
+/// It is the reference of `make bench`: compare requests per second of processor time under the same load. With
+/// --segments replies to one peer leave as segments of one message, and segments of one message are received together.
 #[derive(Args, Debug)]
 pub struct Arguments {
     /// Address to serve, IPv6 or IPv4
@@ -25,7 +25,7 @@ pub struct Arguments {
     /// Most datagrams that one system call takes or sends
     #[arg(long, value_name = "N", default_value = "32", value_parser = whole::<NonZeroUsize>(1..=1024))]
     batch: NonZeroUsize,
-    /// What to do about the address that each datagram was sent to; only with all addresses (::)
+    /// How to use the address that each datagram was sent to; only with all addresses (::)
     #[arg(long, value_name = "WHAT", default_value = "none")]
     packet_info: Address,
     /// Join replies to one peer into segments of one message (UDP_SEGMENT), and receive joined requests (UDP_GRO)
@@ -33,12 +33,12 @@ pub struct Arguments {
     segments: bool,
 }
 
-/// What a floor does about the address that was asked.
+/// How the floor uses the address that a datagram was sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Address {
     /// The kernel chooses the replies' address
     None,
-    /// Receive it; the kernel chooses the replies' all the same
+    /// Receive it, but let the kernel choose the replies' address
     Receive,
     /// Receive it, and reply from it
     Reply,
@@ -69,7 +69,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let mut requests = ReceiveBatch::new(slots, REQUEST, capabilities);
     let mut replies = SendBatch::new(REPLIES, REPLY.len(), capabilities.segmentation);
     loop {
-        // A refused reply is lost, no more: the floor does nothing about errors either.
+        // A reply that the kernel refuses is lost: the floor does not handle errors either.
         let _ = requests.receive(&socket, Wait::ForOne);
         for request in requests.datagrams() {
             if replies.is_full() {
@@ -85,7 +85,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 /// The reply: the classic form of 25.
 const REPLY: [u8; 5] = [0xff, 0, 0, 0, 25];
 
-/// Replies that wait for one system call.
+/// Replies for one system call.
 const REPLIES: usize = 256;
 
 /// Octets of the longest request.

@@ -24,10 +24,10 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::common::generate::{self, Program};
 use crate::common::usage;
 
-/// The exit status for words that cannot be understood.
+/// The exit status for a command line that cannot be parsed.
 const EXIT_USAGE: u8 = 2;
 
-/// Measures, checks, disturbs and explains calculators that are served in datagrams, in whatever language they are written.
+/// Measures, checks, disturbs and explains calculator servers and clients over UDP, written in any language
 #[derive(Debug, Parser)]
 #[command(name = "lab", version, arg_required_else_help = false)]
 struct Arguments {
@@ -47,16 +47,16 @@ enum Command {
     Limited(process::LimitedArguments),
 }
 
-/// Why a subcommand ended without doing what it was asked for.
+/// Why a subcommand failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The words of the command line say nothing that could be done: exit status 2.
+    /// The command line cannot be parsed: exit status 2.
     #[error("{0}")]
     Usage(String),
     /// The system refused something, or the run failed: exit status 1.
     #[error("{0}")]
     Run(String),
-    /// Whoever read standard output has gone: a quiet end, exit status 0.
+    /// The reader of standard output has closed it: end quietly, exit status 0.
     #[error("standard output is closed")]
     Closed,
 }
@@ -68,7 +68,7 @@ impl Failure {
     }
 }
 
-/// For writes to standard output, the only ones that may use `?` without words of their own.
+/// For writes to standard output, the only I/O that may use `?` without its own message.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
@@ -78,19 +78,19 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// What `--generate` writes from.
+/// The description that `--generate` uses.
 fn program() -> Program {
     Program {
         plain: "lab",
         installed: "calc6-lab",
         command: Arguments::command(),
-        exit_status: "0 for success; 1 for anything that was refused, failed, or was found wrong; 2 if the command \
-                      line cannot be read.",
+        exit_status: "0 for success; 1 if the system refused something, the run failed, or something was found \
+                      wrong; 2 if the command line cannot be parsed.",
         edit_completions: |_, script| script,
     }
 }
 
-/// Runs the program: reads the command line, runs the subcommand, and says how it ended.
+/// Parses the command line, runs the subcommand, and reports its failure.
 fn main() -> ExitCode {
     if let Some(folder) = generate::requested() {
         return generate::run(&program(), &folder);
@@ -112,7 +112,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(Failure::Closed) => ExitCode::SUCCESS,
         Err(failure) => {
-            // With standard error closed too, nobody is left to be told.
+            // Standard error may be closed too: then there is no way to report it.
             let _ = writeln!(io::stderr(), "lab: {failure}");
             match failure {
                 Failure::Usage(_) => ExitCode::from(EXIT_USAGE),

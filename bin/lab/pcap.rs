@@ -1,6 +1,6 @@
-//! Captures that the lab writes itself, as pcapng (draft-ietf-opsawg-pcapng), for Wireshark and its kin.
+//! Captures that the lab writes, as pcapng (draft-ietf-opsawg-pcapng), for Wireshark and similar tools.
 //!
-//! The lab sees datagrams, not packets: the IP and UDP headers are made up around them (hop limit 64, right checksums).
+//! The lab sees datagrams, not packets: it makes up the IP and UDP headers (hop limit 64, correct checksums).
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -23,9 +23,9 @@ const NANOSECONDS: u8 = 9;
 /// The largest UDP payload in an IPv4 packet: 65,535 less 20 and 8 octets of headers.
 const MAX_IPV4_PAYLOAD: usize = 65_507;
 
-/// Which way a datagram went past the one who captures; the values are those of epb_flags, bits 0 and 1.
+/// The direction of a datagram, seen from the capturing host; the values are those of epb_flags, bits 0 and 1.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Way {
+pub enum PacketDirection {
     /// It was received.
     In = 1,
     /// It was sent.
@@ -35,12 +35,12 @@ pub enum Way {
 /// One datagram to be recorded.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
-    /// The number of the interface, in the order in which [`Capture::create`] was given them.
+    /// The number of the interface, in the order of the argument of [`CaptureWriter::create`].
     pub interface: u32,
     /// When it was received or sent.
     pub time: SystemTime,
     /// Received or sent.
-    pub way: Way,
+    pub direction: PacketDirection,
     /// The source.
     pub from: SocketAddr,
     /// The destination.
@@ -52,19 +52,19 @@ pub struct Record<'a> {
 }
 
 /// A pcapng file that is being written.
-pub struct Capture<W: Write = BufWriter<File>> {
+pub struct CaptureWriter<W: Write = BufWriter<File>> {
     writer: PcapNgWriter<W>,
     packet: Vec<u8>,
 }
 
-impl Capture {
+impl CaptureWriter {
     /// Creates the file, or empties it, and describes the interfaces: (name, description) each.
     pub fn create(path: &Path, interfaces: &[(&str, &str)]) -> io::Result<Self> {
         Self::new(BufWriter::new(File::create(path)?), interfaces)
     }
 }
 
-impl<W: Write> Capture<W> {
+impl<W: Write> CaptureWriter<W> {
     /// Begins a capture on any writer.
     pub fn new(writer: W, interfaces: &[(&str, &str)]) -> io::Result<Self> {
         let mut writer = PcapNgWriter::new(writer).map_err(io_error)?;
@@ -87,7 +87,7 @@ impl<W: Write> Capture<W> {
     pub fn record(&mut self, record: Record<'_>) -> io::Result<()> {
         self.packet.clear();
         write_packet(&mut self.packet, record.from, record.to, record.payload)?;
-        let mut options = vec![EnhancedPacketOption::Flags(record.way as u32)];
+        let mut options = vec![EnhancedPacketOption::Flags(record.direction as u32)];
         if !record.comment.is_empty() {
             options.push(EnhancedPacketOption::Comment(Cow::Borrowed(record.comment)));
         }
@@ -102,7 +102,7 @@ impl<W: Write> Capture<W> {
         Ok(())
     }
 
-    /// Hands everything recorded so far to the file.
+    /// Writes everything recorded so far to the file.
     pub fn flush(&mut self) -> io::Result<()> {
         self.writer.get_mut().flush()
     }
@@ -146,18 +146,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_recorded_can_be_read_back() {
+    fn recorded_datagrams_can_be_read_back() {
         let time = UNIX_EPOCH + Duration::new(1_700_000_000, 123_456_789);
         let datagrams = [
-            ("[::1]:4000", "[::1]:10000", "a comment", Way::In),
-            ("127.0.0.1:4000", "[::ffff:127.0.0.1]:10000", "", Way::Out),
-            ("127.0.0.1:4000", "[::1]:10000", "", Way::Out),
+            ("[::1]:4000", "[::1]:10000", "a comment", PacketDirection::In),
+            ("127.0.0.1:4000", "[::ffff:127.0.0.1]:10000", "", PacketDirection::Out),
+            ("127.0.0.1:4000", "[::1]:10000", "", PacketDirection::Out),
         ];
         let mut file = Vec::new();
-        let mut capture = Capture::new(&mut file, &[("a", "first"), ("b", "second")]).unwrap();
-        for (from, to, comment, way) in datagrams {
+        let mut capture = CaptureWriter::new(&mut file, &[("a", "first"), ("b", "second")]).unwrap();
+        for (from, to, comment, direction) in datagrams {
             let (from, to) = (from.parse().unwrap(), to.parse().unwrap());
-            capture.record(Record { interface: 1, time, way, from, to, payload: b"octets", comment }).unwrap();
+            capture.record(Record { interface: 1, time, direction, from, to, payload: b"octets", comment }).unwrap();
         }
         capture.flush().unwrap();
 

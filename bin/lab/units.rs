@@ -1,4 +1,4 @@
-//! Probabilities and bandwidths as they are typed, and durations as they are shown.
+//! Probabilities and bandwidths that people type, and durations that they read.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,16 +6,16 @@ use std::time::Duration;
 
 /// A probability, 0 to 1; typed as `0.01` or `1%`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Chance(f64);
+pub struct Probability(f64);
 
-impl Chance {
+impl Probability {
     /// The probability, 0 to 1.
-    pub fn probability(self) -> f64 {
+    pub fn value(self) -> f64 {
         self.0
     }
 }
 
-impl FromStr for Chance {
+impl FromStr for Probability {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -25,7 +25,7 @@ impl FromStr for Chance {
         };
         match number.parse::<f64>().map(|value| value * scale) {
             Ok(value) if (0.0..=1.0).contains(&value) => Ok(Self(value)),
-            _ => Err("a chance is a number from 0 to 1, or a percentage such as 2.5%".into()),
+            _ => Err("expected a probability: a number from 0 to 1, or a percentage such as 2.5%".into()),
         }
     }
 }
@@ -39,19 +39,19 @@ pub fn bandwidth(text: &str) -> Result<u64, String> {
         "m" => 1e6,
         "g" => 1e9,
         _ => {
-            return Err("a bandwidth is a number of bits per second, such as 64kbit or 10Mbit".into());
+            return Err("expected a bandwidth: a number of bits per second, such as 64kbit or 10Mbit".into());
         }
     };
     match number.parse::<f64>().map(|value| value * scale) {
         Ok(value) if (1.0..=1e12).contains(&value) => Ok(value as u64),
-        _ => Err("a bandwidth is a number from 1 bit/s to 1000 Gbit/s, such as 64kbit or 10Mbit".into()),
+        _ => Err("expected a bandwidth from 1 bit/s to 1000 Gbit/s, such as 64kbit or 10Mbit".into()),
     }
 }
 
-/// A duration with three significant digits and the unit that suits it.
-pub struct Shown(pub Duration);
+/// Shows a duration with three significant digits and a suitable unit.
+pub struct HumanDuration(pub Duration);
 
-impl fmt::Display for Shown {
+impl fmt::Display for HumanDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nanoseconds = self.0.as_nanos() as f64;
         let (value, unit) = match nanoseconds {
@@ -76,11 +76,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chances_are_numbers_or_percentages() {
-        assert_eq!("0.25".parse(), Ok(Chance(0.25)));
-        assert_eq!("2.5%".parse(), Ok(Chance(0.025)));
+    fn probabilities_are_numbers_or_percentages() {
+        assert_eq!("0.25".parse(), Ok(Probability(0.25)));
+        assert_eq!("2.5%".parse(), Ok(Probability(0.025)));
         for wrong in ["", "%", "1.5", "101%", "-1%", "x", "NaN"] {
-            assert!(wrong.parse::<Chance>().is_err(), "{wrong}");
+            assert!(wrong.parse::<Probability>().is_err(), "{wrong}");
         }
     }
 
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn durations_are_shown_with_three_digits() {
-        let shown = |nanoseconds| Shown(Duration::from_nanos(nanoseconds)).to_string();
+        let shown = |nanoseconds| HumanDuration(Duration::from_nanos(nanoseconds)).to_string();
         assert_eq!(shown(0), "0 ns");
         assert_eq!(shown(1_234), "1.23 µs");
         assert_eq!(shown(12_345_678), "12.3 ms");

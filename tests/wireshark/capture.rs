@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::pcap::{Capture, Record, Way};
+use crate::pcap::{CaptureWriter, PacketDirection, Record};
 
 /// The port of the calculators.
 pub const SERVER: u16 = 10000;
@@ -50,11 +50,18 @@ impl Traffic {
 
     /// Writes a pcapng file.
     pub fn write(&self, path: &Path) {
-        let mut capture = Capture::create(path, &[("lo", "made by a test")]).unwrap();
+        let mut capture = CaptureWriter::create(path, &[("lo", "made by a test")]).unwrap();
         for Datagram { time, from, to, octets } in &self.datagrams {
             let time = UNIX_EPOCH + Duration::from_secs(1_700_000_000) + *time;
-            let record =
-                Record { interface: 0, time, way: Way::Out, from: *from, to: *to, payload: octets, comment: "" };
+            let record = Record {
+                interface: 0,
+                time,
+                direction: PacketDirection::Out,
+                from: *from,
+                to: *to,
+                payload: octets,
+                comment: "",
+            };
             capture.record(record).unwrap();
         }
         capture.flush().unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::tally::{Percentile, Tally};
-use crate::units::Shown;
+use crate::units::HumanDuration;
 
 /// Where no terminal is, a line is written this often.
 const PLAIN_EVERY: Duration = Duration::from_secs(1);
@@ -59,7 +59,7 @@ impl Live {
 
 fn line(elapsed: Duration, tally: &Tally) -> String {
     let shown = |quantile| match tally.percentile(quantile) {
-        Percentile::At(latency) => Shown(latency).to_string(),
+        Percentile::At(latency) => HumanDuration(latency).to_string(),
         Percentile::TimedOut => "timed out".into(),
         Percentile::None => "-".into(),
     };

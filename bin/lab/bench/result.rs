@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::tally::{Counts, Percentile, Tally};
-use crate::units::Shown;
+use crate::units::HumanDuration;
 
 /// The percentiles that are shown, besides the maximum.
 pub const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
@@ -91,7 +91,7 @@ impl Measured {
         let Counts { sent, right, wrong, errors, timed_out, late, duplicate, dropped_by_kernel, refused } =
             self.tally.counts;
         writeln!(out, "server      {}", self.server)?;
-        writeln!(out, "replies     {:.0} a second, over {}", self.rate(), Shown(self.time))?;
+        writeln!(out, "replies     {:.0} a second, over {}", self.rate(), HumanDuration(self.time))?;
         if let Some(rate) = self.processor_rate() {
             writeln!(out, "            {rate:.0} for each second of the server's processor time")?;
         }
@@ -152,7 +152,7 @@ impl Measured {
         let mut from = 1_u64 << least.ilog2();
         while from <= most && !self.tally.latencies.is_empty() {
             let count = self.tally.latencies.count_between(from, 2 * from - 1);
-            bars.push((format!("up to {}", Shown(Duration::from_nanos(2 * from))), count));
+            bars.push((format!("up to {}", HumanDuration(Duration::from_nanos(2 * from))), count));
             from *= 2;
         }
         bars.push(("timed out".into(), self.tally.counts.timed_out));
@@ -183,7 +183,7 @@ impl Point {
 
 fn shown(percentile: Percentile) -> String {
     match percentile {
-        Percentile::At(latency) => Shown(latency).to_string(),
+        Percentile::At(latency) => HumanDuration(latency).to_string(),
         Percentile::TimedOut => "timed out".into(),
         Percentile::None => "-".into(),
     }

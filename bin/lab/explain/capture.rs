@@ -472,12 +472,12 @@ mod tests {
         fn no_capture_makes_it_panic(octets in prop::collection::vec(any::<u8>(), 0..200), place: usize, ng: bool, link in 0..300u32) {
             let mut file = if ng {
                 let mut file = Vec::new();
-                let mut capture = crate::pcap::Capture::new(&mut file, &[("a", "b")]).unwrap();
+                let mut capture = crate::pcap::CaptureWriter::new(&mut file, &[("a", "b")]).unwrap();
                 let (from, to) = ("[::1]:4000".parse().unwrap(), "[::1]:10000".parse().unwrap());
                 let record = crate::pcap::Record {
                     interface: 0,
                     time: std::time::UNIX_EPOCH,
-                    way: crate::pcap::Way::In,
+                    direction: crate::pcap::PacketDirection::In,
                     from,
                     to,
                     payload: REQUEST,

@@ -17,7 +17,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use super::Failure;
-use super::units::Shown;
+use super::units::HumanDuration;
 use crate::common::usage::whole;
 use calc6::view::{Direction, Drawing, Ladder, Role, Severity, Step, Style, View, diagram, dump};
 use pairs::{Flow, Relation};
@@ -296,7 +296,9 @@ impl Relation {
     /// What the heading does not say.
     fn said_with_time(&self) -> Option<String> {
         match (self.said()?, self) {
-            (said, Relation::ReplyTo { after: Some(after), .. }) => Some(format!("{said} after {}", Shown(*after))),
+            (said, Relation::ReplyTo { after: Some(after), .. }) => {
+                Some(format!("{said} after {}", HumanDuration(*after)))
+            }
             (said, _) => Some(said),
         }
     }

@@ -1,4 +1,4 @@
-//! `lab relay`: a network that misbehaves on purpose, between any clients and any UDP service.
+//! `lab relay`: a network with configured faults, between any clients and any UDP service.
 
 pub mod network;
 mod shell;
@@ -8,15 +8,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::Failure;
-use super::units::{Chance, bandwidth};
+use super::units::{Probability, bandwidth};
 use crate::common::usage::duration;
 use crate::common::usage::{Port, whole};
 use network::{Distribution, Impairments};
 
 /// Relays datagrams of any UDP service, and loses, repeats, reorders, damages and delays some of them
 ///
-/// Each client keeps a port of its own towards the server. What was done is written to standard output, a line a second
-/// and totals at the end (Ctrl-C). Chances are numbers from 0 to 1, or percentages.
+/// Each client has its own port towards the server. A report goes to standard output: a line a second, and totals at
+/// the end (Ctrl-C). Probabilities are numbers from 0 to 1, or percentages.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: a third of all datagrams lost, the rest 20 to 40 ms late, towards a server on port \
 10000, and a capture of both sides:
@@ -32,27 +32,27 @@ pub struct Arguments {
     /// Port of the service, a number or its name
     #[arg(value_parser = Port::to_ask)]
     to_port: Port,
-    /// Chance that a datagram is lost
-    #[arg(long, value_name = "CHANCE", default_value = "0")]
-    loss: Chance,
-    /// Chance that a datagram arrives twice
-    #[arg(long, value_name = "CHANCE", default_value = "0")]
-    duplicate: Chance,
-    /// Chance that a datagram waits until the client's next one has overtaken it
-    #[arg(long, value_name = "CHANCE", default_value = "0")]
-    reorder: Chance,
+    /// Probability that a datagram is lost
+    #[arg(long, value_name = "PROBABILITY", default_value = "0")]
+    loss: Probability,
+    /// Probability that a datagram arrives twice
+    #[arg(long, value_name = "PROBABILITY", default_value = "0")]
+    duplicate: Probability,
+    /// Probability that a datagram waits until the client's next one has overtaken it
+    #[arg(long, value_name = "PROBABILITY", default_value = "0")]
+    reorder: Probability,
     /// Longest such wait
     #[arg(long, value_name = "DURATION", default_value = "50ms", value_parser = duration)]
     reorder_hold: Duration,
-    /// Chance that bits of a datagram are flipped
-    #[arg(long, value_name = "CHANCE", default_value = "0")]
-    corrupt: Chance,
+    /// Probability that bits of a datagram are flipped
+    #[arg(long, value_name = "PROBABILITY", default_value = "0")]
+    corrupt: Probability,
     /// Number of bits flipped in such a datagram
     #[arg(long, value_name = "N", default_value = "1", value_parser = whole::<u16>(1..=65535))]
     corrupt_bits: u16,
-    /// Chance that a datagram loses its end
-    #[arg(long, value_name = "CHANCE", default_value = "0")]
-    truncate: Chance,
+    /// Probability that a datagram is truncated
+    #[arg(long, value_name = "PROBABILITY", default_value = "0")]
+    truncate: Probability,
     /// Delay of every datagram
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
     delay: Duration,
@@ -65,22 +65,23 @@ pub struct Arguments {
     /// Bandwidth of each direction in bit/s (64kbit, 10Mbit), 48 octets of headers a datagram included
     #[arg(long, value_name = "BANDWIDTH", value_parser = bandwidth)]
     rate: Option<u64>,
-    /// Octets that may wait for the bandwidth; what comes on top is dropped
+    /// Octets that may wait for the bandwidth; further datagrams are dropped
     #[arg(long, value_name = "OCTETS", default_value = "65536", requires = "rate", value_parser = whole::<usize>(0..=u64::MAX))]
     queue: usize,
-    /// Direction to which all of this is done
+    /// Direction to which all of this applies
     #[arg(long, value_enum, default_value = "both")]
     direction: Directions,
-    /// Seed of the random choices: the same seed gives the same sequence the same fate [default: a new one, shown]
+    /// Seed of the random choices: for the same seed the same sequence of datagrams has the same fate [default: a new
+    /// one, shown]
     #[arg(long, value_name = "N", value_parser = whole::<u64>(0..=u64::MAX))]
     seed: Option<u64>,
-    /// Clients at once, each with a port of its own; datagrams of further ones are dropped
+    /// Clients at the same time, each with its own port; datagrams of further ones are dropped
     #[arg(long, value_name = "N", default_value = "1000", value_parser = whole::<u32>(1..=1000000))]
     clients: u32,
     /// Time without a datagram after which a client is forgotten and its port closed
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     idle: Duration,
-    /// Write what went in and out to a pcapng file, with the fate of each datagram as its comment
+    /// Write the datagrams in and out to a pcapng file, with the fate of each one as its comment
     #[arg(long, value_name = "FILE")]
     pcap: Option<PathBuf>,
     /// Write the totals at the end only
@@ -105,7 +106,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 }
 
 impl Arguments {
-    /// What is done to (datagrams to the server, datagrams to the clients).
+    /// The impairments of (datagrams to the server, datagrams to the clients).
     fn impairments(&self) -> (Impairments, Impairments) {
         let impairments = Impairments {
             loss: self.loss,

@@ -1,9 +1,9 @@
-//! The network that misbehaves, without a socket: datagrams go in at a time, some come out at later ones.
+//! The network with faults, without sockets: datagrams enter at one time, and some leave at later times.
 //!
 //! Nothing here reads a clock or draws from the system's randomness. What happens to a datagram (loss, copies, flipped
 //! bits, the random part of its delay) depends on the seed, the number of its client, its direction, its place in that
-//! direction's sequence and its length, and on nothing else. Only what is shared depends on time: the queue in front of
-//! a limited bandwidth, and which datagram overtakes a held one.
+//! direction's sequence and its length, and on nothing else. Only two things depend on time: the queue before the
+//! limited bandwidth, and which datagram overtakes a held one.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -13,21 +13,21 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution as _, Exp1, StandardNormal};
 
-use crate::units::{Chance, Shown};
+use crate::units::{HumanDuration, Probability};
 
 /// What an IPv6 and a UDP header add to every datagram on a link of limited bandwidth, in octets.
 const HEADERS: usize = 48;
 
-/// Datagrams under way at once, over all clients; further ones are dropped and counted.
+/// Datagrams in flight at the same time, over all clients; further ones are dropped and counted.
 const MAX_UNDER_WAY: usize = 65_536;
 
-/// Octets under way at once, likewise.
+/// Octets in flight at the same time, likewise.
 const MAX_OCTETS_UNDER_WAY: usize = 64 << 20;
 
-/// Blocks of randomness (64 octets of ChaCha) that belong to each datagram; more than any fate draws.
+/// Blocks of randomness (64 bytes of ChaCha) for each datagram; more than any fate draws.
 const BLOCKS_PER_DATAGRAM: u128 = 64;
 
-/// Which way a datagram travels.
+/// The direction of a datagram.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Direction {
     /// From a client to the server.
@@ -42,31 +42,31 @@ pub enum Distribution {
     /// Evenly from delay - jitter to delay + jitter.
     #[default]
     Uniform,
-    /// Around the delay, with the jitter as standard deviation.
+    /// Normally distributed around the delay, with the jitter as standard deviation.
     Normal,
-    /// At least the delay, and the jitter more on average; small additions are the likeliest.
+    /// At least the delay, and the jitter more on average; small additions are the most likely.
     Exponential,
     /// At least the delay, and the jitter more on average, with rare large outliers (shape 3).
     Pareto,
 }
 
-/// What is done to the datagrams of one direction. The default does nothing to them.
+/// The impairments of one direction. The default is none.
 #[derive(Clone, Debug, Default)]
 pub struct Impairments {
-    /// The chance that a datagram is dropped.
-    pub loss: Chance,
-    /// The chance that a datagram arrives twice.
-    pub duplicate: Chance,
-    /// The chance that a datagram waits until the next one of its client has overtaken it.
-    pub reorder: Chance,
+    /// The probability that a datagram is dropped.
+    pub loss: Probability,
+    /// The probability that a datagram arrives twice.
+    pub duplicate: Probability,
+    /// The probability that a datagram waits until the next one of its client has overtaken it.
+    pub reorder: Probability,
     /// The longest wait for that, after which it goes on anyway.
     pub reorder_hold: Duration,
-    /// The chance that bits of a datagram are flipped.
-    pub corrupt: Chance,
-    /// How many bits are flipped then, all of them different ones; a shorter datagram has all of its bits flipped.
+    /// The probability that bits of a datagram are flipped.
+    pub corrupt: Probability,
+    /// How many bits are flipped then, all different; in a shorter datagram all bits are flipped.
     pub corrupt_bits: usize,
-    /// The chance that a datagram loses its end: a random length from 0 to one octet less remains.
-    pub truncate: Chance,
+    /// The probability that a datagram is truncated to a random length, from 0 to one octet less than its own.
+    pub truncate: Probability,
     /// The fixed part of the delay.
     pub delay: Duration,
     /// The scale of the random part of the delay.
@@ -75,16 +75,16 @@ pub struct Impairments {
     pub distribution: Distribution,
     /// Bandwidth in bit/s; `None` is unlimited. UDP and IPv6 headers (48 octets a datagram) count.
     pub rate: Option<u64>,
-    /// How many octets may wait for the bandwidth; a datagram that would be over is dropped.
+    /// How many octets may wait for the bandwidth; a datagram that would exceed this is dropped.
     pub queue: usize,
 }
 
-/// What has been decided for a datagram when it came in.
+/// The fate of a datagram, decided when it arrives.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Fate {
-    /// Why it will not arrive at all.
-    pub dropped: Option<Drop>,
-    /// The length that remains, if it is cut.
+    /// Why it is dropped, if it is.
+    pub dropped: Option<DropReason>,
+    /// The length that remains, if it is truncated.
     pub truncated: Option<usize>,
     /// The bits that are flipped; bit 0 is the most significant one of the first octet.
     pub flipped: Vec<usize>,
@@ -92,41 +92,41 @@ pub struct Fate {
     pub duplicated: bool,
     /// It waits to be overtaken.
     pub held: bool,
-    /// The delay of the original and of the copy, waiting for bandwidth included.
+    /// The delays of the original and of the copy, including the wait for bandwidth.
     pub delays: [Duration; 2],
 }
 
 /// Why a datagram is dropped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Drop {
-    /// By chance, as `--loss` says.
+pub enum DropReason {
+    /// At random, by `--loss`.
     Lost,
     /// The queue before the limited bandwidth is full.
     QueueFull,
-    /// More is under way than this program is ready to remember.
+    /// More is in flight than the limits of this program allow.
     Overflow,
 }
 
-/// What happened to the datagrams of one direction, each counted in its turn.
+/// Counts of the datagrams of one direction.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Totals {
     /// Datagrams that came in.
     pub received: u64,
     /// Octets of payload that came in.
     pub received_octets: u64,
-    /// Dropped by chance.
+    /// Dropped at random.
     pub lost: u64,
     /// Dropped because the queue before the limited bandwidth was full.
     pub queue_full: u64,
-    /// Dropped because too much was under way.
+    /// Dropped because too much was in flight.
     pub overflow: u64,
-    /// Went on with flipped bits.
+    /// Forwarded with flipped bits.
     pub corrupted: u64,
-    /// Went on shortened.
+    /// Forwarded truncated.
     pub truncated: u64,
-    /// Went on twice.
+    /// Forwarded twice.
     pub duplicated: u64,
-    /// Waited to be overtaken.
+    /// Held until another overtook it.
     pub reordered: u64,
     /// Came out, copies included.
     pub sent: u64,
@@ -134,16 +134,16 @@ pub struct Totals {
     pub sent_octets: u64,
 }
 
-/// A datagram that comes out.
+/// A datagram that leaves the network.
 #[derive(Debug, Eq, PartialEq)]
 pub struct Departure {
     /// The number of its client.
     pub client: u64,
     /// Where it goes.
     pub direction: Direction,
-    /// What is left of it.
+    /// Its octets, truncated or changed by its fate.
     pub payload: Vec<u8>,
-    /// It is the second one of two.
+    /// Whether it is the second one of two.
     pub copy: bool,
 }
 
@@ -154,9 +154,9 @@ pub struct Network {
     /// When each direction's bandwidth is free again.
     busy_until: [Duration; 2],
     links: HashMap<(u64, Direction), Link>,
-    /// In order of departure; the number keeps datagrams of the same instant in order.
-    under_way: BTreeMap<(Duration, u64), Departure>,
-    octets_under_way: usize,
+    /// In order of departure; the number orders datagrams of the same instant.
+    in_flight: BTreeMap<(Duration, u64), Departure>,
+    octets_in_flight: usize,
     next_number: u64,
     totals: [Totals; 2],
 }
@@ -166,26 +166,26 @@ struct Link {
     random: ChaCha8Rng,
     /// How many datagrams have come in so far.
     count: u64,
-    /// Keys in `under_way` of the datagrams that wait to be overtaken.
+    /// Keys in `in_flight` of the datagrams that are held until another overtakes them.
     held: Vec<(Duration, u64)>,
 }
 
 impl Network {
-    /// A network without datagrams in it. The same seed gives the same sequence the same fate.
+    /// A network without datagrams in it. For the same seed the same sequence has the same fate.
     pub fn new(to_server: Impairments, to_client: Impairments, seed: u64) -> Self {
         Self {
             impairments: [to_server, to_client],
             seed,
             busy_until: [Duration::ZERO; 2],
             links: HashMap::new(),
-            under_way: BTreeMap::new(),
-            octets_under_way: 0,
+            in_flight: BTreeMap::new(),
+            octets_in_flight: 0,
             next_number: 0,
             totals: [Totals::default(); 2],
         }
     }
 
-    /// Takes a datagram in at time `now` (counted from any fixed instant, never going back) and decides its fate.
+    /// Accepts a datagram at time `now` (since any fixed instant, monotonic) and decides its fate.
     ///
     /// `client` numbers the clients from 0 in the order of their first datagrams.
     pub fn send(&mut self, now: Duration, client: u64, direction: Direction, datagram: &[u8]) -> Fate {
@@ -211,16 +211,16 @@ impl Network {
         fate
     }
 
-    /// When the next datagram comes out, if one is under way.
+    /// When the next datagram leaves, if one is in flight.
     pub fn next_departure(&self) -> Option<Duration> {
-        self.under_way.first_key_value().map(|((time, _), _)| *time)
+        self.in_flight.first_key_value().map(|((time, _), _)| *time)
     }
 
-    /// Hands out the next datagram that has come out by `now`.
+    /// The next datagram that has left by `now`.
     pub fn depart(&mut self, now: Duration) -> Option<Departure> {
-        let entry = self.under_way.first_entry().filter(|entry| entry.key().0 <= now)?;
+        let entry = self.in_flight.first_entry().filter(|entry| entry.key().0 <= now)?;
         let (key, departure) = entry.remove_entry();
-        self.octets_under_way -= departure.payload.len();
+        self.octets_in_flight -= departure.payload.len();
         if let Some(link) = self.links.get_mut(&(departure.client, departure.direction)) {
             link.held.retain(|held| *held != key);
         }
@@ -230,38 +230,38 @@ impl Network {
         Some(departure)
     }
 
-    /// Forgets a client's sequences; what is under way still comes out.
+    /// Forgets a client's sequences; its datagrams in flight still leave.
     pub fn forget(&mut self, client: u64) {
         self.links.remove(&(client, Direction::ToServer));
         self.links.remove(&(client, Direction::ToClient));
     }
 
-    /// What has happened so far in one direction.
+    /// The counts so far of one direction.
     pub fn totals(&self, direction: Direction) -> Totals {
         self.totals[direction as usize]
     }
 
-    /// The clients that have datagrams under way, each once for every datagram.
-    pub fn clients_under_way(&self) -> impl Iterator<Item = u64> {
-        self.under_way.values().map(|departure| departure.client)
+    /// The clients that have datagrams in flight, each once for every datagram.
+    pub fn clients_in_flight(&self) -> impl Iterator<Item = u64> {
+        self.in_flight.values().map(|departure| departure.client)
     }
 
-    /// Datagrams that are still under way.
-    pub fn under_way(&self) -> usize {
-        self.under_way.len()
+    /// Datagrams that are still in flight.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
     }
 
-    /// Finds room for a datagram, adds the wait for the bandwidth to its delays, or says why it is dropped.
+    /// Queues a datagram and adds the wait for the bandwidth to its delays, or returns why it is dropped.
     fn occupy(
         &mut self,
         now: Duration,
         direction: Direction,
         delays: &mut [Duration; 2],
         length: usize,
-    ) -> Option<Drop> {
-        // Room for a copy is asked for too: then whether there is one need not be known here.
-        if self.under_way.len() + 2 > MAX_UNDER_WAY || self.octets_under_way + 2 * length > MAX_OCTETS_UNDER_WAY {
-            return Some(Drop::Overflow);
+    ) -> Option<DropReason> {
+        // Always with room for a copy, so that the decision does not depend on whether there is one.
+        if self.in_flight.len() + 2 > MAX_UNDER_WAY || self.octets_in_flight + 2 * length > MAX_OCTETS_UNDER_WAY {
+            return Some(DropReason::Overflow);
         }
         let impairments = &self.impairments[direction as usize];
         let rate = impairments.rate? as f64;
@@ -269,7 +269,7 @@ impl Network {
         let waiting = busy_until.saturating_sub(now).as_secs_f64() * rate / 8.0;
         let size = (length + HEADERS) as f64;
         if waiting > 0.0 && waiting + size > impairments.queue as f64 {
-            return Some(Drop::QueueFull);
+            return Some(DropReason::QueueFull);
         }
         *busy_until = (*busy_until).max(now) + Duration::from_secs_f64(size * 8.0 / rate);
         let wait = *busy_until - now;
@@ -280,12 +280,12 @@ impl Network {
     fn schedule(&mut self, time: Duration, departure: Departure) -> (Duration, u64) {
         let key = (time, self.next_number);
         self.next_number += 1;
-        self.octets_under_way += departure.payload.len();
-        self.under_way.insert(key, departure);
+        self.octets_in_flight += departure.payload.len();
+        self.in_flight.insert(key, departure);
         key
     }
 
-    /// Moves the datagrams that waited for this one to just behind it, unless they come out before anyway.
+    /// Moves the datagrams that waited for this one to just after it, unless they leave before it anyway.
     fn overtake(&mut self, client: u64, direction: Direction, key: (Duration, u64), held: bool) {
         let Some(link) = self.links.get_mut(&(client, direction)) else {
             return;
@@ -294,15 +294,15 @@ impl Network {
         for early in waiting {
             if early < key {
                 if held {
-                    // Held itself, it overtakes nobody: both wait on.
+                    // It is held itself, so it overtakes none: all of them wait.
                     link.held.push(early);
                 }
                 continue;
             }
-            let Some(departure) = self.under_way.remove(&early) else {
+            let Some(departure) = self.in_flight.remove(&early) else {
                 continue;
             };
-            self.under_way.insert((key.0, self.next_number), departure);
+            self.in_flight.insert((key.0, self.next_number), departure);
             self.next_number += 1;
         }
     }
@@ -312,9 +312,9 @@ impl Network {
         totals.received += 1;
         totals.received_octets += length as u64;
         match fate.dropped {
-            Some(Drop::Lost) => totals.lost += 1,
-            Some(Drop::QueueFull) => totals.queue_full += 1,
-            Some(Drop::Overflow) => totals.overflow += 1,
+            Some(DropReason::Lost) => totals.lost += 1,
+            Some(DropReason::QueueFull) => totals.queue_full += 1,
+            Some(DropReason::Overflow) => totals.overflow += 1,
             None => {
                 totals.corrupted += u64::from(!fate.flipped.is_empty());
                 totals.truncated += u64::from(fate.truncated.is_some());
@@ -332,13 +332,14 @@ impl Link {
         Self { random, count: 0, held: Vec::new() }
     }
 
-    /// Draws the fate of the next datagram, but for what the bandwidth does to it.
+    /// Draws the fate of the next datagram, apart from the effect of the bandwidth.
     fn draw(&mut self, impairments: &Impairments, length: usize) -> Fate {
         let random = &mut self.random;
         random.set_word_pos(u128::from(self.count) * BLOCKS_PER_DATAGRAM * 16);
         self.count += 1;
-        // Every chance is drawn every time, in this order: one option does not change what another one hits.
-        let mut happens = |chance: Chance| random.random_bool(chance.probability());
+        // Every probability is drawn every time, in this order: one option does not change which datagrams another one
+        // affects.
+        let mut happens = |probability: Probability| random.random_bool(probability.value());
         let lost = happens(impairments.loss);
         let duplicated = happens(impairments.duplicate);
         let held = happens(impairments.reorder);
@@ -350,7 +351,7 @@ impl Link {
             bits if corrupted && bits > 0 => distinct(random, bits, impairments.corrupt_bits),
             _ => Vec::new(),
         };
-        Fate { dropped: lost.then_some(Drop::Lost), truncated, flipped, duplicated, held, delays }
+        Fate { dropped: lost.then_some(DropReason::Lost), truncated, flipped, duplicated, held, delays }
     }
 }
 
@@ -395,13 +396,13 @@ fn altered(datagram: &[u8], fate: &Fate) -> Vec<u8> {
 impl fmt::Display for Fate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.dropped {
-            Some(Drop::Lost) => return f.write_str("lost"),
-            Some(Drop::QueueFull) => return f.write_str("dropped: the queue is full"),
-            Some(Drop::Overflow) => return f.write_str("dropped: too much is under way"),
-            None => write!(f, "delayed by {}", Shown(self.delays[0]))?,
+            Some(DropReason::Lost) => return f.write_str("lost"),
+            Some(DropReason::QueueFull) => return f.write_str("dropped: the queue is full"),
+            Some(DropReason::Overflow) => return f.write_str("dropped: too many datagrams in flight"),
+            None => write!(f, "delayed by {}", HumanDuration(self.delays[0]))?,
         }
         if let Some(length) = self.truncated {
-            write!(f, ", cut to {length} octets")?;
+            write!(f, ", truncated to {length} octets")?;
         }
         match &self.flipped[..] {
             [] => {}
@@ -409,10 +410,10 @@ impl fmt::Display for Fate {
             bits => write!(f, ", bits {bits:?} flipped")?,
         }
         if self.held {
-            f.write_str(", waits to be overtaken")?;
+            f.write_str(", held until overtaken")?;
         }
         if self.duplicated {
-            write!(f, ", and a copy by {}", Shown(self.delays[1]))?;
+            write!(f, ", and a copy by {}", HumanDuration(self.delays[1]))?;
         }
         Ok(())
     }
@@ -424,7 +425,7 @@ impl fmt::Display for Totals {
         let causes = [
             (self.lost, "lost"),
             (self.queue_full, "dropped by the queue"),
-            (self.overflow, "dropped as too many"),
+            (self.overflow, "dropped as too many in flight"),
             (self.corrupted, "corrupted"),
             (self.truncated, "truncated"),
             (self.duplicated, "duplicated"),
@@ -440,7 +441,7 @@ impl fmt::Display for Totals {
 impl std::ops::Sub for Totals {
     type Output = Self;
 
-    /// What happened between two readings.
+    /// The difference of two readings.
     fn sub(self, earlier: Self) -> Self {
         Self {
             received: self.received - earlier.received,
@@ -477,7 +478,7 @@ mod tests {
         }
     }
 
-    fn chance(text: &str) -> Chance {
+    fn probability(text: &str) -> Probability {
         text.parse().unwrap()
     }
 
@@ -491,8 +492,8 @@ mod tests {
             network.send(now, 0, ToServer, &u64::from(trial).to_be_bytes());
         }
         collect(&mut network, Duration::MAX, &mut out);
-        assert_eq!(network.under_way(), 0);
-        assert_eq!(network.octets_under_way, 0);
+        assert_eq!(network.in_flight(), 0);
+        assert_eq!(network.octets_in_flight, 0);
         (network.totals(ToServer), out)
     }
 
@@ -523,16 +524,16 @@ mod tests {
     }
 
     #[test]
-    fn each_rate_is_the_one_asked_for() {
+    fn each_rate_is_the_configured_one() {
         for seed in [1, 2, 3].map(seed) {
             let impairments = Impairments {
-                loss: chance("30%"),
-                duplicate: chance("5%"),
-                reorder: chance("10%"),
+                loss: probability("30%"),
+                duplicate: probability("5%"),
+                reorder: probability("10%"),
                 reorder_hold: Duration::from_secs(1),
-                corrupt: chance("2%"),
+                corrupt: probability("2%"),
                 corrupt_bits: 3,
-                truncate: chance("1%"),
+                truncate: probability("1%"),
                 ..Impairments::default()
             };
             let (totals, out) = run(&impairments, seed);
@@ -540,7 +541,7 @@ mod tests {
             assert_share(totals.duplicated, 0.7 * 0.05);
             assert_share(totals.reordered, 0.7 * 0.1);
             assert_share(totals.truncated, 0.7 * 0.01);
-            // A datagram that is cut to nothing has no bits left to flip.
+            // A datagram that is truncated to 0 octets has no bits to flip.
             assert_share(totals.corrupted, 0.7 * 0.02 * (1.0 - 0.01 / 8.0));
             assert_eq!(totals.sent, u64::from(TRIALS) - totals.lost + totals.duplicated);
             assert_eq!(totals.sent, out.len() as u64);
@@ -548,8 +549,8 @@ mod tests {
     }
 
     #[test]
-    fn as_many_different_bits_are_flipped_as_asked_for() {
-        let impairments = Impairments { corrupt: chance("1"), corrupt_bits: 5, ..Impairments::default() };
+    fn the_configured_number_of_different_bits_is_flipped() {
+        let impairments = Impairments { corrupt: probability("1"), corrupt_bits: 5, ..Impairments::default() };
         let (_, out) = run(&impairments, seed(7));
         let mut hits = [0_u64; 64];
         for (trial, (_, payload)) in out.iter().enumerate() {
@@ -563,8 +564,8 @@ mod tests {
     }
 
     #[test]
-    fn every_shorter_length_is_as_likely() {
-        let (_, out) = run(&Impairments { truncate: chance("1"), ..Impairments::default() }, seed(5));
+    fn every_shorter_length_is_equally_likely() {
+        let (_, out) = run(&Impairments { truncate: probability("1"), ..Impairments::default() }, seed(5));
         let mut lengths = [0; 8];
         out.iter().for_each(|(_, payload)| lengths[payload.len()] += 1);
         lengths.into_iter().for_each(|count| assert_share(count, 1.0 / 8.0));
@@ -574,7 +575,7 @@ mod tests {
     fn a_held_datagram_is_overtaken_by_the_next_one_that_is_not() {
         let hold = Duration::from_millis(100);
         let (totals, out) =
-            run(&Impairments { reorder: chance("20%"), reorder_hold: hold, ..Impairments::default() }, 3);
+            run(&Impairments { reorder: probability("20%"), reorder_hold: hold, ..Impairments::default() }, 3);
         let order: Vec<u64> =
             out.iter().map(|(_, payload)| u64::from_be_bytes(payload[..].try_into().unwrap())).collect();
         let overtaken = (0..order.len()).filter(|&at| order[at + 1..].iter().take(20).any(|later| *later < order[at]));
@@ -590,9 +591,9 @@ mod tests {
     }
 
     #[test]
-    fn a_held_datagram_that_nothing_overtakes_goes_on_at_last() {
+    fn a_held_datagram_that_nothing_overtakes_leaves_after_the_longest_wait() {
         let hold = Duration::from_millis(40);
-        let reorder = Impairments { reorder: chance("1"), reorder_hold: hold, ..Impairments::default() };
+        let reorder = Impairments { reorder: probability("1"), reorder_hold: hold, ..Impairments::default() };
         let mut network = Network::new(reorder, Impairments::default(), 1);
         network.send(Duration::ZERO, 0, ToServer, b"only");
         assert_eq!(network.next_departure(), Some(hold));
@@ -623,7 +624,8 @@ mod tests {
             let seen = scaled.iter().sum::<f64>() / trials;
             assert!((seen - mean).abs() < 5.0 * deviation / trials.sqrt(), "{distribution:?}: mean {seen}");
             let spread = (scaled.iter().map(|value| (value - seen).powi(2)).sum::<f64>() / trials).sqrt();
-            // The variance of a Pareto variable of shape 3 has itself no finite variance: its tail is seen by the median.
+            // The variance of a Pareto variable of shape 3 has itself no finite variance: its tail is seen by the
+            // median.
             let heavy = distribution == Distribution::Pareto;
             assert!(heavy || (spread / deviation - 1.0).abs() < 0.05, "{distribution:?}: spread {spread}");
             scaled.sort_by(f64::total_cmp);
@@ -641,25 +643,25 @@ mod tests {
         let fates = [(); 10].map(|()| network.send(Duration::ZERO, 0, ToServer, &[0; 1000 - HEADERS]));
         let dropped = fates.map(|fate| fate.dropped);
         assert_eq!(dropped[..4], [None; 4]);
-        assert_eq!(dropped[4..], [Some(Drop::QueueFull); 6]);
+        assert_eq!(dropped[4..], [Some(DropReason::QueueFull); 6]);
         let mut out = Vec::new();
         collect(&mut network, Duration::MAX, &mut out);
         let times: Vec<u64> = out.iter().map(|(time, _)| time.as_millis() as u64).collect();
         assert_eq!(times, [1000, 2000, 3000, 4000]);
-        // After a pause the link is free again, and another direction never was occupied.
+        // After a pause the link is free again; the other direction was never occupied.
         let later = Duration::from_secs(60);
         assert_eq!(network.send(later, 0, ToServer, &[0; 1000 - HEADERS]).delays[0], Duration::from_secs(1));
         assert_eq!(network.send(later, 0, ToClient, &[0; 1000]).delays[0], Duration::ZERO);
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_fate_whoever_else_sends() {
+    fn the_same_seed_gives_the_same_fate_among_other_clients() {
         let all = Impairments {
-            loss: chance("20%"),
-            duplicate: chance("20%"),
-            corrupt: chance("20%"),
+            loss: probability("20%"),
+            duplicate: probability("20%"),
+            corrupt: probability("20%"),
             corrupt_bits: 2,
-            truncate: chance("20%"),
+            truncate: probability("20%"),
             jitter: Duration::from_millis(10),
             ..Impairments::default()
         };
@@ -682,9 +684,10 @@ mod tests {
     }
 
     #[test]
-    fn one_option_does_not_change_what_another_hits() {
+    fn one_option_does_not_change_the_effect_of_another() {
         let lost = |truncate| {
-            let impairments = Impairments { loss: chance("20%"), truncate: chance(truncate), ..Impairments::default() };
+            let impairments =
+                Impairments { loss: probability("20%"), truncate: probability(truncate), ..Impairments::default() };
             let mut network = Network::new(impairments, Impairments::default(), 4);
             let send = |_| network.send(Duration::ZERO, 0, ToServer, b"octets").dropped;
             (0..500).map(send).collect::<Vec<_>>()
@@ -693,21 +696,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_under_way_is_bounded() {
+    fn datagrams_in_flight_are_bounded() {
         let slow = Impairments { delay: Duration::from_secs(1), ..Impairments::default() };
         let mut network = Network::new(slow.clone(), Impairments::default(), 1);
         let overflow = (0..=MAX_UNDER_WAY).filter(|_| {
             let fate = network.send(Duration::ZERO, 0, ToServer, b"");
-            fate.dropped == Some(Drop::Overflow)
+            fate.dropped == Some(DropReason::Overflow)
         });
         assert_eq!(overflow.count(), 2);
         let mut network = Network::new(slow, Impairments::default(), 1);
         (0..2_000).for_each(|_| drop(network.send(Duration::ZERO, 0, ToServer, &[0; 60_000])));
-        assert!(network.octets_under_way <= MAX_OCTETS_UNDER_WAY);
+        assert!(network.octets_in_flight <= MAX_OCTETS_UNDER_WAY);
     }
 
     #[test]
-    fn each_change_is_said_in_words() {
+    fn a_fate_is_described_in_words() {
         let fate = Fate {
             dropped: None,
             truncated: Some(3),
@@ -716,8 +719,9 @@ mod tests {
             held: true,
             delays: [Duration::from_millis(10), Duration::from_millis(12)],
         };
-        let words = "delayed by 10.0 ms, cut to 3 octets, bit 17 flipped, waits to be overtaken, and a copy by 12.0 ms";
+        let words =
+            "delayed by 10.0 ms, truncated to 3 octets, bit 17 flipped, held until overtaken, and a copy by 12.0 ms";
         assert_eq!(fate.to_string(), words);
-        assert_eq!(Fate { dropped: Some(Drop::Lost), ..fate }.to_string(), "lost");
+        assert_eq!(Fate { dropped: Some(DropReason::Lost), ..fate }.to_string(), "lost");
     }
 }

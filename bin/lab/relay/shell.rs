@@ -13,21 +13,21 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use super::Arguments;
 use super::network::{Departure, Direction, Fate, Network, Totals};
 use crate::Failure;
-use crate::pcap::{Capture, Record, Way};
+use crate::pcap::{CaptureWriter, PacketDirection, Record};
 use crate::target::resolve;
 
-/// Datagrams taken from one socket before the others, and what is due, have their turn.
+/// Datagrams read from one socket before the other sockets and due departures are served.
 const BURST: usize = 64;
 
 /// The largest UDP payload (65,535 less 8 octets of header) fits.
 const BUFFER: usize = 65_536;
 
-/// Descriptors besides the clients': standard streams, listening socket, epoll, signal pipe, capture, some spare.
+/// Descriptors besides the clients': standard streams, listening socket, epoll, signal pipe, capture, some in reserve.
 const OTHER_DESCRIPTORS: u64 = 32;
 
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
-/// What epoll says of a descriptor; clients follow, by their number.
+/// The tokens of epoll; those of clients follow, by their number.
 const LISTENER: u64 = 0;
 const SIGNALS: u64 = 1;
 const FIRST_CLIENT: u64 = 2;
@@ -49,33 +49,33 @@ struct Relay<'a> {
     listener: UdpSocket,
     local: SocketAddr,
     server: SocketAddr,
-    /// Kept open: epoll watches it.
+    /// Kept open because epoll watches it.
     _signals: UnixStream,
     clients: HashMap<u64, Client>,
     numbers: HashMap<SocketAddr, u64>,
     next_client: u64,
-    capture: Option<Capture>,
-    counts: Counts,
+    capture: Option<CaptureWriter>,
+    counts: SocketCounts,
     reported: Reported,
 }
 
 struct Client {
     address: SocketAddr,
-    /// Connected: the kernel hands over the server's datagrams only.
+    /// Connected: the kernel delivers only the server's datagrams.
     upstream: UdpSocket,
     /// The address of `upstream`.
     local: SocketAddr,
     last_heard: Duration,
 }
 
-/// What the network does not know of.
+/// Events at the sockets, which the network does not count.
 #[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    /// Datagrams of clients for whom there was no room.
+struct SocketCounts {
+    /// Datagrams of clients over `--clients`.
     refused: u64,
-    /// Datagrams that the kernel did not send, by its reason: no buffers, no route, too long...
+    /// Datagrams that the kernel did not send: no buffers, no route, too long...
     unsent: u64,
-    /// Times that the server's machine said that nobody listens on the port (ICMP port unreachable).
+    /// Times that the server's host reported that no socket listens on the port (ICMP port unreachable).
     unreachable: u64,
 }
 
@@ -98,7 +98,7 @@ impl<'a> Relay<'a> {
         let epoll = watch(&listener, &signals).map_err(|error| Failure::run("cannot watch the sockets", error))?;
         let capture = arguments.pcap.as_ref().map(|path| {
             let interfaces = [("clients", "between the clients and the relay"), ("server", "between relay and server")];
-            Capture::create(path, &interfaces)
+            CaptureWriter::create(path, &interfaces)
                 .map_err(|error| Failure::run(format_args!("cannot write {}", path.display()), error))
         });
         let (to_server, to_client) = arguments.impairments();
@@ -115,7 +115,7 @@ impl<'a> Relay<'a> {
             numbers: HashMap::new(),
             next_client: 0,
             capture: capture.transpose()?,
-            counts: Counts::default(),
+            counts: SocketCounts::default(),
             reported: Reported { at: Duration::ZERO, totals: [Totals::default(); 2] },
         };
         let _ = writeln!(io::stderr(), "lab relay: listening on {local}, sending to {server}, seed {seed}");
@@ -141,7 +141,7 @@ impl<'a> Relay<'a> {
                     client => self.receive_from_server(client - FIRST_CLIENT, &mut buffer)?,
                 }
             }
-            self.send_what_is_due()?;
+            self.send_due()?;
             if ending {
                 return Ok(());
             }
@@ -163,13 +163,20 @@ impl<'a> Relay<'a> {
                 Ok(received) => received,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                // An error queued by an earlier datagram: it has been read now, and the socket still serves.
+                // An error queued by an earlier datagram. It has been read now; the socket still works.
                 Err(_) => continue,
             };
             let now = self.started.elapsed();
             let Some(number) = self.client(source, now) else {
                 self.counts.refused += 1;
-                self.record(0, Way::In, source, self.local, &buffer[..length], "dropped: no room for another client")?;
+                self.record(
+                    0,
+                    PacketDirection::In,
+                    source,
+                    self.local,
+                    &buffer[..length],
+                    "dropped: too many clients",
+                )?;
                 continue;
             };
             let fate = self.network.send(now, number, Direction::ToServer, &buffer[..length]);
@@ -201,8 +208,8 @@ impl<'a> Relay<'a> {
         Ok(())
     }
 
-    fn send_what_is_due(&mut self) -> Result<(), Failure> {
-        // One reading of the clock: datagrams that come due meanwhile wait for the next round.
+    fn send_due(&mut self) -> Result<(), Failure> {
+        // One reading of the clock: datagrams that become due meanwhile wait for the next round.
         let now = self.started.elapsed();
         while let Some(departure) = self.network.depart(now) {
             let Departure { client, direction, payload, copy } = departure;
@@ -217,12 +224,12 @@ impl<'a> Relay<'a> {
                 self.counts.unsent += 1;
                 continue;
             }
-            self.record(interface, Way::Out, from, to, &payload, if copy { "a copy" } else { "" })?;
+            self.record(interface, PacketDirection::Out, from, to, &payload, if copy { "a copy" } else { "" })?;
         }
         Ok(())
     }
 
-    /// The number of the client at `source`, a new one if it is not known; `None` if there is no room for it.
+    /// The number of the client at `source`, a new one if it is not known; `None` if there are too many.
     fn client(&mut self, source: SocketAddr, now: Duration) -> Option<u64> {
         if let Some(number) = self.numbers.get(&source) {
             self.clients.get_mut(number)?.last_heard = now;
@@ -257,10 +264,10 @@ impl<'a> Relay<'a> {
         Ok(Client { address, upstream, local, last_heard: now })
     }
 
-    /// Forgets the clients that have been silent for long enough and have nothing under way.
+    /// Forgets the clients that have been silent for long enough and have nothing in flight.
     fn forget_idle(&mut self, now: Duration) {
         let idle = self.arguments.idle;
-        let busy: HashSet<u64> = self.network.clients_under_way().collect();
+        let busy: HashSet<u64> = self.network.clients_in_flight().collect();
         let silent = |(number, client): (&u64, &Client)| {
             (now.saturating_sub(client.last_heard) >= idle && !busy.contains(number)).then_some(*number)
         };
@@ -284,13 +291,13 @@ impl<'a> Relay<'a> {
         if self.capture.is_none() {
             return Ok(());
         }
-        self.record(interface, Way::In, from, to, payload, &fate.to_string())
+        self.record(interface, PacketDirection::In, from, to, payload, &fate.to_string())
     }
 
     fn record(
         &mut self,
         interface: u32,
-        way: Way,
+        direction: PacketDirection,
         from: SocketAddr,
         to: SocketAddr,
         payload: &[u8],
@@ -299,7 +306,7 @@ impl<'a> Relay<'a> {
         let Some(capture) = &mut self.capture else {
             return Ok(());
         };
-        let record = Record { interface, time: SystemTime::now(), way, from, to, payload, comment };
+        let record = Record { interface, time: SystemTime::now(), direction, from, to, payload, comment };
         capture.record(record).map_err(|error| Failure::run("cannot write the capture", error))
     }
 
@@ -333,16 +340,16 @@ impl<'a> Relay<'a> {
 
     fn report_totals(&self) -> Result<(), Failure> {
         let [to_server, to_client] = self.totals();
-        let Counts { refused, unsent, unreachable } = self.counts;
+        let SocketCounts { refused, unsent, unreachable } = self.counts;
         let mut out = io::stdout().lock();
         writeln!(out, "totals, {} clients", self.next_client)?;
         writeln!(out, "  to the server: {to_server}")?;
         writeln!(out, "  to clients:    {to_client}")?;
         let others = [
-            (self.network.under_way() as u64, "datagrams still under way"),
+            (self.network.in_flight() as u64, "datagrams still in flight"),
             (refused, "datagrams dropped because there were too many clients (--clients)"),
             (unsent, "datagrams that the system did not send"),
-            (unreachable, "times nobody listened on the server's port"),
+            (unreachable, "times no socket listened on the server's port"),
         ];
         for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {
             writeln!(out, "  {count} {what}")?;
@@ -363,7 +370,7 @@ fn bind(arguments: &Arguments) -> Result<UdpSocket, Failure> {
     Ok(listener)
 }
 
-/// A stream that becomes readable at the first SIGINT or SIGTERM; there is no moment at which one could be missed.
+/// A stream that becomes readable at the first SIGINT or SIGTERM; none can be missed.
 fn signal_pipe() -> io::Result<UnixStream> {
     let (read, write) = UnixStream::pair()?;
     signal_hook::low_level::pipe::register(SIGINT, write.try_clone()?)?;
@@ -378,7 +385,8 @@ fn watch(listener: &UdpSocket, signals: &UnixStream) -> io::Result<rustix::fd::O
     Ok(epoll)
 }
 
-/// On a connected socket an ICMP error of an earlier datagram fails the next send(2), which then sends nothing: once more.
+/// On a connected socket an ICMP error of an earlier datagram fails the next send(2), which then sends nothing: try
+/// again.
 fn send_connected(socket: &UdpSocket, payload: &[u8]) -> io::Result<usize> {
     match socket.send(payload) {
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => socket.send(payload),
@@ -386,7 +394,7 @@ fn send_connected(socket: &UdpSocket, payload: &[u8]) -> io::Result<usize> {
     }
 }
 
-/// Each client takes a descriptor; the usual soft limit of 1,024 may be raised to the hard one by anybody.
+/// Each client needs a descriptor; any user may raise the usual soft limit of 1,024 to the hard limit.
 fn raise_descriptor_limit(wanted: u64) -> Result<(), Failure> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current.is_none_or(|current| current >= wanted) {
@@ -395,7 +403,7 @@ fn raise_descriptor_limit(wanted: u64) -> Result<(), Failure> {
     if maximum.is_some_and(|maximum| maximum < wanted) {
         let limit = maximum.unwrap_or_default().saturating_sub(OTHER_DESCRIPTORS);
         return Err(Failure::Run(format!(
-            "this process may open too few descriptors for --clients: at most {limit}, or raise `ulimit -Hn`"
+            "too few descriptors for --clients: expected at most {limit} clients, or a higher `ulimit -Hn`"
         )));
     }
     setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum })
