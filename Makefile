@@ -17,7 +17,7 @@ capi: ## the course's C functions: libcalc6.a, libcalc6.so and calc6.h, in targe
 deps: ## as root: the Debian packages that the tests need
 	tests/need --install
 
-# Network namespaces need root, or a user namespace in which one is root; what is to be downloaded comes before that.
+# Network namespaces need root, or a user namespace in which the user is root; downloads come before that.
 test: ## every check and test, in a few minutes
 	@tests/need
 	$(CARGO) fetch --locked
@@ -37,7 +37,7 @@ checks:
 MSRV = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
 .PHONY: msrv
-msrv: ## the oldest Rust that Cargo.toml names builds it, where that is installed
+msrv: ## build with the oldest Rust that Cargo.toml names, if installed
 	@if rustup toolchain list 2>/dev/null | grep -q '^$(MSRV)'; then \
 	  CARGO_TARGET_DIR=$(TARGET)/msrv cargo +$(MSRV) check --all-features; \
 	else echo "Rust $(MSRV) is not installed, so not checked here: rustup toolchain install $(MSRV) --profile minimal"; fi
@@ -71,12 +71,12 @@ DESTDIR ?=
 LINKS ?=
 PROGRAMS = server client lab
 ROOT = $(DESTDIR)$(PREFIX)
-# Everything that the pages link to, in its place beside README.md, but for the sources.
+# Everything that the pages link to, at its path beside README.md, except the sources.
 DOCUMENTS = $(shell find README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE-MIT LICENSE-APACHE src/capi/calc6.h \
   docs tests/tour -type f ! -name '*.rs')
 INSTALL = install -D -m 644
 
-install: ## programs, man pages, completions, documents and units, below PREFIX (/usr/local), behind DESTDIR; LINKS=1
+install: ## programs, man pages, completions, documents and units, below PREFIX (/usr/local) in DESTDIR; LINKS=1
 	@if command -v $(firstword $(CARGO)) >/dev/null; then $(MAKE) --no-print-directory build docs; \
 	elif [ ! -x $(TARGET)/release/server ] || [ ! -d $(MANUAL) ]; then \
 	  echo "cargo is not at hand here: first, where it is, make build docs" >&2; exit 1; fi
@@ -122,7 +122,7 @@ soak: ## the long runs, with new seeds
 FUZZ_TARGETS = request reply responder exchange expression view
 FUZZ_SECONDS ?= 60
 
-# libFuzzer's instrumentation is unstable in rustc; RUSTC_BOOTSTRAP=1 lets a stable one do it. What is found new stays in
+# libFuzzer's instrumentation is unstable in rustc; RUSTC_BOOTSTRAP=1 lets a stable one do it. New inputs stay in
 # fuzz/target/corpus; fuzz/corpus holds the seeds.
 fuzz: ## every fuzz target for FUZZ_SECONDS
 	@$(CARGO) fuzz --version >/dev/null || { echo "cargo-fuzz is missing: cargo install cargo-fuzz" >&2; exit 1; }
@@ -132,6 +132,6 @@ fuzz: ## every fuzz target for FUZZ_SECONDS
 	    -max_total_time=$(FUZZ_SECONDS) -max_len=1300 -timeout=10 -print_final_stats=1 || exit 1; \
 	done
 
-bench: ## server against floor, and every request's price
+bench: ## server against floor, and the cost of every request
 	$(CARGO) build --release
 	$(CARGO) bench

@@ -1,7 +1,7 @@
 //! Server and floors under the same load, in turn: requests per second of server processor time, and their ratio.
 //!
 //! `cargo bench --bench floor [-- PAIRS [MILLISECONDS]]`. It runs in a network namespace of its own, where addresses
-//! other than loopback exist, because the rate limit exempts loopback: every protection is at work. The floors are in C
+//! other than loopback exist, because the rate limit exempts loopback: every protection is active. The floors are in C
 //! (benches/floor.c): one call receives many datagrams and one sends many replies; one that also joins the replies to a
 //! peer into segments; and one that receives trains of requests, too.
 
@@ -149,11 +149,11 @@ fn protections(bench: &Bench) {
     }
 }
 
-/// Stands for a hundred denied prefixes.
+/// The placeholder of a hundred denied prefixes.
 const DENY: &str = "deny";
 
-/// Pairs for which two programs run. Where a process happens to lie in memory is worth a hundredth or two, so a run
-/// takes the median over several.
+/// Pairs for which two programs run. The placement of a process in memory changes the ratio by 1 or 2 %, so a run takes
+/// the median over several.
 const PAIRS_A_START: usize = 4;
 
 impl Bench {

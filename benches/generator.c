@@ -1,4 +1,4 @@
-/* The load generator that one writes in C: a window of requests in flight on each connected socket, sendmmsg and
+/* A plain load generator in C: a window of requests in flight on each connected socket, sendmmsg and
  * recvmmsg, nothing verified. generator ADDRESS PORT CONNECTIONS WINDOW SECONDS [segments]; prints replies per second.
  * With `segments` requests leave as segments of one message and trains of replies, of five octets each, are received. */
 #define _GNU_SOURCE

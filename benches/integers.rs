@@ -1,8 +1,9 @@
 //! Two crates for large integers on the most expensive request of every operator: dashu-int, which calc6 uses, and
 //! num-bigint.
 //!
-//! `cargo bench --bench integers`. Both run the same algorithms over the same candidates (operands of a request, read from
-//! octets and written to octets or decimal text); the figure of a crate is that of the candidate that takes it longest.
+//! `cargo bench --bench integers`. Both run the same algorithms over the same candidates (operands of a request, read
+//! from octets and written to octets or decimal text); the figure of a crate is that of the candidate that takes it
+//! longest.
 
 #[path = "bench/candidates.rs"]
 mod candidates;
@@ -19,7 +20,7 @@ use num_bigint::BigInt;
 use num_integer::Integer;
 
 fn main() {
-    println!("operator    dashu-int  num-bigint  (what takes num-bigint longest)");
+    println!("operator    dashu-int  num-bigint  (the slowest request of num-bigint)");
     for operator in Operator::ALL.into_iter().filter(|&operator| operator != Operator::Describe) {
         // Narrower operands are calculated in machine integers.
         let requests: Vec<_> = candidates(operator).into_iter().filter(|request| request.width >= 8).collect();

@@ -1,4 +1,4 @@
-//! What a worker asks before it answers, in process: access rules, rate limit, loop guard.
+//! The checks of a worker before it answers, in process: access rules, rate limit, loop guard.
 //!
 //! `cargo bench --bench limit`. Each figure is for one datagram, from one source and from a thousand sources in turn.
 

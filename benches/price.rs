@@ -1,11 +1,11 @@
 //! The cost of the most expensive request of every operator: server processor time per octet on the link.
 //!
-//! `cargo bench --bench price [-- ROUNDS [MILLISECONDS]]`. Whoever forges requests pays for octets on the link: the UDP
-//! payload and 48 octets of IPv6 and UDP headers. So the measure is processor time per octet, as a ratio to that of the
-//! cheapest request, a classic sum of one operand. The most expensive requests are searched for in process, among some
-//! thousand candidates of all lengths, then measured over the socket in turn with the cheapest. The goal: no request
-//! costs more than 3 times the cheapest per octet, at the default limits. Replies of up to 3696 octets (`--max-reply`)
-//! are measured too.
+//! `cargo bench --bench price [-- ROUNDS [MILLISECONDS]]`. An attacker who forges requests pays for octets on the link:
+//! the UDP payload and 48 octets of IPv6 and UDP headers. So the measure is processor time per octet, as a ratio to
+//! that of the cheapest request, a classic sum of one operand. The most expensive requests are searched for in process,
+//! among some thousand candidates of all lengths, then measured over the socket in turn with the cheapest. The goal: no
+//! request costs more than 3 times the cheapest per octet, at the default limits. Replies of up to 3696 octets
+//! (`--max-reply`) are measured too.
 
 #[path = "bench/mod.rs"]
 mod bench;

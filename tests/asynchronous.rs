@@ -1,5 +1,5 @@
-//! The asynchronous client against servers of this process: right answers whatever happens on the way, and nothing left
-//! behind.
+//! The asynchronous client against servers in this process: results are right under loss, delay and forgery, and no
+//! task or socket remains.
 
 mod seed;
 
@@ -24,7 +24,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::task::{JoinSet, yield_now};
 
-/// No test takes longer, however busy the machine is.
+/// The time limit of each test, also on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The real server, until it is dropped.
@@ -51,7 +51,7 @@ impl Drop for Server {
     }
 }
 
-/// A server that does about each datagram what a function says: it sends back what that returns.
+/// A server that calls a function for each datagram, and sends back what it returns.
 struct Scripted {
     address: SocketAddrV6,
     stop: Arc<AtomicBool>,
@@ -71,7 +71,7 @@ impl Scripted {
         let serving = thread::spawn(move || {
             let mut buffer = [0; 2048];
             while !stopped.load(Ordering::Relaxed) {
-                // It is silent for a while, or an earlier reply found nobody.
+                // A timeout of the socket, or the report that an earlier reply reached no socket.
                 let Ok((len, from)) = socket.recv_from(&mut buffer) else { continue };
                 for reply in script(&buffer[..len], from) {
                     let _ = socket.send_to(&reply, from);
@@ -94,7 +94,7 @@ impl Drop for Scripted {
     }
 }
 
-/// What the real server answers.
+/// The reply of the real server.
 fn answer(request: &[u8]) -> Vec<u8> {
     let mut reply = [0; 1232];
     match respond(request, &mut reply, &Limits::default()) {
@@ -103,7 +103,7 @@ fn answer(request: &[u8]) -> Vec<u8> {
     }
 }
 
-/// A configuration for networks as quick as loopback.
+/// A configuration for networks as fast as loopback.
 fn quick() -> Config {
     let mut config = Config::default();
     config.retransmission.first_wait = Duration::from_millis(30);
@@ -139,7 +139,7 @@ fn sum(operands: &[i64]) -> (Operator, Vec<Number>) {
     (Operator::Sum, operands.iter().copied().map(Number::from).collect())
 }
 
-/// The reasons of an error that says that nobody answered.
+/// The reasons in an error that reports that no server answered.
 #[track_caller]
 fn reasons(result: Result<Number, Error>) -> Vec<UnansweredReason> {
     match result {
@@ -154,7 +154,7 @@ async fn start<F: Future>(future: std::pin::Pin<&mut F>) {
     poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_ready())).await;
 }
 
-/// How many tasks of the runtime are there.
+/// The number of tasks of the runtime.
 fn tasks() -> usize {
     tokio::runtime::Handle::current().metrics().num_alive_tasks()
 }
@@ -183,7 +183,7 @@ fn every_operator_in_every_form() {
 }
 
 #[test]
-fn many_operands_are_split_and_long_results_asked_for_again() {
+fn many_operands_are_split_and_long_results_requested_again() {
     run(async {
         let server = Server::start();
         let client = client(server.address, Config::default()).await;
@@ -300,7 +300,7 @@ fn what_comes_late_twice_or_forged_does_not_count() {
             let mut noise = vec![0; random.random_range(0..3000)];
             random.fill(&mut noise[..]);
             if let Some(first) = noise.first_mut() {
-                // Whatever it is, no classic error: alone on its socket, the first exchange would have to believe it.
+                // But not a classic error: the first exchange, alone on its socket, would have to accept it.
                 *first |= 0x80;
             }
             let late = earlier.get(random.random_range(0..=earlier.len())).cloned();
@@ -328,7 +328,7 @@ fn what_comes_late_twice_or_forged_does_not_count() {
 }
 
 #[test]
-fn dropped_futures_leave_nothing_behind() {
+fn dropped_futures_free_their_places() {
     run(async {
         let asked = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&asked);
@@ -360,7 +360,7 @@ fn dropped_futures_leave_nothing_behind() {
 }
 
 #[test]
-fn a_future_that_is_not_polled_holds_up_nobody() {
+fn a_future_that_is_not_polled_delays_no_other() {
     run(async {
         let server = Server::start();
         let client = client(server.address, extended(Config::default())).await;
@@ -400,7 +400,7 @@ fn the_task_ends_with_the_last_clone() {
 }
 
 #[test]
-fn a_runtime_that_has_ended_is_said() {
+fn a_runtime_that_has_ended_is_reported() {
     let silent = Scripted::silent();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let client = runtime.block_on(client(silent.address, Config::default()));
@@ -412,7 +412,7 @@ fn a_runtime_that_has_ended_is_said() {
 }
 
 #[test]
-fn silence_ends_for_all_who_wait() {
+fn all_questions_to_a_silent_server_end() {
     run(async {
         let silent = Scripted::silent();
         let client = client(silent.address, hasty()).await;
@@ -435,7 +435,7 @@ fn silence_ends_for_all_who_wait() {
 }
 
 #[test]
-fn the_deadline_counts_for_those_who_wait_too() {
+fn the_deadline_also_ends_questions_in_the_queue() {
     run(async {
         let silent = Scripted::silent();
         let mut config = Config::default();
@@ -461,9 +461,9 @@ fn the_deadline_counts_for_those_who_wait_too() {
 }
 
 #[test]
-fn nobody_listens() {
+fn a_port_without_a_server_is_reported() {
     run(async {
-        // Connected to itself, it takes nobody else's datagrams.
+        // Connected to itself, it receives no datagrams of others.
         let closed = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).unwrap();
         closed.connect(closed.local_addr().unwrap()).unwrap();
         let SocketAddr::V6(address) = closed.local_addr().unwrap() else { panic!("IPv6") };
@@ -478,7 +478,7 @@ fn nobody_listens() {
 #[test]
 fn a_server_that_is_only_starting_is_waited_for() {
     run(async {
-        // A port of ::1 that nobody listens on.
+        // A port of ::1 without a server.
         let address = Scripted::silent().address;
         let client = client(address, Config::default()).await;
         let starting = tokio::spawn(async move {
@@ -500,7 +500,7 @@ fn a_server_that_goes_away_is_noticed_and_its_successor_too() {
             assert_eq!(client.evaluate(Operator::Sum, [number]).await.unwrap(), number);
         }
         drop(first);
-        // On the socket that they share, whoever's datagram was refused.
+        // On the socket that they share, either one's datagram was refused.
         let gone = tokio::join!(
             client.evaluate(Operator::Sum, [1]),
             client.evaluate(Operator::Sum, [2]),
@@ -557,14 +557,14 @@ fn silence_moves_to_the_next_address() {
         while let Some(done) = tasks.join_next().await {
             done.unwrap();
         }
-        assert!(silent.load(Ordering::Relaxed) < 10, "who answered is asked first from then on");
+        assert!(silent.load(Ordering::Relaxed) < 10, "the address that answered is asked first from then on");
         let sums = client.evaluate_many((0..100).map(|number| sum(&[number]))).await.unwrap();
         assert!(sums.into_iter().enumerate().all(|(number, sum)| sum.unwrap() == number as u64));
     });
 }
 
 #[test]
-fn many_questions_have_answers_of_their_own() {
+fn each_of_many_questions_gets_its_own_answer() {
     run(async {
         let server = Server::start();
         for forms in [Forms::Either, Forms::Classic] {

@@ -400,7 +400,7 @@ echo \"${PIPESTATUS[*]}\"
 }
 
 #[test]
-fn nobody_listens() {
+fn a_port_without_a_server_is_reported() {
     let start = Instant::now();
     let port = free_port();
     let refused = client_line(&format!("-op + ::1 {port} 1 2"));

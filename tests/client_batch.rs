@@ -143,8 +143,8 @@ fn servers_share_the_work_and_take_over() {
     // Answers the first thirty requests, then falls silent; the other may be much faster.
     let server = Server::start(&["::1", "0"]);
     let dying = before(&server, |count| usize::from(count < 30));
-    let nobody = free_port();
-    let line = format!("-op + --also [::1]:{} --also [::1]:{nobody} {} -", other.port, dying.words());
+    let unused = free_port();
+    let line = format!("-op + --also [::1]:{} --also [::1]:{unused} {} -", other.port, dying.words());
     client_reading(&line, &lines(300_000)).printed("Result: 45000150000\n");
     let totals = other.stop();
     assert!(!totals.contains("served 0,"), "{totals}");
@@ -153,7 +153,7 @@ fn servers_share_the_work_and_take_over() {
 }
 
 #[test]
-fn a_batch_that_nobody_answers_any_more_ends() {
+fn a_batch_without_further_answers_ends() {
     let server = Server::start(&["::1", "0"]);
     let dying = before(&server, |count| usize::from(count < 20));
     let line = |options| format!("-op + {options} {} -", dying.words());
@@ -235,7 +235,7 @@ fn json_for_results() {
     let line = format!("--json -op ^ --base 16 -s 127.0.0.1 {} 2 4000", server.port);
     let power = report(&client_line(&line), 0);
     let decimal: calc6::arithmetic::Number = power["result"].as_str().unwrap().parse().unwrap();
-    assert_eq!(decimal.to_string_radix(16), format!("1{}", "0".repeat(1000)), "decimal whatever --base says");
+    assert_eq!(decimal.to_string_radix(16), format!("1{}", "0".repeat(1000)), "decimal for any --base");
     assert_eq!((&power["form"], &power["peer"]), (&json!("extended"), &json!("127.0.0.1")));
     assert_eq!(power["attempts"], json!(2), "asked again more widely");
     let value = report(&client(["--json", "--local", "-e", "(1+3)*(5+2)"]), 0);
@@ -359,7 +359,7 @@ fn independent_parts_are_asked_for_at_the_same_time() {
     let port = socket.local_addr().unwrap().port().to_string();
     let serving = thread::spawn(move || {
         let mut datagram = [0; 64];
-        // Nobody is answered until both sums have been asked for.
+        // No reply is sent until both sums have been requested.
         let (_, first) = receive_from(&socket, &mut datagram).unwrap();
         let (_, second) = receive_from(&socket, &mut datagram).unwrap();
         assert_ne!(first, second, "each classic exchange has a socket of its own");

@@ -9,7 +9,7 @@ use calc6::exchange::{
 use calc6::responder::{Limits, Reason, Verdict, respond};
 use calc6::wire::{Format, MAX_REPLY, Operator, Status};
 
-/// Reads octets in hexadecimal; what stands behind a `#` on a line explains them.
+/// Reads octets in hexadecimal; `#` starts a comment.
 fn octets(text: &str) -> Vec<u8> {
     let digits: String = text.lines().flat_map(|line| line.split('#').next()).collect();
     let digits: Vec<u8> = digits.split_whitespace().flat_map(str::bytes).collect();
@@ -17,7 +17,7 @@ fn octets(text: &str) -> Vec<u8> {
     pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap_or_else(|_| panic!("{pair:?} in {text}"))).collect()
 }
 
-/// What a server answers; `None` is silence.
+/// The reply of a server; `None` is silence.
 fn served(request: &[u8], limits: &Limits) -> Option<Vec<u8>> {
     let mut reply = [0xa5; MAX_REPLY];
     match respond(request, &mut reply, limits) {
@@ -36,7 +36,7 @@ fn assert_silent(request: &[u8], reason: Reason) {
     assert_eq!(respond(request, &mut [0; MAX_REPLY], &Limits::default()), Verdict::Silence(reason));
 }
 
-/// What a client sends, and how it takes the reply. The identifier is always 0102030405060708.
+/// The request of a client, and its result from the reply. The identifier is always 0102030405060708.
 #[track_caller]
 fn assert_asked(question: Question, request: &str, reply: &str, outcome: &Outcome) {
     let mut random = || 0x0102_0304_0506_0708;
@@ -117,7 +117,7 @@ fn classic_messages_at_the_client() {
 
 /// The cases that the course publishes, each over the operands 4, 2 and 3: the unused bits are set.
 #[test]
-fn the_courses_cases() {
+fn the_cases_of_the_course() {
     for (first, reply) in [
         ("50 # unused 0101, sum, F 0", "ff 00000009"),
         ("71 # unused 0111, sum, F 1", "ff 39 # \"9\""),
@@ -130,7 +130,7 @@ fn the_courses_cases() {
 }
 
 #[test]
-fn wrapping_is_on_request_and_for_integers_alone() {
+fn wrapping_is_optional_and_only_for_integers() {
     let limits = Limits { wrap: true, ..Limits::default() };
     let overflow = "ffffffff 00000002";
     assert_eq!(served(&octets(&format!("00 {overflow}")), &limits), Some(octets("ff 00000001 # modulo 2^32")));
@@ -225,7 +225,7 @@ fn describe() {
 #[test]
 fn every_error_status() {
     for (request, status, text) in [
-        ("1e 2b 00 00 ID 01 # width 0 with an octet behind", 1, "malformed request"),
+        ("1e 2b 00 00 ID 01 # width 0 with an octet after the header", 1, "malformed request"),
         ("1e 2b 02 00 ID 01 # half an operand", 1, "malformed request"),
         ("1f 5e 01 00 ID 01 # one operand for a power", 1, "malformed request"),
         ("1e 21 01 00 ID 01 # operator '!'", 2, "unknown operator"),
@@ -322,7 +322,7 @@ fn opcode_7_outside_of_version_1() {
 }
 
 #[test]
-fn what_is_not_answered() {
+fn datagrams_without_an_answer() {
     for (request, reason) in [
         ("", Reason::Empty),
         ("ff 00000019 # our reply", Reason::IsReply),

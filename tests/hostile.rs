@@ -98,7 +98,7 @@ fn forged_neighbours_cost_a_client_nothing_for_long() {
     flood_with_neighbours(Duration::from_secs(60));
 }
 
-/// 500 requests a second from neighbours of the server that nobody is: each reply waits for neighbour discovery.
+/// 500 requests a second from forged neighbours of the server: each reply waits for neighbour discovery.
 fn flood_with_neighbours(time: Duration) {
     namespace::enter();
     let mut command = Command::new("unshare");
@@ -157,7 +157,7 @@ fn a_slow_loop_is_over_within_ten_thousand_exchanges() {
     loop_with_a_foreign_server(Duration::from_millis(20));
 }
 
-/// A server of another make that answers whatever it gets, after `delay`, with an error that reads as a request of ours.
+/// A server of another implementation that answers every datagram, after `delay`, with an error that reads as a request.
 fn loop_with_a_foreign_server(delay: Duration) {
     namespace::enter();
     let server = Server::start(&["::1", "0"]);
@@ -187,7 +187,7 @@ fn a_client_that_asks_the_same_a_thousand_times_loses_nothing() {
 // ---- Addresses.
 
 #[test]
-fn nothing_sent_to_a_group_is_answered_whatever_the_bind() {
+fn datagrams_to_a_group_are_not_answered_for_any_bound_address() {
     site_with_ipv4();
     for host in ["::", "0.0.0.0"] {
         let server = Server::start(&[host, "0", "--workers", "1"]);

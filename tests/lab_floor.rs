@@ -1,4 +1,4 @@
-//! `lab floor`, the yardstick, and the load that measures with it.
+//! `lab floor`, the reference of the benchmarks, and the load generator that measures against it.
 
 #[path = "../benches/bench/load.rs"]
 mod load;

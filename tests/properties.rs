@@ -52,14 +52,14 @@ fn responder() {
     drive("responder", property::responder, mangled(prop_oneof![8 => requests(), 1 => replies()]));
 }
 
-/// Results that do not fit, of every operator and in both formats: the count in status 4 is exact wherever the result was
-/// computed.
+/// Results that do not fit, of every operator and in both formats: the count in status 4 is exact wherever the result
+/// was computed.
 #[test]
 fn counts() {
     drive(
         "counts",
         property::responder::counts,
-        prop_oneof![2 => powers_about_the_room(), 1 => extended_requests(), 1 => long_requests()],
+        prop_oneof![2 => powers_around_the_limit(), 1 => extended_requests(), 1 => long_requests()],
     );
 }
 
@@ -70,7 +70,7 @@ fn exchange() {
 
 /// What is encoded from parts decodes to them, for every message: `decode(encode(x)) = x`.
 #[test]
-fn messages_survive_the_wire() {
+fn encoded_messages_decode_to_the_same() {
     drive("messages", property::request, requests());
     drive("messages", property::reply, replies());
 }
@@ -98,7 +98,7 @@ fn the_corpus_holds() {
     }
 }
 
-/// Mostly as they are; else cut, with a changed octet or with octets behind; sometimes anything.
+/// Mostly unchanged; else truncated, with a changed octet or with extra octets; sometimes random.
 fn mangled(datagrams: impl Strategy<Value = Vec<u8>> + 'static) -> impl Strategy<Value = Vec<u8>> {
     let datagrams = datagrams.boxed();
     prop_oneof![
@@ -180,8 +180,8 @@ fn powers() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Powers of bases of any size whose results need between a half and twice the room that their request allows.
-fn powers_about_the_room() -> impl Strategy<Value = Vec<u8>> {
+/// Powers of bases of any size whose results need between half and twice the octets that their request allows.
+fn powers_around_the_limit() -> impl Strategy<Value = Vec<u8>> {
     let shape = (2..=255usize, formats(), any::<u64>(), 50..200u64, any::<bool>());
     let base = (1..=30usize).prop_flat_map(|octets| vec(any::<u8>(), octets));
     (shape, base).prop_map(|((width, format, id, percent, negative), mut base)| {

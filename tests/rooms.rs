@@ -1,5 +1,5 @@
-//! Holds the house in order: who may call whom (docs/architecture.md), what pure rooms may touch, and where `unsafe`
-//! stands. It reads the tokens of every source file, so comments and strings do not count, and macros do.
+//! Checks the architecture: which room may call which (docs/architecture.md), what pure rooms may use, and where
+//! `unsafe` is allowed. It reads the tokens of every source file, so comments and strings do not count, but macros do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// Each room and the rooms directly below it; it may call these and whatever is below them.
+/// Each room and the rooms directly below it; it may call these and all rooms below them.
 const ROOMS: [(&str, &[&str]); 12] = [
     ("server", &["responder", "limit", "net"]),
     ("client", &["exchange", "expression", "view", "arithmetic", "net"]),
@@ -26,7 +26,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
 /// Rooms that open no socket, read no clock, draw no random number, start no thread and print nothing.
 const PURE: [&str; 7] = ["wire", "arithmetic", "responder", "exchange", "expression", "limit", "view"];
 
-/// What a pure room has no use for.
+/// Names that a pure room may not use.
 const IMPURE: [&str; 25] = [
     "UdpSocket",
     "TcpStream",
@@ -55,7 +55,7 @@ const IMPURE: [&str; 25] = [
     "eprint",
 ];
 
-/// Where `unsafe` may stand.
+/// The rooms that may contain `unsafe`.
 /// The playground has no unsafe block: `#[unsafe(no_mangle)]` names the functions that a page calls.
 const UNSAFE: [&str; 3] = ["src/net/linux/", "src/capi/", "bin/playground/lib.rs"];
 
@@ -134,7 +134,7 @@ fn pure_rooms_do_no_io() {
 }
 
 #[test]
-fn unsafe_stands_in_its_rooms_alone() {
+fn unsafe_is_only_in_its_rooms() {
     for path in source_files() {
         let found = identifiers(tokens(&path));
         let allowed = UNSAFE.iter().any(|room| path.starts_with(room));
@@ -159,7 +159,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every file of ours, by its path in the package.
+/// Every source file, by its path in the package.
 fn source_files() -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders: Vec<PathBuf> =
@@ -193,7 +193,7 @@ fn room_files() -> Vec<(String, PathBuf)> {
     source_files().into_iter().filter_map(|path| Some((room(&path)?, path))).collect()
 }
 
-/// The modules of a crate, by their paths, with their files; those of tests left out.
+/// The modules of a crate, by their paths, with their files; without those of tests.
 fn modules(krate: &str) -> BTreeMap<Vec<String>, PathBuf> {
     let files = source_files().into_iter().filter(|path| path.starts_with(krate));
     let modules = files.map(|path| {
@@ -262,7 +262,7 @@ fn paths(trees: &[TokenTree], at: usize) -> Vec<Vec<String>> {
     }
 }
 
-/// A way from a node back to itself.
+/// A path from a node back to itself.
 fn circle(graph: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
     fn visit(
         node: &str,

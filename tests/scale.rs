@@ -37,7 +37,7 @@ fn three_servers_behind_nginx_lose_nothing_when_one_is_killed() {
             scope.spawn(move || load.run(seed));
         }
         scope.spawn(|| {
-            // Junk, which is never answered, must not make nginx take a server for dead.
+            // Malformed datagrams are never answered; nginx must not count a server as failed because of them.
             while !load.done.load(Relaxed) {
                 let junk = UdpSocket::bind((FRONT, 0)).unwrap();
                 junk.send_to(&[0xff, 0, 0], (FRONT, PORT)).unwrap();
@@ -48,7 +48,7 @@ fn three_servers_behind_nginx_lose_nothing_when_one_is_killed() {
         thread::sleep(length / 4);
         servers[1].signal(Signal::KILL);
         thread::sleep(length / 4);
-        // It comes back, and takes its share again.
+        // It starts again, and gets its share again.
         servers[1] = start(BACK[1]);
         thread::sleep(length / 2);
         load.done.store(true, Relaxed);
@@ -71,7 +71,7 @@ fn start(address: &str) -> Server {
     Server::start(&[address, &PORT.to_string(), "--rate-limit", "off", "--allow", FRONT])
 }
 
-/// What correct clients asked and got.
+/// The counts of correct clients.
 #[derive(Default)]
 struct Load {
     done: AtomicBool,
@@ -120,7 +120,7 @@ impl Nginx {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         fs::write(path("nginx.conf"), block).unwrap();
-        // Where it is, and who: in a user namespace there may be no other user than root.
+        // In a user namespace there may be no other user than root.
         let here = format!("daemon off; user root; pid {}; error_log stderr;", path("pid"));
         let child = Command::new("nginx")
             .args(["-c", &path("nginx.conf"), "-g", &here])

@@ -39,7 +39,7 @@ impl Refusing {
         self.0.path().join("refusing.so")
     }
 
-    /// A command that meets a kernel which refuses this.
+    /// A command for which the kernel refuses this.
     fn command(&self, program: &str, refuse: &str) -> Command {
         let mut command = Command::new(program);
         command.env("LD_PRELOAD", self.library()).env("REFUSE", refuse);
@@ -100,7 +100,7 @@ fn peer(from: &str, to: SocketAddrV6) -> (Socket, SendBatch, ReceiveBatch) {
     (socket, SendBatch::new(256, 1232, true), replies)
 }
 
-/// Waits for so many replies, and returns their octets.
+/// Waits for `count` replies, and returns their octets.
 fn receive(socket: &Socket, replies: &mut ReceiveBatch, count: usize) -> Vec<Vec<u8>> {
     let mut received = Vec::new();
     while received.len() < count {
@@ -111,7 +111,7 @@ fn receive(socket: &Socket, replies: &mut ReceiveBatch, count: usize) -> Vec<Vec
 }
 
 #[test]
-fn a_batch_travels_in_trains_both_ways_unless_one_side_will_not() {
+fn a_batch_travels_in_trains_both_ways_unless_one_side_disables_them() {
     for (server_says, client_says) in [("auto", "auto"), ("off", "auto"), ("auto", "off"), ("off", "off")] {
         let (server, metrics) = start(server_command(), "::1", &["--segmentation", server_says]);
         summed(sum(client_command(), "::1", server.port, &["--segmentation", client_says]));
@@ -127,10 +127,10 @@ fn a_batch_travels_in_trains_both_ways_unless_one_side_will_not() {
 }
 
 #[test]
-fn a_kernel_without_segments_serves_and_asks_all_the_same() {
+fn server_and_client_work_on_a_kernel_without_segments() {
     let refusing = Refusing::new();
     let command = refusing.command(env!("CARGO_BIN_EXE_server"), "options");
-    // The preloaded library is found in a folder that the sandbox does not know of.
+    // The preloaded library is in a folder that the sandbox does not allow.
     let (server, metrics) = start(command, "::", &[]);
     summed(sum(refusing.command(env!("CARGO_BIN_EXE_client"), "options"), "::1", server.port, &[]));
     summed(sum(client_command(), "127.0.0.1", server.port, &[]));
@@ -140,7 +140,7 @@ fn a_kernel_without_segments_serves_and_asks_all_the_same() {
 }
 
 #[test]
-fn a_kernel_that_refuses_trains_gets_single_datagrams_and_is_soon_asked_no_more() {
+fn a_kernel_that_refuses_trains_gets_single_datagrams_and_soon_no_more_trains() {
     let refusing = Refusing::new();
     for errno in [libc_errno::EIO, libc_errno::EINVAL, libc_errno::EMSGSIZE, libc_errno::ENOPROTOOPT] {
         let errno = errno.to_string();
@@ -167,7 +167,7 @@ fn trains_of_every_length_are_answered_one_datagram_each() {
     let (server, metrics) = start(server_command(), "::", &["--rate-limit", "off"]);
     let mut asked = 0;
     for (from, to) in [("[::1]:0", "::1"), ("[::ffff:127.0.0.2]:0", "::ffff:127.0.0.9")] {
-        // A connected socket takes replies from the address that it asked only.
+        // A connected socket receives replies only from the address that it asked.
         let to = SocketAddrV6::new(to.parse().unwrap(), server.port, 0, 0);
         let (socket, mut requests, mut replies) = peer(from, to);
         for count in [1, 2, 63, 64, 65, 129] {
@@ -183,7 +183,7 @@ fn trains_of_every_length_are_answered_one_datagram_each() {
     }
     assert_eq!(sample(metrics, "calc6_replies_total{status=\"ok\"}"), asked);
     assert!(sample(metrics, SEGMENTS_IN) > 0);
-    // What is no request is dropped one by one, wherever it stands.
+    // Datagrams that are not requests are dropped one by one, at any place in a train.
     let to = SocketAddrV6::new("::1".parse().unwrap(), server.port, 0, 0);
     let (socket, mut requests, mut replies) = peer("[::1]:0", to);
     for datagram in [&REQUEST[..], &[0xff; 21], &[0xff; 21], &REQUEST] {

@@ -1,4 +1,4 @@
-//! The `client` program at a terminal: what one sees there, and what keys do.
+//! The `client` program at a terminal: the screen, and the effect of keys.
 
 mod asking;
 mod pty;
@@ -33,7 +33,7 @@ fn client(columns: u16, line: &str) -> Terminal {
     })
 }
 
-/// A prompt of the client, behind options, for a server.
+/// A prompt of the client, with options, for a server.
 fn prompt(columns: u16, line: &str) -> Terminal {
     let terminal = client(columns, line);
     terminal.ends("> ");
@@ -79,7 +79,7 @@ fn a_prompt_answers_and_remembers() {
 }
 
 #[test]
-fn a_prompt_traces_when_told_to() {
+fn a_prompt_traces_on_request() {
     let server = Server::start(&["::1", "0"]);
     let mut terminal = prompt(80, &format!("-i ::1 {}", server.port));
     terminal.types("trace on\r");
@@ -115,7 +115,7 @@ fn lines_typed_ahead_or_pasted_are_answered_one_by_one() {
 }
 
 #[test]
-fn an_octet_that_is_not_utf_8_drops_its_line_alone() {
+fn an_octet_that_is_not_utf_8_drops_only_its_line() {
     let mut terminal = prompt(80, "-q -i --local --no-history");
     terminal.types_octets(b"1+\xe9 ");
     terminal.shows("the message", |screen| screen.contents().contains("the line is not UTF-8"));
@@ -131,14 +131,14 @@ fn a_signal_leaves_the_terminal_as_it_was() {
         let terminal = prompt(80, "-q -i --local --no-history");
         assert!(!terminal.is_canonical(), "the prompt edits");
         terminal.signal(signal);
-        // Its end holds the terminal's settings against those from before.
+        // At the end the terminal's settings are compared with those from before.
         let left = terminal.end();
         assert_eq!(left.status.signal(), Some(signal.as_raw()), "{left:?}");
     }
 }
 
 #[test]
-fn the_history_lasts_unless_told_otherwise() {
+fn the_history_is_kept_unless_disabled() {
     let folder = tempfile::tempdir().unwrap();
     let run = |options: &str, typed: &str| {
         let line = format!("-q -i --local {options}");
@@ -187,7 +187,7 @@ fn ctrl_c_gives_up_the_line_and_ctrl_d_ends() {
     let mut terminal = prompt(80, "-q -i --local");
     terminal.types(&format!("1 + 2{CTRL_C}"));
     terminal.ends("> 1 + 2\n> ");
-    // Within a line it deletes what is behind the cursor.
+    // Within a line it deletes the character after the cursor.
     terminal.types(&format!("12{LEFT}{CTRL_D}"));
     terminal.ends("> 1");
     terminal.types("\r");
@@ -265,7 +265,7 @@ fn a_dumb_terminal_has_a_prompt_without_editing() {
     assert!(!left.octets.contains('\x1b'), "{left:?}");
 }
 
-/// Answers any sum in the extended form with 1, after a little while, and so many of them in all.
+/// Answers any sum in the extended form with 1, after a short delay, up to a number of times.
 fn slow(answers: usize) -> Scripted {
     Scripted::start(move |request, count| {
         if count >= answers || request.len() < 12 {
@@ -276,7 +276,7 @@ fn slow(answers: usize) -> Scripted {
     })
 }
 
-/// A file of ones, in about so many requests; removed with it.
+/// A file of ones for about `requests` requests; removed when this is dropped.
 struct Ones(PathBuf);
 
 impl Ones {
@@ -313,7 +313,7 @@ fn a_bar_while_a_file_is_sent() {
 }
 
 #[test]
-fn no_bar_where_none_is_wanted() {
+fn no_bar_if_quiet_or_redirected() {
     let ones = Ones::new("no-bar", 40);
     for (options, variable) in [("", ("TERM", "dumb")), ("-q", ("TERM", "xterm"))] {
         let server = slow(usize::MAX);
@@ -406,7 +406,7 @@ fn ctrl_c_sums_up_repeats() {
 }
 
 #[test]
-fn what_one_reads_fits_in_80_columns() {
+fn the_output_fits_in_80_columns() {
     let server = Server::start(&["::1", "0"]);
     let port = server.port;
     for line in [

@@ -1,4 +1,4 @@
-//! Command lines that cannot be meant, and readers that go: what every program does about them.
+//! Wrong command lines, and a standard output that is closed or full: how every program reacts.
 
 mod asking;
 
@@ -15,7 +15,7 @@ fn lab(line: &str) -> Ended {
 }
 
 #[test]
-fn lab_says_what_is_wrong_in_one_line() {
+fn lab_reports_a_wrong_command_line_in_one_line() {
     let port = "expected a port from 1 to 65535 or the name of a service";
     for (line, status, words) in [
         ("", 2, "missing subcommand; expected one of bench, check, explain, floor, grade, relay (see --help)"),
@@ -49,7 +49,7 @@ fn lab_says_what_is_wrong_in_one_line() {
 }
 
 #[test]
-fn help_ends_quietly_where_nobody_reads_it_and_says_where_it_cannot_be_written() {
+fn help_ends_quietly_if_no_one_reads_it_and_reports_where_it_cannot_be_written() {
     for program in PROGRAMS {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);

@@ -123,8 +123,9 @@ fn kinds_of_operands(operator: Operator, width: usize, count: usize) -> Vec<(Str
     kinds
 }
 
-/// Numbers each of which is the last one plus `times` the one before it. With 1 these are Fibonacci's, for which Euclid's
-/// algorithm takes longest; with 2 Jacobsthal's, for which Stein's does, since it halves only once after each subtraction.
+/// Numbers each of which is the last one plus `times` the one before it. With 1 these are Fibonacci's, for which
+/// Euclid's algorithm takes longest; with 2 Jacobsthal's, for which Stein's does, since it halves only once after each
+/// subtraction.
 fn neighbours(width: usize, count: usize, times: usize) -> Vec<u8> {
     let limit = "1".to_owned() + &"00".repeat(width);
     let limit: Number = format!("0x{limit}").parse().expect("a number");
@@ -166,8 +167,8 @@ fn primes(width: usize, count: usize) -> Vec<u8> {
     (0..count).flat_map(|_| write(&Number::from(primes.next().expect("a cycle")), width)).collect()
 }
 
-/// Bases and exponents at the bounds of what is computed, for replies up to the default limit, up to the largest, and up
-/// to three times the request.
+/// Bases and exponents at the bounds of what is computed, for replies up to the default limit, up to the largest, and
+/// up to three times the request.
 fn powers(width: usize) -> Vec<(String, Vec<u8>)> {
     let mut random = Random(0x0123_4567_89ab_cdef);
     let mut powers = Vec::new();
@@ -178,7 +179,8 @@ fn powers(width: usize) -> Vec<(String, Vec<u8>)> {
             used.fill_with(|| random.octet() | 1);
             used[0] = first;
             let bits = Number::from_octets(&base).bit_len();
-            // In bits of the result, as text and as integer; the second exponent makes what is computed in vain.
+            // In bits of the result, as text and as integer; the second exponent makes results that are computed but do
+            // not fit.
             let amplified = 3 * (12 + 2 * width as u64) - 12;
             let rooms = [1220, 3684, amplified.min(1220), amplified.min(3684)];
             for goal in rooms.into_iter().flat_map(|room| [room * 3322 / 1000 - 2, room * 8 - 1]) {
@@ -196,7 +198,7 @@ fn powers(width: usize) -> Vec<(String, Vec<u8>)> {
     powers
 }
 
-/// Two's complement of `width` octets; nothing where the number does not fit.
+/// Two's complement of `width` octets; `None` if the number does not fit.
 fn write(number: &Number, width: usize) -> Vec<u8> {
     let mut octets = vec![0; width];
     number.write_octets(&mut octets).map_or(Vec::new(), |()| octets)

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use calc6::net::{Options, ReceiveBatch, Segmentation, SendBatch, Socket, Wait, bind_group};
 
-/// A load on one server. Whoever drives it should do so on a processor that the server does not use.
+/// A load on one server. Run it on a processor that the server does not use.
 pub struct Load {
     connections: Vec<Connection>,
     server: SocketAddrV6,
@@ -20,18 +20,18 @@ struct Connection {
     replies: ReceiveBatch,
 }
 
-/// What happened while a load ran.
+/// The counts of a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// Replies received.
     pub replies: u64,
-    /// Windows that were sent anew because nothing had come for a while: something was lost.
+    /// Windows that were sent again because no reply had arrived for a while: datagrams were lost.
     pub stalls: u64,
 }
 
 impl Load {
-    /// `sockets` bound to `from`, each keeping `window` copies of `request` on their way to `server`; with `segmentation`
-    /// they travel as segments of one message.
+    /// `sockets` bound to `from`, each keeping `window` copies of `request` on their way to `server`; with
+    /// `segmentation` they travel as segments of one message.
     pub fn new(
         from: SocketAddrV6,
         server: SocketAddrV6,
@@ -89,12 +89,12 @@ impl Load {
     fn fill(&mut self) {
         for Connection { socket, requests, .. } in &mut self.connections {
             (0..self.window).for_each(|_| requests.append(Some(self.server), None, &self.request));
-            // What cannot be sent is missing from the window, and no more than that.
+            // Datagrams that cannot be sent are missing from the window; this has no other effect.
             requests.flush(socket);
         }
     }
 
-    /// Takes the replies that are there and, if `again`, answers each with a request.
+    /// Receives the waiting replies and, if `again`, sends a request for each.
     fn turn(&mut self, again: bool) -> u64 {
         let mut count = 0;
         for Connection { socket, requests, replies } in &mut self.connections {

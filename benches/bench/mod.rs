@@ -23,7 +23,7 @@ const WINDOW: usize = 64;
 /// Set in the process that runs inside the namespace.
 const INSIDE: &str = "CALC6_BENCH_INSIDE";
 
-/// Runs this program again in a network namespace of its own, and ends with it; returns in there.
+/// Runs this program again in its own network namespace, and exits with its status; returns only inside.
 pub fn enter_namespace() {
     if std::env::var_os(INSIDE).is_some() {
         return;
@@ -82,7 +82,7 @@ impl Pinned {
     }
 }
 
-/// The value below which a share of all lies; sorts them.
+/// The quantile of a share; sorts the values.
 pub fn quantile(values: &mut [f64], share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     values[((values.len() - 1) as f64 * share).round() as usize]
@@ -113,7 +113,7 @@ impl Program {
         let Some(port) = port else {
             panic!("{path} said {line:?}");
         };
-        // Whatever else it says is not read, and fits the pipe.
+        // The rest of its output is not read; it fits the pipe.
         std::mem::forget(stderr);
         Program { child, port }
     }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// No test lets a child run longer.
+/// The time limit of each child.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// How a program ended.
@@ -66,7 +66,7 @@ pub fn run(mut command: Command, input: &[u8]) -> Ended {
     let mut stdout = child.0.stdout.take().unwrap();
     let mut stderr = child.0.stderr.take().unwrap();
     thread::scope(|scope| {
-        // Ends in here, also when the test fails, so that the threads do.
+        // Ends within this scope, also when the test fails, so that the threads end.
         let mut child = child;
         scope.spawn(move || {
             // A program that does not read its input closes it.
@@ -85,7 +85,7 @@ fn read(from: &mut impl Read) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// A child that does not outlive its test.
+/// A child that ends with its test.
 pub struct Guard(pub Child);
 
 impl Guard {
@@ -109,7 +109,7 @@ impl Drop for Guard {
     }
 }
 
-/// What a scripted server does about a datagram, in its order.
+/// The actions of a scripted server on a datagram, in order.
 pub enum Act {
     /// Sends these octets back.
     Reply(Vec<u8>),
@@ -127,7 +127,7 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    /// On a free port of ::1. The script is given each datagram and how many came before it.
+    /// On a free port of ::1. The script gets each datagram and the number of datagrams before it.
     pub fn start(script: impl FnMut(&[u8], usize) -> Vec<Act> + Send + 'static) -> Scripted {
         Scripted::on(UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).unwrap(), script)
     }
@@ -148,7 +148,7 @@ impl Scripted {
                     Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
                         continue;
                     }
-                    // An earlier reply found nobody.
+                    // The report that an earlier reply reached no socket.
                     Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
                     Err(error) => panic!("{error}"),
                 };
@@ -171,7 +171,7 @@ impl Scripted {
         Scripted::start(move |_, _| vec![Act::Reply(octets.clone())])
     }
 
-    /// Host and port, as the client takes them.
+    /// Host and port, as arguments of the client.
     pub fn words(&self) -> String {
         format!("{} {}", self.address.ip(), self.address.port())
     }
@@ -187,7 +187,7 @@ impl Drop for Scripted {
     }
 }
 
-/// A port of ::1 that nobody listens on; the socket that holds it would have to be bound first.
+/// A port of ::1 on which no server listens.
 pub fn free_port() -> u16 {
     UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }

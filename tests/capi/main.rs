@@ -46,7 +46,7 @@ fn compile_as(name: &str, program: &str, args: &[String]) -> PathBuf {
 }
 
 #[test]
-fn every_call_is_the_exercises() {
+fn every_call_is_that_of_the_exercise() {
     run_wrapped(compile("wrapped", &wrapped()));
     for exercise in ["1", "2", "3"] {
         let define = format!("-DCALC6_EXERCISE={exercise}");
@@ -118,7 +118,7 @@ fn the_server_function_answers_the_client_function() {
     ] {
         assert_eq!(String::from_utf8_lossy(&ask(&live, &port, &args).stdout), result, "{args:?}");
     }
-    // 2^32 - 1 twice: no integer of 32 bits, and so an error.
+    // Twice 2^32 - 1 does not fit 32 bits: an error.
     let refused = ask(&live, &port, &["+", "d", "-1", "-1"]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("Operation not supported"));
@@ -247,7 +247,7 @@ fn free_port() -> String {
     socket.local_addr().expect("its address").port().to_string()
 }
 
-/// Runs the client function; again while nobody listens, and if its datagram came to a socket that was being closed.
+/// Runs the client function; again while no server listens, and if its datagram reached a socket that was being closed.
 fn ask(live: &Path, port: &str, args: &[&str]) -> Output {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {

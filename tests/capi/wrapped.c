@@ -89,7 +89,7 @@ static void client_stops_at_the_first_failure(void) {
     }
 }
 
-// A count that is not the one expected is no failure: the exercise's own graders return such.
+// A count other than the expected one is not a failure: the exercise's own graders return such counts.
 static void only_minus_one_is_a_failure(void) {
     const int counts[] = {0, 1, 4, 1000, INT_MAX, -2};
     for (int i = 0; i < 6; i++) {
@@ -119,7 +119,7 @@ static void a_failing_close_is_ignored(void) {
 }
 
 static void arguments_are_looked_at_after_socket(void) {
-    // With a socket that cannot be had, even pointers to nowhere are never followed.
+    // If socket(2) fails, even invalid pointers are never dereferenced.
     begin("arguments: socket first", NULL, -1);
     returns.socket = -1;
     int *nowhere = (int *)0xdeadbeef;
@@ -154,7 +154,7 @@ static void client_reads(void) {
         // Without a NUL at the end, with one, and with leading zeros.
         {'s', "\xff" "945\0", 5, 0, 945, 0},
         {'s', "\xff" "000000000000000000000000000007", 31, 0, 7, 0},
-        // All 32 bits are kept, as integer and as string alike.
+        // All 32 bits are kept, both as integer and as string.
         {'d', "\xff\x7f\xff\xff\xff", 5, 0, INT_MAX, 0},
         {'d', "\xff\x80\0\0\0", 5, 0, INT_MIN, 0},
         {'d', "\xff\xff\xff\xff\xff", 5, 0, -1, 0},
@@ -163,7 +163,7 @@ static void client_reads(void) {
         {'s', "\xff" "4294967295", 11, 0, -1, 0},
         {'s', "\xff" "-2", 3, 0, -2, 0},
         {'s', "\xff" "-2147483648", 12, 0, INT_MIN, 0},
-        // Beyond them there is no right answer.
+        // Larger results have no right answer.
         {'s', "\xff" "4294967296", 11, -1, 0, EOVERFLOW},
         {'s', "\xff" "-2147483649", 12, -1, 0, EOVERFLOW},
         {'s', "\xff" "99999999999999999999999999", 27, -1, 0, EOVERFLOW},
@@ -211,7 +211,7 @@ static void server_calls(void) {
     CHECK(sendto_call.fd == DESCRIPTOR && sendto_call.flags == 0);
     CHECK(closed == DESCRIPTOR);
 
-    // The sender's raw address goes back as it came, whatever its family and length.
+    // The sender's raw address is passed back unchanged, for any family and length.
     const socklen_t lengths[] = {28, 1, 0, 16, 128};
     for (int i = 0; i < 5; i++) {
         begin("server_calls: sender", "\0\0\0\0\1", 5);

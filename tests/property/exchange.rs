@@ -1,4 +1,4 @@
-//! The exchange against a peer, a path and a clock that do whatever the octets say.
+//! The exchange against a peer, a path and a clock that follow a script of octets.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use num_bigint::BigInt;
 
 use super::responder::answer;
 
-/// Reads the octets as a script: a question, a configuration, then what happens. Whatever it is, a datagram is taken
-/// for the reply if and only if docs/protocol.md says so; what is sent are the request's octets, unchanged, and at most
-/// once a wider request and the probe; every datagram is counted once; the outcome never changes; and it comes within
-/// the bound.
+/// Reads the octets as a script: a question, a configuration, then what happens. For every script: a datagram is
+/// accepted as the reply if and only if docs/protocol.md says so; the exchange sends the request's octets, unchanged,
+/// and at most once a wider request and the probe; every datagram is counted once; the outcome never changes; and it
+/// comes within the bound.
 pub fn exchange(script: &[u8]) {
-    // A script too short to name a question is none.
+    // A script too short to contain a question is ignored.
     if let Ok(mut world) = World::new(&mut Unstructured::new(script)) {
         world.run(script);
     }
@@ -156,7 +156,7 @@ impl World {
         if self.exchange.outcome().is_some() {
             self.ended.get_or_insert(self.now);
         }
-        assert!(self.exchange.wake_at().is_none_or(|then| then > self.now), "what is due has been sent");
+        assert!(self.exchange.wake_at().is_none_or(|then| then > self.now), "nothing remains to be sent");
     }
 
     fn may_probe(&self) -> bool {
@@ -231,7 +231,7 @@ impl World {
         assert!(took <= self.config.longest(), "{took:?} of {:?}", self.config.longest());
         assert_eq!(statistics.transmissions as usize, self.sent.len());
         assert_eq!((statistics.probed, statistics.widened), (self.probed, self.widened));
-        // After one refusal each of 10, 20, 40, 80 and 160 ms, an attempt more.
+        // One more attempt after each refusal: after 10, 20, 40, 80 and 160 ms.
         let requests = (1 + u32::from(self.widened)) * (1 + self.config.retries);
         let for_probe = u32::from(self.probed) + u32::from(self.probe_answered);
         assert!(statistics.transmissions <= requests + for_probe + self.refused.min(5));
@@ -267,7 +267,7 @@ fn reply(start: [u8; 4], id: u64, result: &[u8]) -> Vec<u8> {
     [&start[..], &id.to_be_bytes(), result].concat()
 }
 
-/// 1 to 256 octets: `-?[0-9]+`, perhaps with one NUL behind.
+/// 1 to 256 octets: `-?[0-9]+`, perhaps followed by one NUL.
 fn is_decimal(payload: &[u8]) -> bool {
     let text = payload.strip_suffix(&[0]).unwrap_or(payload);
     let digits = text.strip_prefix(b"-").unwrap_or(text);

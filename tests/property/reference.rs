@@ -3,7 +3,7 @@
 
 use num_bigint::{BigInt, Sign};
 
-/// What a server has to do with a datagram.
+/// The required reaction of a server to a datagram.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expected {
     /// No answer.
@@ -16,7 +16,7 @@ pub enum Expected {
     Error { status: u8, id: [u8; 8] },
     /// Status 4 with this identifier.
     TooLarge(TooLarge),
-    /// What the server says of itself, or status 4 where that does not fit.
+    /// The server's description, or status 4 if it does not fit.
     Describe { id: [u8; 8] },
 }
 
@@ -24,7 +24,7 @@ pub enum Expected {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TooLarge {
     pub id: [u8; 8],
-    /// The octets of the whole reply; `None` if they are more than any server sends.
+    /// The octets of the whole reply; `None` if no server sends that many.
     pub octets: Option<usize>,
     /// Of a power, which a server may refuse uncomputed: the bits that it has at least, by those of its base and its
     /// exponent.
@@ -42,7 +42,7 @@ pub enum Value {
 /// Results of more bits than this fit no reply: 3684 decimal digits have 12,238 bits, 3684 octets have 29,472.
 const HUGE: u64 = 30_000;
 
-/// What a server of this configuration has to answer.
+/// The reply that a server of this configuration must send.
 pub fn expected(datagram: &[u8], max_reply: usize, wrap: bool) -> Expected {
     let room = max_reply.min(3 * datagram.len());
     let len = datagram.len();
@@ -147,7 +147,7 @@ pub fn evaluate(operator: u8, operands: &[BigInt]) -> Result<Value, u8> {
         b'&' => fold(|a, b| a & b),
         b'|' => fold(|a, b| a | b),
         b'~' => fold(|a, b| a ^ b),
-        other => panic!("{other} is no operator"),
+        other => panic!("{other} is not an operator"),
     }))
 }
 

@@ -5,12 +5,12 @@ use calc6::wire::{ERROR, Format, SUCCESS, classic, extended};
 
 use super::{encoded, neighbours};
 
-/// How many octets of a datagram are cut off and changed one by one.
+/// How many octets of a datagram are truncated and changed one by one.
 const NEAR: usize = 128;
 
 /// What decodes re-encodes to the same octets, apart from what receivers ignore; exactly what docs/protocol.md, clauses
-/// 2.8 and 3.11, count as a reply decodes; no reply of ours is a request; and this holds for every truncation and every
-/// change of one bit.
+/// 2.8 and 3.11, count as a reply decodes; no reply of calc6 is a request; and this holds for every truncation and
+/// every change of one bit.
 pub fn reply(datagram: &[u8]) {
     check(datagram);
     neighbours(datagram, NEAR, check);
@@ -48,7 +48,7 @@ fn check_classic(datagram: &[u8], format: Format) {
     }
 }
 
-/// 1 to 256 octets: `-?[0-9]+`, perhaps with one NUL behind.
+/// 1 to 256 octets: `-?[0-9]+`, perhaps followed by one NUL.
 fn is_decimal(payload: &[u8]) -> bool {
     let text = payload.strip_suffix(&[0]).unwrap_or(payload);
     let digits = text.strip_prefix(b"-").unwrap_or(text);

@@ -4,7 +4,7 @@ use calc6::wire::{ESCAPE_OPCODE, Form, Format, Kind, MAX_REQUEST, classic, exten
 
 use super::{encoded, neighbours};
 
-/// How many octets of a datagram are cut off and changed one by one.
+/// How many octets of a datagram are truncated and changed one by one.
 const NEAR: usize = 128;
 
 /// What decodes re-encodes to the same octets, unused bits apart; what does not breaks a rule of lengths; and this
@@ -78,7 +78,7 @@ fn check_kind(datagram: &[u8]) {
             assert_eq!(answered, later_version || (5..=257).contains(&len) && len % 4 == 1);
         }
     }
-    // The two names of a form are told apart by the first octet alone, whatever follows.
+    // Only the first octet distinguishes the two forms; any octets may follow.
     if let Some(&first) = datagram.first() {
         let form = if first >> 1 & 7 == ESCAPE_OPCODE { Form::Extended } else { Form::Classic };
         assert_eq!(form == Form::Classic, matches!(Kind::of(datagram), Kind::Classic));

@@ -8,7 +8,7 @@ use num_bigint::BigInt;
 use super::reference::{Expected, TooLarge, expected};
 use super::{DIRT, neighbours};
 
-/// How many octets of a datagram are cut off and changed one by one: the header and a little more.
+/// How many octets of a datagram are truncated and changed one by one: the header and a little more.
 const NEAR: usize = 20;
 
 /// Every verdict is the specification's and its octets are exact; no reply exceeds its bound, leaves an octet unset, or
@@ -35,7 +35,7 @@ pub fn counts(datagram: &[u8]) {
     }
 }
 
-/// The reply to a request, or `None` for silence, after every check that needs no second opinion.
+/// The reply to a request, or `None` for silence, after every check that needs no second server.
 pub fn answer(datagram: &[u8], limits: &Limits) -> Option<Vec<u8>> {
     let [first, second] = DIRT.map(|dirt| {
         let mut out = vec![dirt; limits.max_reply.octets()];
@@ -47,7 +47,7 @@ pub fn answer(datagram: &[u8], limits: &Limits) -> Option<Vec<u8>> {
     });
     assert_eq!(first.0, second.0, "the verdict depends on the buffer");
     let Verdict::Reply(reply) = first.0 else { return None };
-    assert_eq!(first.1, second.1, "the buffer shines through");
+    assert_eq!(first.1, second.1, "the reply depends on the buffer");
     let octets = first.1;
     assert!(octets.len() <= wire::reply_limit(datagram.len(), limits.max_reply.octets()), "longer than its bound");
     assert_eq!(reply.form == Form::Extended, wire::Kind::of(datagram) == wire::Kind::Extended);
@@ -63,7 +63,7 @@ fn check(datagram: &[u8], limits: &Limits) {
     let octets = match (&expected, answer) {
         (Expected::Silence, None) => return,
         (Expected::Silence, Some(octets)) => panic!("answered {octets:02x?}"),
-        (_, None) => panic!("silence in place of {expected:02x?}"),
+        (_, None) => panic!("silence instead of {expected:02x?}"),
         (_, Some(octets)) => octets,
     };
     match expected {
@@ -113,7 +113,7 @@ fn check_too_large(datagram: &[u8], octets: &[u8], too_large: &TooLarge, limits:
             assert!(needed as usize <= 2 * octets, "{octets} octets, said {needed}");
         }
         None if computed => assert_eq!(needed, u32::MAX, "over the limit"),
-        // Where only computing could tell, the count is the server's limit.
+        // If only the computation could decide, the count is the server's limit.
         None => assert!(needed == u32::MAX || needed as usize == limit, "over the limit, said {needed}"),
     }
     check_widened(datagram, needed, limits);

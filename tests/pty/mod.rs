@@ -1,4 +1,4 @@
-//! A program in a pseudo-terminal of its own, and what one would see on the screen.
+//! A program in its own pseudo-terminal, and the contents of the screen.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -17,16 +17,16 @@ use vt100::Screen;
 
 use crate::asking::Guard;
 
-/// How long a test waits for what the screen is to show.
+/// How long a test waits for the expected screen.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Lines of the terminal.
 const ROWS: u16 = 50;
 
-/// A program, its controlling terminal, and whoever sits there.
+/// A program, its controlling terminal, and the user at it.
 pub struct Terminal {
     child: Guard,
-    /// The side of whoever types and looks.
+    /// The side of the user.
     keyboard: File,
     /// The side of the program.
     line: OwnedFd,
@@ -47,11 +47,11 @@ struct State {
     parser: vt100::Parser,
 }
 
-/// How a program ended, and what it left behind.
+/// How a program ended, and its output.
 #[derive(Debug)]
 pub struct Left {
     pub status: ExitStatus,
-    /// What the screen shows, without blanks at the ends of lines and below.
+    /// The text of the screen, without blanks at the ends of lines and below.
     pub screen: String,
     /// All that was written to it.
     pub octets: String,
@@ -59,14 +59,14 @@ pub struct Left {
     pub cursor: bool,
     /// Whether a line was too long for the screen.
     pub wrapped: bool,
-    /// What was written to standard output and standard error where that is no terminal.
+    /// Standard output and standard error, if not the terminal.
     pub stdout: String,
     pub stderr: String,
 }
 
 impl Terminal {
-    /// Runs a program with everything at a terminal of this many columns, after `change` to the command: its environment,
-    /// or its standard output or error. The environment says nothing about colours.
+    /// Runs a program with everything at a terminal of this many columns, after `change` to the command: its
+    /// environment, or its standard output or error. The environment says nothing about colours.
     pub fn with<I: IntoIterator<Item: AsRef<OsStr>>>(
         columns: u16,
         program: &str,
@@ -89,7 +89,7 @@ impl Terminal {
         change(&mut command);
         let mut child = Guard(command.spawn().expect("setsid(1) is installed: apt-get install util-linux"));
         drop(command);
-        // Before that, keys are no signals.
+        // Before that, keys do not cause signals.
         let until = Instant::now() + LIMIT;
         let pid = Pid::from_child(&child.0);
         while tcgetsid(&keyboard).ok() != Some(pid) && child.0.try_wait().unwrap().is_none() {
@@ -129,7 +129,7 @@ impl Terminal {
         tcgetattr(&self.line).unwrap().local_modes.contains(LocalModes::ICANON)
     }
 
-    /// Waits until the screen is as it should be.
+    /// Waits until the screen satisfies a condition.
     #[track_caller]
     pub fn shows(&self, what: &str, holds: impl Fn(&Screen) -> bool) {
         let until = Instant::now() + LIMIT;
@@ -142,7 +142,7 @@ impl Terminal {
         }
     }
 
-    /// Waits until this stands at the end of the screen, with the cursor behind it.
+    /// Waits until the screen ends with this, and the cursor follows it.
     #[track_caller]
     pub fn ends(&self, end: &str) {
         self.shows(&format!("{end:?} at the end"), |screen| before_cursor(screen).ends_with(end));
@@ -183,7 +183,7 @@ impl Terminal {
 impl Display {
     fn follow(&self, from: &mut File) {
         let mut octets = [0; 4096];
-        // EIO: nobody has the line open any more (pty(7)).
+        // EIO: the other side is closed (pty(7)).
         while let Ok(len @ 1..) = from.read(&mut octets) {
             let mut state = self.state.lock().unwrap();
             state.octets.extend(&octets[..len]);

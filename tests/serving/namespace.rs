@@ -1,4 +1,4 @@
-//! Network namespaces for tests: the thread that enters one has it to itself, with whatever it starts.
+//! Network namespaces for tests: only the thread that enters one, and the processes that it starts, are in it.
 
 use std::net::Ipv6Addr;
 use std::process::{Command, Output};
@@ -16,10 +16,11 @@ pub const SERVER: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 1, 0, 0, 0, 1);
 /// Another one, in another /64 than [`SERVER`].
 pub const PEER: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 2, 0, 0, 0, 2);
 
-/// [`enter`], where the namespace also has [`SERVER`], [`PEER`], and a link that swallows what is sent to anybody else.
+/// [`enter`], where the namespace also has [`SERVER`], [`PEER`], and a link on which datagrams to any other address are
+/// lost.
 pub fn enter_site() {
     enter();
-    // Nobody answers at the other end; without ARP nobody is looked for either (ip-link(8)).
+    // The other end never answers; without ARP no neighbour is searched for either (ip-link(8)).
     run("ip link add out type veth peer name nowhere");
     run("ip link set out arp off");
     run("ip link set out up");

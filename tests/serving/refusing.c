@@ -1,5 +1,5 @@
 /* Preloaded into a program: a kernel that refuses segments. With REFUSE=options it knows none of the socket options
- * (ENOPROTOOPT), as before Linux 4.18; otherwise it refuses every message that is to be cut with the errno that REFUSE is. */
+ * (ENOPROTOOPT), as before Linux 4.18; otherwise it refuses every message with segments, with the errno in REFUSE. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

@@ -17,7 +17,7 @@ use crate::world::Peer;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     pub exchanges: usize,
-    /// Datagrams on a shared socket with an identifier that nobody waits for.
+    /// Datagrams on a shared socket with an identifier of no open exchange.
     pub undelivered: usize,
     answered: usize,
     answered_after_repeats: usize,
@@ -181,7 +181,7 @@ impl Ended<'_> {
             Err(status) => panic!("too large in place of status {status}"),
         };
         match too_large {
-            Some(TooLarge::OverLimit) => assert!(needed > limit, "{needed} octets were to be had"),
+            Some(TooLarge::OverLimit) => assert!(needed > limit, "{needed} octets were available"),
             Some(TooLarge::NoWiderRequest { needed: said }) => assert_eq!(self.question.widened(said), None),
             other => panic!("our server is consistent, but {other:?}"),
         }

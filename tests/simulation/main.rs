@@ -1,7 +1,7 @@
 //! A simulation on virtual time: exchanges against the real responder, and against servers that are worse, through
 //! paths that lose, repeat, reorder and delay, with strangers that send noise, forgeries and stale replies.
 //!
-//! Whatever happens, no result is ever wrong, every exchange ends within its bound, and the same seed gives the same
+//! In every run, no result is wrong, every exchange ends within its bound, and the same seed gives the same
 //! run, octet for octet. `CALC6_SEED` replays a run; `CALC6_SOAK` draws new seeds and runs many.
 
 mod check;
@@ -96,6 +96,6 @@ fn traced_runs_tell_all_that_happens() {
     assert!(lost > 50, "{lost}");
     let silent = shown(1, trace::Server::Silent);
     assert_eq!(silent.exchange.outcome(), Some(&Outcome::Silent));
-    let nobody = shown(1, trace::Server::Nobody);
-    assert_eq!(nobody.exchange.outcome(), Some(&Outcome::Refused), "{nobody:?}");
+    let refused = shown(1, trace::Server::Absent);
+    assert_eq!(refused.exchange.outcome(), Some(&Outcome::Refused), "{refused:?}");
 }

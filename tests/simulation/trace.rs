@@ -1,6 +1,8 @@
-//! One exchange over one path, told flight by flight: what a ladder of it shows. Virtual time, everything from one seed.
+//! One exchange over one path, told flight by flight: what a ladder of it shows. Virtual time, everything from one
+//! seed.
 //!
-//! The playground draws these runs; `main.rs` holds their fingerprints, so that a seed gives the same run there and here.
+//! The playground draws these runs; `main.rs` holds their fingerprints, so that a seed gives the same run there and
+//! here.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -22,7 +24,7 @@ pub enum Server {
     /// One that never answers.
     Silent,
     /// None: the system answers with "port unreachable".
-    Nobody,
+    Absent,
 }
 
 /// A datagram on its way: one for each copy that arrives, or one that is lost.
@@ -33,7 +35,7 @@ pub struct Flight {
     pub sent: Duration,
     /// `None` if it is lost.
     pub arrives: Option<Duration>,
-    /// Empty for "port unreachable", which is no datagram of the protocol.
+    /// Empty for "port unreachable", which is not a datagram of the protocol.
     pub octets: Vec<u8>,
     /// For a request, which transmission of the exchange it belongs to, the first being 1.
     pub transmission: u32,
@@ -154,7 +156,7 @@ impl Run<'_> {
         let transmission = self.trace.flights[flight].transmission;
         match self.server {
             Server::Silent => self.trace.flights[flight].note = "not answered".to_owned(),
-            Server::Nobody => self.send(false, Vec::new(), transmission),
+            Server::Absent => self.send(false, Vec::new(), transmission),
             Server::Calc6 => {
                 let mut reply = vec![0; MAX_REPLY_CEILING];
                 match respond(&request, &mut reply, &Limits::default()) {

@@ -206,7 +206,7 @@ impl<'r> World<'r> {
         (0..self.asking.len()).filter(|&index| self.asking[index].port == port && !self.asking[index].ended).collect()
     }
 
-    /// Hands a datagram to whom it is for: on a socket of its own to the exchange there, even if that has ended, else
+    /// Delivers a datagram to its exchange: on a socket of its own to the exchange there, even if that has ended, else
     /// by its identifier.
     fn arrive(&mut self, port: usize, from_peer: bool, datagram: &[u8], tally: &mut Tally) {
         let id = extended::id(datagram);

@@ -1,4 +1,4 @@
-//! The dissector recomputes results: its verdict on the answers of our own responder, and on answers that are wrong.
+//! The dissector recomputes results: its verdict on the answers of the responder, and on wrong answers.
 
 use calc6::responder::{Limits, ReplyLimit, Verdict, respond};
 use rand::{Rng, RngExt, SeedableRng};
@@ -9,7 +9,7 @@ use crate::tools::Desk;
 
 const REQUESTS: usize = 1500;
 
-/// The operators that are recomputed whatever the size of their operands.
+/// The operators that are recomputed for operands of any size.
 const ANY_SIZE: &[u8] = b"+*-<>&|~";
 
 /// Those that are recomputed as long as every value fits 64 bits.
@@ -25,7 +25,7 @@ fn answer(request: &[u8]) -> Vec<u8> {
     reply
 }
 
-/// Octets that are often near the ends of what they can say.
+/// Octets that are often near the ends of their range.
 fn operand(random: &mut impl Rng, width: usize) -> Vec<u8> {
     let mut octets = vec![0; width];
     match random.random_range(0..6) {
@@ -113,7 +113,7 @@ fn beyond_64_bits_some_are_not_checked_and_none_is_called_wrong() {
     assert!(count(&verdicts, "not checked") > REQUESTS / 4);
 }
 
-/// One bit of the result is turned over in every reply that has one.
+/// In every reply with a result one bit of it is flipped.
 #[test]
 fn wrong_answers_are_found() {
     for (operators, widest) in [(ANY_SIZE, 40), (UP_TO_64_BITS, 8)] {

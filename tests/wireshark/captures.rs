@@ -59,7 +59,7 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// With CALC6_BLESS set, the transcripts are written anew, to be read before they are committed.
+/// With CALC6_BLESS set, the transcripts are written again; read them before you commit them.
 #[test]
 fn every_packet_of_every_capture() {
     let desk = Desk::new();

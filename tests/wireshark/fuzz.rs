@@ -31,7 +31,7 @@ fn octets(random: &mut impl Rng, longest: usize) -> Vec<u8> {
     octets
 }
 
-/// Noise, or something well-formed with a few octets changed or cut off. Identifiers are few, so that replies meet
+/// Noise, or something well-formed with a few octets changed or removed. Identifiers are few, so that replies meet
 /// requests.
 fn datagram(random: &mut impl Rng) -> Vec<u8> {
     let id = random.random_range(0..4);

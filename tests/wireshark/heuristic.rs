@@ -153,7 +153,7 @@ fn nothing_of_others_is_claimed() {
     let mut traffic = Traffic::new();
     for (_, port, messages) in strangers() {
         for (number, message) in messages.into_iter().enumerate() {
-            // On its own port and on one that nobody knows, either way.
+            // On its own port and on an unknown one, in either direction.
             let server = if number % 2 == 0 { port } else { ELSEWHERE };
             if number % 3 == 0 {
                 traffic.send_after(Duration::from_micros(1), server, CLIENT, message);
@@ -197,7 +197,7 @@ fn extended_messages_are_recognised_anywhere() {
     }
 }
 
-/// Classic goes by port or Decode As alone; so do replies without a request, and identifiers that somebody made up.
+/// Only the port or Decode As selects classic; so too for replies without a request, and for forged identifiers.
 #[test]
 fn the_rest_is_left_alone() {
     let desk = Desk::new();

@@ -11,7 +11,7 @@
 local script, input = arg[1], arg[2]
 
 local function whole(value, what)
-  if type(value) ~= "number" or value % 1 ~= 0 then error(what .. " is no whole number: " .. tostring(value), 3) end
+  if type(value) ~= "number" or value % 1 ~= 0 then error(what .. " is not a whole number: " .. tostring(value), 3) end
   if math.tointeger and math.tointeger(value) == nil then error(what .. " is out of range", 3) end
   return string.format("%d", value)
 end
@@ -110,7 +110,7 @@ local function value_text(field, range, value)
   if kind == "time" then return value.time end
   if kind == "int64" then return value.int64 end
   if kind == "string" then
-    assert(type(value) == "string", field.abbreviation .. " is no string")
+    assert(type(value) == "string", field.abbreviation .. " is not a string")
     return value
   end
   if kind == "bool" then return tostring(masked(range, field.mask) == 1) end

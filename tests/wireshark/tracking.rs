@@ -240,7 +240,7 @@ fn names_of_addresses_change_nothing() {
     }
 }
 
-/// The copy of a request in an ICMPv6 error is shown, but is no request of its own.
+/// The copy of a request in an ICMPv6 error is shown, but is not counted as a request.
 #[test]
 fn a_copy_in_an_icmp_error_is_no_request() {
     let desk = Desk::new();
@@ -273,21 +273,21 @@ fn port_unreachable(payload: &[u8]) -> Vec<u8> {
 #[test]
 fn packets_cut_by_the_capture_are_not_judged() {
     let desk = Desk::new();
-    let (whole, cut) = (desk.path("whole.pcapng"), desk.path("cut.pcapng"));
+    let (whole, truncated) = (desk.path("whole.pcapng"), desk.path("truncated.pcapng"));
     let mut traffic = Traffic::new();
     traffic.ask(42000, classic(0, &[1, 3, 5]), classic(0xff, &[9]));
     traffic.ask(42001, extended(false, b'+', 2, 0x0102_0304_0506_0708, &[0, 1, 0, 2]), octets("7f"));
     traffic.write(&whole);
     // IPv6 and UDP take 48 octets; six more are kept.
     let mut editcap = desk.command("editcap");
-    editcap.args(["-s", "54"]).arg(&whole).arg(&cut);
+    editcap.args(["-s", "54"]).arg(&whole).arg(&truncated);
     crate::tools::run(editcap);
     let columns = ["calc6.form", "calc6.operand", "calc6.check", "calc6.cut", "calc6.malformed"];
-    let rows = desk.fields(&cut, &[], &columns);
+    let rows = desk.fields(&truncated, &[], &columns);
     assert_eq!(rows[0], ["classic", "1", "", "1", ""]);
     assert_eq!(rows[1], ["classic", "", "not checked", "", ""]);
     assert_eq!(rows[2], ["extended", "", "", "1", ""]);
-    let info: Vec<String> = desk.info(&cut, &[]).iter().map(|info| strip_times(info)).collect();
+    let info: Vec<String> = desk.info(&truncated, &[]).iter().map(|info| strip_times(info)).collect();
     assert_eq!(info[0], "+ 1, ... (3 operands)");
     assert_eq!(info[1], "Result 9 in T");
 }
