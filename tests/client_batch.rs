@@ -88,7 +88,12 @@ fn every_associative_operator_over_more_than_a_datagram_holds() {
 #[test]
 fn what_is_wrong_with_a_text_is_said_with_its_place() {
     for (operator, text, status, complaint) in [
-        ("+", "1 2\n3 x4", 2, "line 2, column 3: \"x4\" is not an integer: 'x' at character 1 is no digit of base 10"),
+        (
+            "+",
+            "1 2\n3 x4",
+            2,
+            "line 2, column 3: \"x4\" is not an integer: 'x' at character 1 is not a digit of base 10",
+        ),
         ("+", "1,,2", 2, "line 1, column 3: a comma with no integer before it"),
         ("+", " \n", 2, "sum takes one operand or more, not 0"),
         ("^", "1 2 3", 2, "power takes two operands, not 3"),
@@ -104,7 +109,7 @@ fn what_is_wrong_with_a_text_is_said_with_its_place() {
         client_reading(&format!("-op {operator} --local -"), text).complained(status, complaint);
     }
     let far = lines(500_000) + "  7b";
-    let complaint = "line 500001, column 3: \"7b\" is not an integer: 'b' at character 2 is no digit of base 10";
+    let complaint = "line 500001, column 3: \"7b\" is not an integer: 'b' at character 2 is not a digit of base 10";
     client_reading("-op + --local -", &far).complained(2, complaint);
     client_reading("-op + --local --file /", "")
         .complained(1, "cannot read the operands: Is a directory (os error 21)");

@@ -287,7 +287,7 @@ pub enum ParseError {
     #[error("no digits")]
     NoDigits,
     /// A character that is not a digit in the base.
-    #[error("{found:?} at character {column} is no digit of base {base}")]
+    #[error("{found:?} at character {column} is not a digit of base {base}")]
     Digit {
         /// The character.
         found: char,

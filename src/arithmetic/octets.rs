@@ -33,7 +33,7 @@ impl<'a> Operands<'a> {
         self.octets.len() / self.width
     }
 
-    /// Whether there is no integer.
+    /// Whether there are no integers.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

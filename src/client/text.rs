@@ -331,15 +331,18 @@ mod tests {
         for (text, complaint) in [
             (
                 &b"1 2\n3 x4 5"[..],
-                "line 2, column 3: \"x4\" is not an integer: 'x' at character 1 is no digit of base 10",
+                "line 2, column 3: \"x4\" is not an integer: 'x' at character 1 is not a digit of base 10",
             ),
             (b"1,,2", "line 1, column 3: a comma with no integer before it"),
             (b"\n , 2", "line 2, column 2: a comma with no integer before it"),
             (b"1 -", "line 1, column 3: \"-\" is not an integer: no digits"),
-            (b"1\n2\n\n--3", "line 4, column 1: \"--3\" is not an integer: '-' at character 2 is no digit of base 10"),
+            (
+                b"1\n2\n\n--3",
+                "line 4, column 1: \"--3\" is not an integer: '-' at character 2 is not a digit of base 10",
+            ),
             (
                 b"\xff\x1b",
-                "line 1, column 1: \"\u{fffd}\u{fffd}\" is not an integer: '\u{fffd}' at character 1 is no digit of base 10",
+                "line 1, column 1: \"\u{fffd}\u{fffd}\" is not an integer: '\u{fffd}' at character 1 is not a digit of base 10",
             ),
         ] {
             for piece in [1, 2, 3, 1000] {
