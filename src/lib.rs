@@ -81,7 +81,7 @@
 //! Nothing panics, allocates without bound or loops on what comes from the network. A call of a client ends: each request
 //! is repeated a limited number of times ([`Retransmission`](exchange::Retransmission)), a deadline holds for the whole
 //! call, and [`Canceller`](client::Canceller) ends it from another thread.
-#![warn(missing_docs)]
+#![warn(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)]
 // The pure modules need no more than alloc; a C library needs std for its allocator and panic handler.
 #![cfg_attr(not(any(feature = "net", feature = "capi", test)), no_std)]
 

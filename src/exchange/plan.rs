@@ -172,6 +172,7 @@ pub fn plan(operator: Operator, format: Format, forms: Forms, operands: &[Number
 ///
 /// # Panics
 /// Never: describe takes any operands.
+#[allow(clippy::missing_panics_doc, reason = "it never panics: describe takes any operands")]
 pub fn describing() -> Question {
     let padding = vec![0; wire::MAX_REPLY.div_ceil(wire::AMPLIFICATION) - extended::HEADER];
     Question::extended(Operator::Describe, Format::Text, 1, padding).expect("describe takes any operands")

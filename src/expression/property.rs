@@ -1,4 +1,4 @@
-//! What holds for every text: for the property test and the fuzz target alike.
+//! What holds for every text: for both the property test and the fuzz target.
 
 use alloc::string::ToString;
 use alloc::vec;
@@ -9,7 +9,10 @@ use crate::arithmetic::{self, Number};
 /// Results beyond this are not computed.
 const MAX_BITS: u64 = 2_000;
 
-/// Panics if a text breaks a promise of this module.
+/// Checks the promises of this module for a text.
+///
+/// # Panics
+/// If the text breaks one.
 pub fn check(text: &str) {
     let last = Number::from(-3);
     let expression = match Expression::parse(text, Some(&last)) {

@@ -66,8 +66,10 @@ const NONE: u16 = u16::MAX;
 pub const MAX_CAPACITY: usize = 4096;
 
 impl<K: Key> Trains<K> {
-    /// Room for `capacity` datagrams. Without `join` each travels alone. Panics if `capacity` is 0 or over
-    /// [`MAX_CAPACITY`].
+    /// Room for `capacity` datagrams. Without `join` each travels alone.
+    ///
+    /// # Panics
+    /// If `capacity` is 0 or over [`MAX_CAPACITY`].
     pub fn new(capacity: usize, join: bool) -> Self {
         assert!((1..=MAX_CAPACITY).contains(&capacity), "a batch of {capacity} datagrams");
         let (datagrams, trains) = (Vec::with_capacity(capacity), Vec::with_capacity(capacity));
@@ -102,7 +104,10 @@ impl<K: Key> Trains<K> {
         self.join = false;
     }
 
-    /// Adds a datagram of `length` octets that begin at `start`. Panics if there is no room.
+    /// Adds a datagram of `length` octets that begin at `start`.
+    ///
+    /// # Panics
+    /// If there is no room.
     #[inline]
     pub fn append(&mut self, key: K, start: usize, length: usize) {
         assert!(!self.is_full());

@@ -11,7 +11,10 @@ pub fn check_input(input: &[u8]) {
     check(request, octets);
 }
 
-/// Panics if a promise of this module is broken for these octets, as a request and as a reply.
+/// Checks the promises of this module for these octets, as a request and as a reply.
+///
+/// # Panics
+/// If the octets break one.
 pub fn check(request: &[u8], octets: &[u8]) {
     check_view(&View::request(octets));
     check_view(&View::reply(octets, None));

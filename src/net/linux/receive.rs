@@ -97,7 +97,10 @@ impl ReceiveBatch {
         self.headers.as_slice().len()
     }
 
-    /// Receives what is there, at most [`slots`](Self::slots) messages. Errors are those of recvmmsg(2).
+    /// Receives what is there, at most [`slots`](Self::slots) messages.
+    ///
+    /// # Errors
+    /// Those of recvmmsg(2).
     pub fn receive(&mut self, socket: &socket2::Socket, wait: Wait) -> io::Result<Received> {
         self.restore_headers();
         let flags = libc::MSG_TRUNC | if wait == Wait::ForOne { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };

@@ -96,7 +96,10 @@ impl SendBatch {
     }
 
     /// Adds a datagram: to this address, or to the peer of a connected socket; from this one, or from one of the
-    /// system's choice. Panics if there is no room, or the datagram is too long.
+    /// system's choice.
+    ///
+    /// # Panics
+    /// If there is no room, or the datagram is too long.
     #[inline]
     pub fn append(&mut self, to: Option<SocketAddrV6>, from: Option<Local>, octets: &[u8]) {
         self.append_with(to, from, |room| {
@@ -106,7 +109,9 @@ impl SendBatch {
     }
 
     /// Adds a datagram that `write` writes into the room it is given; it returns the length, or `None` for no datagram.
-    /// Panics if there is no room, or `write` returns more than there was.
+    ///
+    /// # Panics
+    /// If there is no room, or `write` returns more than there was.
     #[inline]
     pub fn append_with(
         &mut self,

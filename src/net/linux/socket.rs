@@ -58,8 +58,10 @@ impl Default for Options {
 pub const SEND_BUFFER: usize = 2 << 20;
 
 /// Binds `count` sockets to one address; the kernel spreads the peers over them by the hash of addresses and ports.
-/// With port 0 the kernel chooses the port. Errors are those of bind(2), and `InvalidInput` for a multicast or
-/// broadcast address.
+/// With port 0 the kernel chooses the port.
+///
+/// # Errors
+/// Those of socket(2), setsockopt(2) and bind(2), and `InvalidInput` for a multicast or broadcast address.
 pub fn bind_group(address: SocketAddrV6, count: usize, options: &Options) -> io::Result<Vec<Socket>> {
     if is_group_address(*address.ip()) {
         return Err(group_address());
@@ -98,7 +100,10 @@ pub struct Instruction {
 
 /// Lets a program choose the socket of each datagram: it returns the socket's place in the group, in the order in which
 /// they were bound; a place that is none leaves the choice to the kernel's hash (SO_ATTACH_REUSEPORT_CBPF, socket(7)).
-/// The program's data are the datagram's payload. Errors are those of setsockopt(2).
+/// The program's data are the datagram's payload.
+///
+/// # Errors
+/// Those of setsockopt(2).
 pub fn steer(group: &[Socket], program: &[Instruction]) -> io::Result<()> {
     let Some(socket) = group.first() else { return Ok(()) };
     let mut filter: Vec<libc::sock_filter> = program
@@ -206,24 +211,34 @@ impl Socket {
     }
 
     /// Waits until there is something to receive, or `limit` has passed. False if the socket is shut down for receiving.
-    /// Errors are those of poll(2) but for EINTR.
+    ///
+    /// # Errors
+    /// Those of poll(2), except EINTR.
     pub fn wait_readable(&self, limit: Duration) -> io::Result<bool> {
         Ok(!wait(self, PollFlags::IN | PollFlags::RDHUP, limit)?.contains(PollFlags::RDHUP))
     }
 
-    /// Fixes the peer: only its datagrams are received, and what is sent without an address goes there. Errors are those
-    /// of connect(2).
+    /// Fixes the peer: only its datagrams are received, and what is sent without an address goes there.
+    ///
+    /// # Errors
+    /// Those of connect(2).
     pub fn connect(&self, peer: SocketAddrV6) -> io::Result<()> {
         self.inner.connect(&SockAddr::from(peer))
     }
 
-    /// Sends one datagram. Errors are those of sendto(2).
+    /// Sends one datagram.
+    ///
+    /// # Errors
+    /// Those of sendto(2).
     pub fn send_to(&self, octets: &[u8], to: SocketAddrV6) -> io::Result<usize> {
         self.inner.send_to(octets, &SockAddr::from(to))
     }
 
     /// Lets nothing more in: what is queued can still be received, what arrives later is dropped (a filter that
     /// accepts 0 octets, SO_ATTACH_FILTER of socket(7)), and a waiting receive call returns.
+    ///
+    /// # Errors
+    /// Those of setsockopt(2) and shutdown(2).
     pub fn close_intake(&self) -> io::Result<()> {
         let nothing = SockFilter::new((libc::BPF_RET | libc::BPF_K) as u16, 0, 0, 0);
         self.inner.attach_filter(&[nothing])?;
