@@ -47,7 +47,7 @@ fn the_block_as_it_is_pasted() {
     let script = format!("{BLOCK}kill %1\nwait %1\n");
     let stderr = bash(&script).printed("Result: 25\nResult: 945\nResult: 9\n");
     assert!(stderr.contains("server: listening on"), "{stderr}");
-    assert!(stderr.contains("client: note: the file names after -op are taken for *; quote it: -op '*'\n"), "{stderr}");
+    assert!(stderr.contains("client: note: the file names after -op mean *; quote it: -op '*'\n"), "{stderr}");
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn wrong_usage_says_what_where_and_what_would_be_right() {
         ("--describe ::1 9 1 2", "describe takes no operands, not 2"),
         ("-e 1+2 ::1 9 3", "-e takes no operands, not 1"),
         ("-i --local --file x", "-i takes no operands, so no --file"),
-        ("-op + --local --file x 7", "argument 6: \"7\": with --file there are no operands on the command line"),
+        ("-op + --local --file x 7", "argument 6: \"7\": unexpected operand on the command line with --file"),
         ("-op + ::1 9 1 -", "argument 6: \"-\" is not an integer: no digits"),
         ("-op + --file /nowhere/x ::1 9", "--file: \"/nowhere/x\": No such file or directory (os error 2)"),
         ("-op + --repeat 0 ::1 9 1", "--repeat: \"0\": expected a whole number from 1"),
@@ -230,10 +230,10 @@ fn wrong_usage_says_what_where_and_what_would_be_right() {
             "-op + --also ::1:9 ::1 9 1",
             "--also: \"::1:9\": expected HOST:PORT, with an IPv6 address in brackets: [ADDRESS]:PORT",
         ),
-        ("-op", "-op: missing operator; the shell keeps some for itself: quote '<' '>' '&' '|' '~'"),
+        ("-op", "-op: missing operator; some symbols have a meaning in the shell: quote '<' '>' '&' '|' '~'"),
         (
             "-op plus ::1 1 2",
-            "-op: \"plus\" is not an operator; known are + - * / % ^ gcd lcm min max & | ~ and words such as mul \
+            "-op: \"plus\" is not an operator; expected one of + - * / % ^ gcd lcm min max & | ~ or a word such as mul \
              (--help lists them)",
         ),
         ("-op +", "missing HOST and PORT (--local needs none; see --help)"),
@@ -347,14 +347,14 @@ fn file_names_in_place_of_operators_are_explained() {
     client("-op a ::1 9 1").complained(2, &format!("-op: \"a\" is not an operator; {quoting}"));
     client("-op a c ::1 9 1").complained(2, &format!("-op: \"a\" is not an operator; {quoting}"));
     let stderr = client("-op b a --local 6 7").printed("Result: 42\n");
-    assert_eq!(stderr, "client: note: the file names after -op are taken for *; quote it: -op '*'\n");
+    assert_eq!(stderr, "client: note: the file names after -op mean *; quote it: -op '*'\n");
     assert_eq!(client("-q -op b a --local 6 7").printed("42\n"), "");
     let alone = tempfile::tempdir_in(folder.path()).unwrap();
     fs::write(alone.path().join("max"), "").unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_client"));
     command.args("-op max --local 6 7".split(' ')).current_dir(alone.path());
     let note = run(command, b"").printed("Result: 7\n");
-    let expected = "client: note: -op max: taken for the operator, though it is also the only file here; \
+    let expected = "client: note: -op max: understood as the operator, but it is also the only file here; \
                     for a product quote -op '*'\n";
     assert_eq!(note, expected);
     let mut command = Command::new(env!("CARGO_BIN_EXE_client"));

@@ -1,11 +1,11 @@
-//! The words of the command line, brought into the order that getopts reads: every option with its value in one word,
-//! then `--`, then everything else.
+//! Rearranges the words of the command line for getopts: every option with its value in one word, then `--`, then
+//! everything else.
 //!
-//! Options may stand anywhere before `--`. Three habits are understood on the way:
+//! Options may be anywhere before `--`. Three habits of users are accepted:
 //!
-//! 1. `-op *` unquoted: the shell has put the folder's file names in its place; they become `*` again.
+//! 1. `-op *` unquoted: the shell has replaced it by the names of the files in the folder; they become `*` again.
 //! 2. A word that starts with a dash and a digit is a negative integer, not an option.
-//! 3. Short flags behind one dash: `-sq` is `-s -q`.
+//! 3. Short flags after one dash: `-sq` is `-s -q`.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -15,31 +15,31 @@ use super::failure::UsageError;
 use super::options::{self, Value};
 use calc6::wire::Operator;
 
-/// The words that getopts reads.
+/// The words for getopts.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Prepared {
     /// Options as `--NAME` or `--NAME=VALUE`, then `--`, then the other words.
     pub words: Vec<OsString>,
     /// The place on the command line of each word after `--`, counted from 1.
     pub places: Vec<usize>,
-    /// What was made of file names after `-op`.
+    /// How file names after `-op` were understood.
     pub star: Option<Star>,
 }
 
-/// How words after `-op` were understood that the shell may have put in place of `*`.
+/// How words after `-op` were understood, if the shell may have put them in place of `*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Star {
-    /// They are exactly the folder's file names: taken for `*`.
+    /// They are exactly the folder's file names: they mean `*`.
     Expanded,
-    /// The folder's only file has an operator's name: taken for that operator.
+    /// The folder's only file has an operator's name: it means that operator.
     Operator(String),
 }
 
-/// The folder whose file names the shell may have put in an operator's place.
+/// The folder whose file names the shell may have put in place of an operator.
 pub trait Folder {
-    /// Whether something of this name is in it.
+    /// Whether it contains a file of this name.
     fn contains(&self, name: &OsStr) -> bool;
-    /// The names of all that is in it, except those that start with a dot; empty where it cannot be read.
+    /// The names of all files in it, except those that start with a dot; empty if it cannot be read.
     fn names(&self) -> BTreeSet<OsString>;
 }
 
@@ -57,7 +57,7 @@ impl Folder for Path {
     }
 }
 
-/// Sorts the words.
+/// Rearranges the words.
 ///
 /// # Errors
 /// An option that does not exist, or one without its value.
@@ -139,7 +139,7 @@ impl Word {
     }
 }
 
-/// Short flags behind one dash.
+/// Short flags after one dash.
 fn cluster(text: &str) -> Option<Vec<&'static options::Spec>> {
     let letters = text.strip_prefix('-').filter(|letters| !letters.starts_with('-'))?;
     let flag = |letter: char| {
@@ -153,7 +153,7 @@ fn missing_value(word: &OsStr, spec: &options::Spec) -> UsageError {
     let name = word.display();
     UsageError::new(match spec.value {
         Some(Value::Operator) => {
-            format!("{name}: missing operator; the shell keeps some for itself: quote '<' '>' '&' '|' '~'")
+            format!("{name}: missing operator; some symbols have a meaning in the shell: quote '<' '>' '&' '|' '~'")
         }
         Some(value) => format!("option {name}: missing {}", value.placeholder()),
         None => format!("option {name}: missing value"),
@@ -179,7 +179,7 @@ fn expanded_star(words: &[OsString], folder: &(impl Folder + ?Sized)) -> Option<
     if !run.into_iter().eq(&names) {
         return None;
     }
-    // Whoever writes `-op max` means the operator, wherever that is.
+    // `-op max` means the operator in any folder.
     let operator = first.to_str().filter(|word| names.len() == 1 && Operator::from_word(word).is_some());
     Some((operator.map_or(Star::Expanded, |word| Star::Operator(word.to_owned())), names.len()))
 }
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn options_stand_anywhere_and_negative_integers_are_none() {
+    fn options_may_be_anywhere_and_negative_integers_are_not_options() {
         for (line, expected) in [
             ("-op + --local -5 3", "--op=+ --local -- -5 3"),
             ("-op - -5 3", "--op=- -- -5 3"),
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_as_typed() {
+    fn errors_quote_the_words_as_typed() {
         for (line, expected) in [
             ("--timeuot 1 -op + ::1 1 1", "unknown option --timeuot; similar: --timeout (see --help)"),
             ("-op + ::1 1 1 -x", "unknown option -x (see --help)"),
@@ -276,7 +276,7 @@ mod tests {
             ("-quite", "unknown option -quite; similar: --quiet (see --help)"),
             ("--json=1", "option --json takes no value"),
             ("--timeout", "option --timeout: missing DURATION"),
-            ("-op", "-op: missing operator; the shell keeps some for itself: quote '<' '>' '&' '|' '~'"),
+            ("-op", "-op: missing operator; some symbols have a meaning in the shell: quote '<' '>' '&' '|' '~'"),
         ] {
             assert_eq!(prepared(line, &[]), Err(expected.to_owned()));
         }

@@ -1,4 +1,4 @@
-//! What the command line asks for: the options as typed become one [`Command`].
+//! Converts the options as typed to one [`Command`].
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub enum Command {
     Run(Box<Run>),
 }
 
-/// What to ask, whom, and how to show it.
+/// The question, the servers, and the output.
 #[derive(Debug)]
 pub struct Run {
     pub ask: Ask,
@@ -34,13 +34,13 @@ pub struct Run {
     /// Servers that share the work.
     pub also: Vec<Endpoint>,
     pub config: Config,
-    /// How often to ask.
+    /// The number of questions.
     pub repeat: Option<u64>,
     /// From the start of one question of `--repeat` to the next.
     pub interval: Duration,
-    /// Whether results are computed here too.
+    /// Whether results are also computed here.
     pub verify: bool,
-    /// Whether the prompt's history lasts.
+    /// Whether the prompt's history is kept.
     pub history: bool,
     pub show: Show,
 }
@@ -50,7 +50,7 @@ pub struct Run {
 pub enum Ask {
     /// An operator over operands.
     Operator(Operator, Operands),
-    /// What the server is.
+    /// The description of the server.
     Describe,
     /// An expression, as typed and as read.
     Expression(String, Expression),
@@ -60,7 +60,7 @@ pub enum Ask {
     Interactive,
 }
 
-/// Where operands are.
+/// The source of the operands.
 #[derive(Debug)]
 pub enum Operands {
     /// On the command line.
@@ -71,7 +71,7 @@ pub enum Operands {
     File(String),
 }
 
-/// Whom to ask.
+/// The server to ask.
 #[derive(Debug)]
 pub enum Target {
     /// A server somewhere.
@@ -80,7 +80,7 @@ pub enum Target {
     Local,
 }
 
-/// What is printed.
+/// The form of the output.
 #[derive(Debug, Clone, Copy)]
 pub struct Show {
     /// The bare number, no notes.
@@ -125,7 +125,7 @@ impl TryFrom<Prepared> for Command {
 }
 
 impl Run {
-    /// `places` are those of the words that are no options, on the command line.
+    /// `places` are the places on the command line of the words that are not options.
     fn new(matches: &Matches, places: &[usize]) -> Result<Run, Failure> {
         let wanted = Wanted::new(matches)?;
         let (target, words) = target(matches)?;
@@ -155,7 +155,7 @@ impl Run {
         Ok(run)
     }
 
-    /// What does not go together.
+    /// Rejects options that cannot be combined.
     fn check(&self, matches: &Matches, words: &[String]) -> Result<(), UsageError> {
         let without_operands = match self.ask {
             Ask::Operator(..) => None,
@@ -185,7 +185,7 @@ impl Run {
     }
 }
 
-/// Which of the things to ask was chosen.
+/// The question that was chosen.
 enum Wanted {
     Operator(Operator),
     Expression(String),
@@ -213,7 +213,7 @@ impl Wanted {
     }
 }
 
-/// Whom to ask, and the words after that: `HOST PORT`, or `HOST:PORT` with an IPv6 address in brackets.
+/// The server to ask, and the words after that: `HOST PORT`, or `HOST:PORT` with an IPv6 address in brackets.
 fn target(matches: &Matches) -> Result<(Target, &[String]), UsageError> {
     let remote = |endpoint: Result<Endpoint, BadEndpoint>| {
         endpoint.map(Target::Remote).map_err(|error| UsageError::new(error.to_string()))
@@ -232,12 +232,12 @@ fn has_port(word: &str) -> bool {
     word.contains("]:") || word.matches(':').count() == 1
 }
 
-/// `places` are those of the words on the command line.
+/// `places` are the places of the words on the command line.
 fn operands(matches: &Matches, places: &[usize], words: &[String]) -> Result<Operands, UsageError> {
     let file = matches.opt_str("file");
     match (file, words) {
         (Some(_), [word, ..]) => Err(UsageError::new(format!(
-            "argument {}: {word:?}: with --file there are no operands on the command line",
+            "argument {}: {word:?}: unexpected operand on the command line with --file",
             places[0]
         ))),
         (Some(file), []) => Ok(if file == "-" { Operands::Input } else { Operands::File(file) }),
@@ -280,9 +280,9 @@ fn operator(matches: &Matches) -> Result<Operator, UsageError> {
     Operator::from_word(&word).ok_or_else(|| UsageError::new(no_operator(&word)))
 }
 
-/// Explains what the shell may have done where the word is a file's name.
+/// Explains what the shell may have done if the word is the name of a file.
 fn no_operator(word: &str) -> String {
-    let known = "known are + - * / % ^ gcd lcm min max & | ~ and words such as mul (--help lists them)";
+    let known = "expected one of + - * / % ^ gcd lcm min max & | ~ or a word such as mul (--help lists them)";
     let from_tilde = std::env::home_dir().is_some_and(|home| home.as_os_str() == word);
     let because = if from_tilde {
         "; the shell puts the home folder in place of ~: quote it, -op '~', or write xor"
@@ -334,7 +334,7 @@ fn duration(matches: &Matches, option: &str, least: Duration) -> Result<Option<D
     }
 }
 
-/// The shortest wait: there is no waiting below it.
+/// The shortest wait that the system can keep.
 const SHORTEST_WAIT: Duration = Duration::from_micros(1);
 
 /// The most repeats that an option takes; the waits double each time.
@@ -368,7 +368,7 @@ fn octets(matches: &Matches, option: &str) -> Result<Option<u64>, UsageError> {
         .ok_or_else(|| UsageError::new(format!("--{option}: {word:?}: expected octets, such as 4096, 64K or 1M")))
 }
 
-/// What is left for getopts to find.
+/// Errors that getopts finds.
 fn failure(fail: Fail) -> UsageError {
     UsageError::new(match fail {
         Fail::OptionDuplicated(name) => format!("option {} may be given only once", dashed(&name)),

@@ -1,4 +1,4 @@
-//! Why the program has no result: a sentence, a kind for programs, and an exit status.
+//! Why the program has no result: a message, a kind for programs, and an exit status.
 
 use std::io;
 
@@ -8,14 +8,14 @@ use calc6::client::{Error, ErrorKind, OperandError, Peer, Unanswered, Unanswered
 use calc6::expression::SyntaxError;
 use rustix::io::Errno;
 
-/// Exit status of what the server, the network or the system does not give.
+/// Exit status if the server, the network or the system gives no result.
 const FAILED: u8 = 1;
-/// Exit status of a command line or an operand that cannot be read, or that no request can say.
+/// Exit status if the command line or an operand cannot be parsed, or no request can express the question.
 const UNREADABLE: u8 = 2;
-/// What a shell makes of an end by SIGINT, the signal of Ctrl-C.
+/// The exit status that a shell shows for SIGINT, the signal of Ctrl-C.
 const INTERRUPTED: u8 = 128 + 2;
 
-/// A command line that cannot be read: what is wrong, where, and what would be right.
+/// A command line that cannot be parsed: what is wrong, where, and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct UsageError(String);
@@ -30,7 +30,7 @@ impl UsageError {
 /// Why the program has no result.
 #[derive(Debug)]
 pub enum Failure {
-    /// Something to say, and how to end.
+    /// A message, and an exit status.
     Said(Complaint),
     /// Standard output cannot be written.
     Output(io::Error),
@@ -38,7 +38,7 @@ pub enum Failure {
     Interrupted(String),
 }
 
-/// What is said about a failure.
+/// The report of a failure.
 #[derive(Debug)]
 pub struct Complaint {
     /// A line.
@@ -49,14 +49,14 @@ pub struct Complaint {
     pub kind: &'static str,
     /// The status octet that the server answered with.
     pub status: Option<u8>,
-    /// The column of the text that is to blame, from 1.
+    /// The column of the error in the text, from 1.
     pub column: Option<usize>,
     /// How the process ends.
     pub exit: u8,
 }
 
 impl Complaint {
-    /// About an end by a signal. `after` is empty, or says what has been done before.
+    /// For an end by a signal. `after` is empty, or says how far the program was.
     pub fn interrupted(after: &str) -> Complaint {
         let sentence = format!("interrupted{after}");
         Complaint { sentence, place: String::new(), kind: "interrupted", status: None, column: None, exit: INTERRUPTED }
@@ -68,7 +68,7 @@ impl Failure {
         Failure::Said(Complaint { sentence, place: String::new(), kind, status: None, column: None, exit })
     }
 
-    /// No server of its own.
+    /// No server for `--local`.
     pub fn local(error: &io::Error) -> Failure {
         Failure::said("local", FAILED, format!("no server could be started for --local: {error}"))
     }
@@ -78,12 +78,12 @@ impl Failure {
         Failure::said("read", FAILED, format!("--file: {name:?}: {error}"))
     }
 
-    /// A line that is no text.
+    /// A line that is not text.
     pub fn unreadable(wrong: &str) -> Failure {
         Failure::said("usage", UNREADABLE, wrong.to_owned())
     }
 
-    /// The server's result is not the one that was computed here.
+    /// The server's result differs from the one that was computed here.
     pub fn differs(expected: &str, result: &Number) -> Failure {
         Failure::said(
             "differs",
@@ -124,7 +124,7 @@ impl Failure {
         Failure::said("lines", FAILED, format!("{failures} line{plural} had no result"))
     }
 
-    /// The client's error, with what else the program could do about it.
+    /// The client's error, with a hint about the options that avoid it.
     pub fn client(error: Error, hint: &str) -> Failure {
         let sentence = format!("{}{hint}", chain(&error));
         let (kind, exit) = match error.kind() {
@@ -189,11 +189,11 @@ fn pointed_at(text: &str, column: usize) -> String {
     /// With the indent, less than the 80 columns of a usual terminal.
     const MOST: usize = 72;
     let length = text.chars().count();
-    // Two thirds of it stand before the column, if there is so much.
+    // Two thirds of it are before the column, if the text is that long.
     let start = column.saturating_sub(MOST * 2 / 3).min((length + 1).saturating_sub(MOST));
-    let (before, behind) = (if start > 0 { "…" } else { "" }, if start + MOST < length { "…" } else { "" });
+    let (before, after) = (if start > 0 { "…" } else { "" }, if start + MOST < length { "…" } else { "" });
     let shown = text.chars().skip(start).take(MOST).map(|c| if c.is_control() { ' ' } else { c });
-    let shown: String = before.chars().chain(shown.skip(before.chars().count())).chain(behind.chars()).collect();
+    let shown: String = before.chars().chain(shown.skip(before.chars().count())).chain(after.chars()).collect();
     let caret = " ".repeat(column - 1 - start) + "^";
     format!("    {shown}\n    {caret}\n")
 }

@@ -1,4 +1,4 @@
-//! The client's options as clap would have them, for man pages and completions. The client itself reads its options with
+//! Describes the client's options to clap, for man pages and completions. The client itself reads its options with
 //! getopts.
 
 use calc6::wire::Operator;
@@ -9,14 +9,14 @@ use clap_complete::Shell;
 use crate::common::generate::Program;
 use crate::options;
 
-/// What `--generate` writes from.
+/// The description that `--generate` uses.
 pub fn program() -> Program {
     Program {
         plain: "client",
         installed: "calc6-client",
         command: command(),
         exit_status: "0 if there is a result; 1 if the server or the network gives none; 2 if the command line or \
-                      an operand cannot be read. Ctrl-C ends it as SIGINT does; --repeat then sums up what was \
+                      an operand cannot be parsed. Ctrl-C ends it as SIGINT does; --repeat then sums up what was \
                       answered, if anything was, and ends with 0.",
         edit_completions: with_single_dash,
     }
@@ -63,7 +63,7 @@ fn option(spec: &'static options::Spec) -> Arg {
     match placeholder {
         "OPERATOR" => arg.value_parser(PossibleValuesParser::new(words())).hide_possible_values(true),
         "BASE" => arg.value_parser(PossibleValuesParser::new(["2", "8", "10", "16"])).hide_possible_values(true),
-        // Any duration is taken; these are what one usually wants.
+        // Any duration is accepted; these are the usual ones.
         "DURATION" => arg.value_parser(PossibleValuesParser::new(DURATIONS)).hide_possible_values(true),
         "FILE" => arg.value_hint(ValueHint::FilePath),
         "HOST:PORT" => arg.value_hint(ValueHint::Hostname),
@@ -76,7 +76,7 @@ const DURATIONS: [&str; 6] = ["100ms", "500ms", "1s", "2s", "10s", "60s"];
 /// Options that cannot be combined.
 const EXCLUSIVE: [&[&str]; 2] = [&["op", "expression", "interactive", "describe"], &["classic", "extended"]];
 
-/// Words, as no shell keeps them for itself; describe is an option of its own.
+/// Words, because symbols may have a meaning in the shell; describe has its own option.
 fn words() -> impl Iterator<Item = &'static str> {
     Operator::ALL
         .into_iter()
@@ -85,12 +85,12 @@ fn words() -> impl Iterator<Item = &'static str> {
         .copied()
 }
 
-/// The client takes long names behind one dash too, which clap does not know; `-op` is how the world writes it.
+/// The client also accepts long names after one dash, which clap does not know; `-op` is the usual form.
 fn with_single_dash(shell: Shell, script: String) -> String {
     match shell {
         Shell::Bash => script.replace("--op)", "-op|--op)").replace(" --op ", " -op --op "),
         Shell::Zsh => {
-            // Without -s, which takes everything behind one dash for single letters.
+            // Without -s, which treats everything after one dash as single letters.
             let script = script.replace("_arguments_options=(-s ", "_arguments_options=(");
             let lines = script.lines().flat_map(|line| {
                 let single = line.contains("--op=[").then(|| line.replacen("--op=[", "-op[", 1));

@@ -1,4 +1,4 @@
-//! Where to ask: from the words HOST and PORT to socket addresses.
+//! Resolves the words HOST and PORT to socket addresses.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
@@ -16,29 +16,29 @@ pub struct Endpoint {
     port: Port,
 }
 
-/// Why a word is not a port, or not a host with a port.
+/// Why a word is not a port or not a host with a port.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BadEndpoint {
     /// The port is not one.
     #[error("port {0:?}: expected a number from 1 to 65535 or the name of a service")]
     Port(String),
-    /// There is no colon between host and port, or it is not clear which one it is.
+    /// No colon separates host and port, or several colons could.
     #[error("{0:?}: expected HOST:PORT, with an IPv6 address in brackets: [ADDRESS]:PORT")]
     NoColon(String),
 }
 
-/// Why there is no address to send to.
+/// Why no address was found.
 #[derive(Debug, Error)]
 pub enum ResolveError {
-    /// The name service knows no such host, or cannot be asked.
+    /// The name service does not know the host, or does not answer.
     #[error("host {host:?}: {reason}")]
     Host {
         /// The host as typed.
         host: String,
-        /// What getaddrinfo(3) says.
+        /// The error of getaddrinfo(3).
         reason: LookupError,
     },
-    /// A link-local address says nothing without its interface (RFC 4007, section 6).
+    /// A link-local address needs its interface (RFC 4007, section 6).
     #[error("host {0:?}: a link-local address needs a zone, such as {0}%eth0")]
     NoZone(String),
     /// The zone is not one of this machine's interfaces.
@@ -46,10 +46,10 @@ pub enum ResolveError {
     Zone {
         /// The host as typed.
         host: String,
-        /// What is after the percent sign.
+        /// The text after the percent sign.
         zone: String,
     },
-    /// No such service.
+    /// The service is not known.
     #[error("port {port:?}: no UDP service of that name is known (see services(5))")]
     Service {
         /// The port as typed.
@@ -58,7 +58,7 @@ pub enum ResolveError {
 }
 
 impl Endpoint {
-    /// Takes a host as typed, an IPv6 address in brackets too, and a port.
+    /// Parses a host as typed, an IPv6 address in brackets too, and a port.
     ///
     /// # Errors
     /// The port is empty, 0, or a number over 65535.
@@ -68,10 +68,10 @@ impl Endpoint {
         Ok(Endpoint { host: host.to_owned(), port })
     }
 
-    /// Takes a host and a port with a colon between them, an IPv6 address in brackets.
+    /// Parses a host and a port with a colon between them, an IPv6 address in brackets.
     ///
     /// # Errors
-    /// No such colon, or what [`new`](Self::new) says.
+    /// No such colon, or an error of [`new`](Self::new).
     pub fn from_word(word: &str) -> Result<Endpoint, BadEndpoint> {
         let unclear = || BadEndpoint::NoColon(word.to_owned());
         let (host, port) = word.rsplit_once(':').filter(|(host, _)| !host.is_empty()).ok_or_else(unclear)?;
@@ -81,10 +81,10 @@ impl Endpoint {
 
     /// The addresses to try, in the order to try them in; IPv4 addresses mapped into IPv6 (RFC 4291, section 2.5.5.2).
     ///
-    /// Asks the resolver only where the words are not an address and a number.
+    /// Asks the resolver only if the words are not an address and a number.
     ///
     /// # Errors
-    /// What getaddrinfo(3) says.
+    /// The error of getaddrinfo(3).
     pub fn resolve(&self) -> Result<Vec<SocketAddrV6>, ResolveError> {
         let address: Result<IpAddr, _> = self.host.parse();
         if matches!(address, Ok(IpAddr::V6(address)) if address.is_unicast_link_local()) {
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_that_are_none() {
+    fn words_that_are_not_ports() {
         for port in ["", "0", "65536", "99999999999999999999", "-1", "+1", "1 2"] {
             let error = Endpoint::new("::1", port).unwrap_err();
             assert_eq!(error, BadEndpoint::Port(port.to_owned()));
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_name_what_was_typed() {
+    fn errors_quote_the_words_as_typed() {
         let failure = |host, port| Endpoint::new(host, port).unwrap().resolve().unwrap_err().to_string();
         assert_eq!(failure("fe80::1%nowhere", "7"), "host \"fe80::1%nowhere\": no interface nowhere here");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Lines of a pipe or a file: each has its own result or error, and the next line is read all the same.
+//! Lines of a pipe or a file: each has its own result or error; after an error the next line is read.
 
 use std::io::{self, BufRead};
 
@@ -12,10 +12,10 @@ use super::session::{Response, Session};
 /// Longer lines are rejected: no expression that a datagram carries needs them.
 const MAX_LINE: usize = 1 << 20;
 
-/// What lines may be.
+/// The kind of lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lines {
-    /// What the prompt takes.
+    /// Lines as at the prompt.
     Any,
     /// Expressions; `#` starts a comment.
     Expressions,
@@ -24,7 +24,7 @@ pub enum Lines {
 /// Answers every line. `name` is the file's, for messages.
 ///
 /// # Errors
-/// How many lines had no result. The text cannot be read, or standard output written.
+/// The number of lines without a result; or the text cannot be read, or standard output written.
 pub fn read(session: &mut Session, text: impl BufRead, lines: Lines, name: Option<&str>) -> Result<(), Failure> {
     let mut reader = Reader { text, number: 0 };
     let mut failures = 0u64;
@@ -72,7 +72,7 @@ struct Reader<T> {
 }
 
 impl<T: BufRead> Reader<T> {
-    /// The next line, or what is wrong with it.
+    /// The next line, or its error.
     fn next(&mut self) -> io::Result<Option<(u64, Result<String, &'static str>)>> {
         let mut line = Vec::new();
         let limit = MAX_LINE as u64 + 1;
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_every_system_and_bad_ones_alone() {
+    fn line_ends_of_every_system_and_single_bad_lines() {
         let ok = |number, text: &str| (number, Ok(text.to_owned()));
         let bad = "the line is not UTF-8";
         assert_eq!(lines(b"\xef\xbb\xbf1+1\r\n2\xe9\n3"), [ok(1, "1+1"), (2, Err(bad)), ok(3, "3")]);

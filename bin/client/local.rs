@@ -29,7 +29,7 @@ impl LocalServer {
         Ok(LocalServer { address, handle, thread: Some(thread) })
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> SocketAddrV6 {
         self.address
     }

@@ -10,15 +10,15 @@ pub struct Spec {
     pub short: &'static str,
     /// The long name: accepted after one dash and after two.
     pub long: &'static str,
-    /// What its value is; `None` for a flag.
+    /// The kind of its value; `None` for a flag.
     pub value: Option<Value>,
     /// Whether it may be given more than once.
     pub many: bool,
-    /// What it does, in a sentence or two.
+    /// Its help text.
     pub help: &'static str,
 }
 
-/// What an option's value is: its placeholder in the help, and what a shell should offer for it.
+/// The kind of an option's value: it decides the placeholder in the help and the completions of the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Value {
     /// A symbol or word of [`calc6::wire::Operator`].
@@ -42,7 +42,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// What stands for it in the help.
+    /// The placeholder in the help.
     pub const fn placeholder(self) -> &'static str {
         match self {
             Value::Operator => "OPERATOR",
@@ -85,8 +85,8 @@ pub const GROUPS: &[Group] = &[
                 "op",
                 Value::Operator,
                 "The operator: + - * / % ^ gcd lcm min max & | ~ or a word for it: sum add, difference sub, product mul \
-                 x, quotient div, remainder rem, power pow, and, or, xor. The shell keeps some symbols for itself: quote \
-                 '*' '?' '~' '<' '>' '&' '|'.",
+                 x, quotient div, remainder rem, power pow, and, or, xor. Some symbols have a meaning in the shell: \
+                 quote '*' '?' '~' '<' '>' '&' '|'.",
             ),
             valued(
                 "e",
@@ -126,7 +126,7 @@ pub const GROUPS: &[Group] = &[
         ],
     },
     Group {
-        title: "How it travels",
+        title: "Protocol",
         options: &[
             flag("s", "string", "Ask for the result as a string of decimal digits: up to 256 in the classic form."),
             flag("", "classic", "Use the classic form only: sum and product of integers from 0 to 4294967295."),
@@ -137,11 +137,7 @@ pub const GROUPS: &[Group] = &[
                 Value::Segmentation,
                 "Send the requests of a batch as segments of one message: auto, where the system can, or off. Default: auto.",
             ),
-            flag(
-                "",
-                "local",
-                "Ask a server inside this process, on a free port of ::1. There is no HOST and PORT then.",
-            ),
+            flag("", "local", "Ask a server inside this process, on a free port of ::1; without HOST and PORT."),
         ],
     },
     Group {
@@ -160,12 +156,7 @@ pub const GROUPS: &[Group] = &[
                 "Repeat an unanswered request up to N times, each wait twice as long as the one before, at most a minute. \
                  Default: 3.",
             ),
-            valued(
-                "",
-                "deadline",
-                Value::Duration,
-                "Give up this long after the start, whatever is asked. Default: only the above.",
-            ),
+            valued("", "deadline", Value::Duration, "Give up after this time in all. Default: only the above."),
         ],
     },
     Group {
@@ -180,7 +171,7 @@ pub const GROUPS: &[Group] = &[
             flag("", "json", "Print one JSON object, for errors too; with -i and -e -, one a line."),
             valued("", "repeat", Value::Count, "Ask N times and summarise the round-trip times."),
             valued("", "interval", Value::Duration, "With --repeat: ask this often. Default: again at once."),
-            flag("", "verify", "Compute the result here too, and fail where the server's differs."),
+            flag("", "verify", "Compute the result here too, and fail if the server's result differs."),
             flag("", "no-history", "Do not read or write the prompt's history."),
             flag("q", "quiet", "Print the number alone, and no notes."),
             flag(

@@ -1,4 +1,4 @@
-//! What is printed: the result on standard output, notes and the exchange on standard error.
+//! The output: the result on standard output, notes and the exchange on standard error.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -22,17 +22,17 @@ impl Output {
         }
     }
 
-    /// What `-v` says of a reply that is not as the course has it.
+    /// Notes of `-v` about a reply that differs from the course's format.
     pub fn remark(&self, evaluation: &Evaluation) {
         if self.0.verbose && evaluation.trailing_nul {
-            self.note("the server's string has a terminating NUL, which the course's format has not");
+            self.note("the server's string has a terminating NUL, which the course's format does not have");
         }
         if self.0.verbose && evaluation.form == Form::Classic && evaluation.result.is_negative() {
             self.note("the server's string is negative; the course's integers are unsigned");
         }
     }
 
-    /// A number in the base that is wanted.
+    /// A number in the requested base.
     pub fn number(&self, number: &Number) -> String {
         let (radix, prefix) = match self.0.base {
             Base::Decimal => return number.to_string(),
@@ -53,7 +53,7 @@ impl Output {
         if self.0.quiet { format!("{number}\n") } else { format!("Result: {number}\n") }
     }
 
-    /// Draws what is sent and received, if that is wanted.
+    /// Draws the datagrams sent and received, with `-v`.
     pub fn watch(&self) -> impl FnMut(Duration, Event<'_>) + use<> {
         watch(self.0.verbose, self.0)
     }
@@ -80,24 +80,24 @@ pub fn watch(draws: bool, show: Show) -> impl FnMut(Duration, Event<'_>) {
     }
 }
 
-/// Prints to standard output, all of it or an error.
+/// Writes the whole text to standard output.
 pub fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
 }
 
-/// Prints a line to standard error, behind the program's name.
+/// Prints a line with the program's name to standard error.
 pub fn complain(sentence: &dyn Display) {
     say(&format!("client: {sentence}\n"));
 }
 
-/// Prints to standard error; where that is closed, nobody wants to see it.
+/// Prints to standard error; errors are ignored, because there is no other place to report them.
 pub fn say(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-/// Where Ctrl-C was typed the terminal shows ^C (ECHOCTL, termios(3)): what comes goes below that.
+/// After Ctrl-C the terminal shows ^C (ECHOCTL, termios(3)); further output starts on the next line.
 pub fn leave_interrupted_line() {
     if io::stderr().is_terminal() {
         say("\n");

@@ -1,4 +1,4 @@
-//! From the command line to printed results.
+//! Runs the program, from the command line to printed results.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -30,7 +30,7 @@ use calc6::wire::Operator;
 /// the server, the network or the system gives none, 2 if the command line cannot be read.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let words: Vec<OsString> = arguments.skip(1).collect();
-    // Asked for before the command line is read, so that what is wrong with it is an object too.
+    // Checked before the command line is parsed, so that its errors are JSON objects too.
     let json = words.iter().any(|word| word == "--json" || word == "-json");
     let mut report = Report::default();
     let complaint = match run(words, &mut report) {
@@ -42,7 +42,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         }
         Err(Failure::Interrupted(after)) => {
             tell(Complaint::interrupted(&after), json, &mut report);
-            // The shell is to see that a signal has ended it.
+            // The shell must see that a signal has ended it.
             let _ = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGINT);
             return ExitCode::FAILURE;
         }
@@ -73,9 +73,9 @@ fn run(words: Vec<OsString>, report: &mut Report) -> Result<(), Failure> {
     };
     let output = Output(run.show);
     match star {
-        Some(Star::Expanded) => output.note("the file names after -op are taken for *; quote it: -op '*'"),
+        Some(Star::Expanded) => output.note("the file names after -op mean *; quote it: -op '*'"),
         Some(Star::Operator(word)) => output.note(&format!(
-            "-op {word}: taken for the operator, though it is also the only file here; for a product quote -op '*'"
+            "-op {word}: understood as the operator, but it is also the only file here; for a product quote -op '*'"
         )),
         None => {}
     }

@@ -12,25 +12,25 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use super::terminal;
 use calc6::client::Progress;
 
-/// How far it is, drawn where standard error is a terminal.
+/// The progress, drawn if standard error is a terminal.
 pub struct Bar {
     bar: ProgressBar,
     latest: Cell<Progress>,
-    /// What the bar shows of it besides the octets.
+    /// The values that the bar shows besides the octets.
     operands: Arc<AtomicU64>,
     /// When to draw next.
     due: Cell<Instant>,
     drawn: Cell<bool>,
 }
 
-/// Between drawings, and before the first: what is done by then needs no bar.
+/// The time between drawings, and before the first: shorter work needs no bar.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Narrower terminals get less: it stays on one line.
+/// On narrower terminals the bar shows less, so that it fits one line.
 const ROOM: usize = 70;
 
 impl Bar {
-    /// A bar over a text; of a file, the length is known. Whoever types the text is not disturbed.
+    /// A bar over a text; of a file, the length is known. Nothing is drawn while the user types the text.
     pub fn new(quiet: bool, file: Option<&File>) -> Bar {
         let length = file.and_then(|file| file.metadata().ok()).filter(|data| data.is_file()).map(|data| data.len());
         let typed = file.is_none() && io::stdin().is_terminal();
@@ -53,7 +53,7 @@ impl Bar {
         Bar { bar, latest: Cell::default(), operands, due, drawn: Cell::new(false) }
     }
 
-    /// Takes note of how far it is.
+    /// Updates the progress.
     pub fn tell(&self, progress: Progress) {
         self.latest.set(progress);
         if self.bar.is_hidden() || Instant::now() < self.due.get() {
@@ -65,7 +65,7 @@ impl Bar {
         self.drawn.set(true);
     }
 
-    /// How far it was, and whether one has seen that.
+    /// The last progress, and whether it was drawn.
     pub fn latest(&self) -> (Progress, bool) {
         (self.latest.get(), self.drawn.get())
     }

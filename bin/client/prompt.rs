@@ -20,12 +20,13 @@ use super::report::Report;
 use super::session::{COMMANDS, Response, Session};
 use super::terminal::{self, Interrupts};
 
-/// Answers lines until Ctrl-D or `quit`. Ctrl-C ends what is going on, alone. `history`: whether it is read and written.
+/// Answers lines until Ctrl-D or `quit`. Ctrl-C ends only the current line or wait. `history`: whether it is read and
+/// written.
 ///
 /// # Errors
 /// The terminal cannot be read, or standard output written.
 pub fn run(session: &mut Session, interrupts: &Interrupts, history: bool) -> Result<(), Failure> {
-    // What is shown while typing is no output: where that goes elsewhere, the terminal itself is asked.
+    // The line editor draws on the terminal even if standard output is redirected.
     let behavior = if io::stdout().is_terminal() { Behavior::Stdio } else { Behavior::PreferTerm };
     let config = Config::builder()
         .auto_add_history(true)
@@ -82,7 +83,7 @@ fn answer_lines(
                 output::print(&report.line())?;
             }
             Err(Failure::Said(Complaint { sentence, place, .. })) => output::say(&format!("{sentence}\n{place}")),
-            // Ctrl-C while a server is waited for ends that alone.
+            // Ctrl-C during the wait for a server ends only that wait.
             Err(Failure::Interrupted(_)) => {
                 output::leave_interrupted_line();
                 output::say("interrupted\n");

@@ -13,13 +13,13 @@ use calc6::arithmetic::Number;
 use calc6::client::{Canceller, Client, Error, Evaluation, UnansweredReason};
 use calc6::wire::Operator;
 
-/// How often to ask, and how fast.
+/// The number of questions and their interval.
 #[derive(Debug, Clone, Copy)]
 pub struct Repetition {
     pub count: u64,
     /// From the start of one question to the start of the next; a question that takes longer delays the next.
     pub interval: Duration,
-    /// When all has to be over.
+    /// The end of the whole run.
     pub deadline: Option<Instant>,
 }
 
@@ -119,7 +119,7 @@ fn line(output: &Output, evaluation: &Evaluation) -> String {
     format!("Result: {}  {time:.3} ms\n", output.number(&evaluation.result))
 }
 
-/// So many different results are remembered; one is right.
+/// The most different results that are remembered; only one is right.
 const MOST_RESULTS: usize = 1000;
 
 struct Times {
@@ -185,7 +185,7 @@ impl Times {
     }
 }
 
-/// The datagrams that were sent to an address which did not answer.
+/// The datagrams that were sent to an address that did not answer.
 fn sent(reason: &UnansweredReason) -> u64 {
     match reason {
         UnansweredReason::Silent { transmissions, .. } => u64::from(*transmissions),

@@ -1,4 +1,5 @@
-//! What `--json` prints: one object, whose fields docs/client.md describes. They are stable: more may come, none goes.
+//! What `--json` prints: one object, whose fields docs/client.md describes. They are stable: later versions may add
+//! fields, but remove none.
 
 use std::net::SocketAddrV6;
 use std::time::Duration;
@@ -74,18 +75,18 @@ struct ErrorReport {
 }
 
 impl Report {
-    /// Of an operator over so many operands, where that is known.
+    /// For an operator, with the number of operands if known.
     pub fn operator(&mut self, operator: Operator, operands: Option<u64>) {
         self.operator = Some(operator.symbol().to_string());
         self.operands = operands;
     }
 
-    /// Of an expression.
+    /// For an expression.
     pub fn expression(&mut self, text: &str) {
         self.expression = Some(text.to_owned());
     }
 
-    /// The result, and how it came.
+    /// The result, and the exchange that brought it.
     pub fn evaluation(&mut self, evaluation: &Evaluation) {
         self.operands = Some(evaluation.operands);
         self.came(
@@ -105,13 +106,13 @@ impl Report {
         self.servers = evaluation.servers.iter().map(server).collect();
     }
 
-    /// What a server says of itself.
+    /// The description of a server.
     pub fn description(&mut self, description: Description) {
         self.came(Some(Form::Extended), description.peer, 1, description.transmissions, description.rtt);
         self.result = Some(description.text);
     }
 
-    /// The value of an expression, and how the last of its requests came; there may be none.
+    /// The value of an expression, and the exchange of its last request, if there was one.
     pub fn value(&mut self, value: &ExpressionValue) {
         match &value.last {
             Some(last) => self.came(Some(last.form), last.peer, value.requests, value.transmissions, last.rtt),
@@ -144,7 +145,7 @@ impl Report {
 
     /// One line.
     pub fn line(&self) -> String {
-        // Strings and numbers always can be written.
+        // Strings and numbers can always be written.
         serde_json::to_string(self).unwrap_or_default() + "\n"
     }
 

@@ -1,4 +1,4 @@
-//! What is asked line by line: at a prompt, from a pipe, from a file of expressions.
+//! Questions line by line: at a prompt, from a pipe, from a file of expressions.
 
 use calc6::arithmetic::Number;
 use calc6::client::{Client, Evaluation};
@@ -10,7 +10,7 @@ use super::output::{self, Output};
 use super::report::Report;
 use super::verify;
 
-/// What a line may be, for the command `help`.
+/// The text of the command `help`.
 const HELP: &str = "\
 + 1 3 5          an operator, by symbol or word, then integers
 (1+3)*5 - 2^10   an expression: + - * / % ^ & | and parentheses
@@ -21,20 +21,20 @@ describe         what the server is and can do
 help, quit       this help; the end, as is Ctrl-D
 ";
 
-/// The commands that are no questions.
+/// The commands that do not ask the server.
 pub const COMMANDS: [&str; 5] = ["help", "quit", "trace on", "trace off", "describe"];
 
-/// A client that is asked line after line.
+/// A client for questions line by line.
 pub struct Session {
     pub client: Client,
     pub output: Output,
-    /// Whether results are computed here too.
+    /// Whether results are also computed here.
     pub verify: bool,
     trace: bool,
     last: Option<Number>,
 }
 
-/// What a line asks for.
+/// The response to a line.
 pub enum Response {
     /// Print this.
     Text(String),

@@ -1,4 +1,4 @@
-//! What is known of the terminal.
+//! The terminal: its width, and its settings at the end.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use signal_hook::iterator::Signals;
 
 /// How wide standard error is.
 pub fn columns() -> usize {
-    /// Where standard error is no terminal, or does not know its width.
+    /// The width if standard error is not a terminal, or does not know its width.
     const USUAL: usize = 80;
     let columns = rustix::termios::tcgetwinsize(io::stderr()).map(|size| usize::from(size.ws_col));
     columns.ok().filter(|&columns| columns > 0).unwrap_or(USUAL)

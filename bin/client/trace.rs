@@ -1,4 +1,4 @@
-//! What `-v` shows: the exchange as a ladder, each datagram taken apart.
+//! The output of `-v`: the exchange as a ladder, each datagram split into its fields.
 
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddrV6;
@@ -15,17 +15,17 @@ use calc6::wire::extended;
 pub struct Trace {
     style: Style,
     ladder: Ladder,
-    /// Whom the ladder's right side stands for.
+    /// The peer on the right side of the ladder.
     peer: Option<SocketAddrV6>,
     /// The latest datagrams that were sent, and how often.
     sent: Vec<(SocketAddrV6, Vec<u8>, u32)>,
 }
 
-/// Requests that replies are still put beside.
+/// Requests that replies are still matched with.
 const REMEMBERED: usize = 256;
 
 impl Trace {
-    /// A trace for standard error: in colours where that is a terminal that wants them.
+    /// A trace for standard error: in colours if that is a terminal that shows them.
     pub fn for_stderr() -> Trace {
         let stderr = io::stderr();
         let variable = std::env::var_os;
@@ -38,7 +38,7 @@ impl Trace {
         Trace { style, ladder: Ladder::new(style, width.min(WIDEST)), peer: None, sent: Vec::new() }
     }
 
-    /// Draws an event on standard error; where that is closed, nobody wants to see it.
+    /// Draws an event on standard error; errors are ignored.
     pub fn show(&mut self, time: Duration, event: &Event<'_>) {
         let drawn = self.draw(time, event);
         let _ = io::stderr().lock().write_all(drawn.as_bytes());

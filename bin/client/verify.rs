@@ -1,4 +1,4 @@
-//! `--verify`: the same results, computed here.
+//! `--verify`: computes the same results here.
 
 use std::fs::File;
 
@@ -79,7 +79,7 @@ pub fn file(operator: Operator, file: File, result: &Number) -> Result<(), Failu
 /// Operands that are combined at a time.
 const BLOCK: usize = 4096;
 
-/// More than any result that a server can send, or that `--max-result` lets a client combine.
+/// More than any result that a server can send, or that a client combines within `--max-result`.
 const MAX_BITS: u64 = 1 << 43;
 
 fn fold(
