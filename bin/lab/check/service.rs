@@ -80,8 +80,12 @@ impl Service {
     /// How it ended, in words, if it has. One that went into the background has not, as long as its port is bound.
     pub fn ended(&mut self) -> Option<String> {
         let status = self.program.ended()?;
-        if status.success() && self.socket().is_some() {
-            return None;
+        // The kernel's table may miss a socket while others come and go: one look proves only that it is there.
+        for _ in 0..3 {
+            if status.success() && self.socket().is_some() {
+                return None;
+            }
+            std::thread::sleep(POLL);
         }
         let words = self.program.last_words();
         let status = describe(status);
