@@ -10,7 +10,8 @@ use crate::check::probe::Asked;
 use crate::check::report::Advice;
 
 /// Operands whose results differ under every mistake that is known here.
-const TELLING: [&[u32]; 3] = [&[1, 3, 5, 7, 9], &[200, 100], &[0x0102_0304, 0x0002_0a0b, 0x0000_0001]];
+const TELLING: [&[u32]; 4] =
+    [&[1, 3, 5, 7, 9], &[200, 100], &[0x0102_0304, 0x0002_0a0b, 1], &[0x0102_037f, 0x7f, 0x7f]];
 
 /// How long a datagram that is meant to explain something is waited for.
 const PATIENCE: std::time::Duration = std::time::Duration::from_millis(400);
