@@ -86,7 +86,7 @@ impl Answer {
     }
 
     /// The clause that decides on the answer.
-    pub fn clause(&self) -> &'static str {
+    pub fn decides(&self) -> &'static str {
         self.decides
     }
 }

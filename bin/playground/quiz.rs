@@ -96,7 +96,7 @@ fn server(request: &[u8], answer: &str) -> Mark {
     let reply = Answer::to(request);
     let Some(octets) = reply.octets() else {
         let right = ["nothing", "none", "no answer", "silence"].contains(&answer.to_lowercase().as_str());
-        return Mark { right, answer: format!("nothing: {}", reply.reason()), clause: reply.clause() };
+        return Mark { right, answer: format!("nothing: {}", reply.reason()), clause: reply.decides() };
     };
     let view = View::reply(octets, Some(request));
     match view.fields().iter().position(|field| field.name == Name::Result) {
@@ -105,9 +105,11 @@ fn server(request: &[u8], answer: &str) -> Mark {
             answer: view.to_string(),
             clause: view.fields()[place].clause,
         },
-        None => {
-            Mark { right: answer.to_lowercase().starts_with("error"), answer: view.to_string(), clause: reply.clause() }
-        }
+        None => Mark {
+            right: answer.to_lowercase().starts_with("error"),
+            answer: view.to_string(),
+            clause: reply.decides(),
+        },
     }
 }
 

@@ -92,11 +92,9 @@ pub fn run(request: &[u8], settings: &Settings) -> Result<Run, String> {
         least,
         least + Duration::from_millis(settings.jitter_ms.into()),
     );
-    let config = Retransmission {
-        first_wait: Duration::from_millis(settings.first_wait_ms.clamp(1, 60_000).into()),
-        retries: settings.retries.min(10),
-        ..Retransmission::default()
-    };
+    let config = Retransmission::default()
+        .with_first_wait(Duration::from_millis(settings.first_wait_ms.clamp(1, 60_000).into()))
+        .with_retries(settings.retries.min(10));
     let known = SERVERS.iter().find(|(_, name, _)| *name == settings.server);
     let (server, ..) = known.ok_or_else(|| format!("no server '{}'", settings.server))?;
     Ok(Run::new(&trace::run(question, &config, &path, *server, settings.seed)))
@@ -152,8 +150,9 @@ fn words(outcome: Option<&Outcome>, trace: &Trace) -> String {
         Some(Outcome::Deadline) => "no reply before the deadline".to_owned(),
         Some(Outcome::ClassicOnly(_)) => "the server knows the classic form only".to_owned(),
         _ => {
-            let accepted = trace.flights.iter().filter(|flight| !flight.from_client && flight.note.is_empty());
-            let at_end = accepted.filter(|flight| flight.arrives.is_some_and(|arrives| arrives <= trace.ended)).last();
+            let in_time = |flight: &&Flight| flight.arrives.is_some_and(|arrives| arrives <= trace.ended);
+            let accepted = |flight: &&Flight| !flight.from_client && flight.note.is_empty() && in_time(flight);
+            let at_end = trace.flights.iter().rfind(accepted);
             at_end
                 .map(|flight| View::reply(&flight.octets, Some(trace.exchange.request())).to_string())
                 .unwrap_or_default()
