@@ -4,7 +4,7 @@
 
 use std::net::Ipv6Addr;
 
-use calc6::limit::{Access, Arrival, Destination, LoopGuard, RateLimit, Rules};
+use calc6::limit::{Access, Arrival, DestinationAddress, LoopGuard, RateLimit, Rules};
 use divan::{Bencher, black_box};
 
 fn main() {
@@ -48,7 +48,7 @@ fn access_rules<const DENIED: u16>(bencher: Bencher<'_, '_>, count: u64) {
     let access = Access::new(&Rules { deny, ..Rules::default() }, 10_000).expect("rules");
     let mut source = sources(count, false);
     bencher.bench_local(|| {
-        let destination = Destination::Bound;
+        let destination = DestinationAddress::Bound;
         access.check(black_box(&Arrival { source: source(), port: 50_000, destination, over_ipv4: false }))
     });
 }

@@ -60,7 +60,7 @@ pub struct Arrival {
     /// The source port.
     pub port: u16,
     /// The address that it was sent to.
-    pub destination: Destination,
+    pub destination: DestinationAddress,
     /// Whether it came over IPv4. It did if the socket is bound to a mapped address, or if the packet information says
     /// that it was sent to one.
     pub over_ipv4: bool,
@@ -68,7 +68,7 @@ pub struct Arrival {
 
 /// The address that a datagram was sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Destination {
+pub enum DestinationAddress {
     /// The unicast address that the socket is bound to.
     Bound,
     /// The address in the packet information (RFC 3542 section 6), for a socket bound to a wildcard address.
@@ -133,10 +133,10 @@ impl Access {
             return Err(self.refused_port(arrival.port));
         }
         match arrival.destination {
-            Destination::Bound => {}
-            Destination::Address(address) => unicast(address)?,
-            Destination::Broadcast => return Err(Refusal::Broadcast),
-            Destination::Unknown => return Err(Refusal::UnknownDestination),
+            DestinationAddress::Bound => {}
+            DestinationAddress::Address(address) => unicast(address)?,
+            DestinationAddress::Broadcast => return Err(Refusal::Broadcast),
+            DestinationAddress::Unknown => return Err(Refusal::UnknownDestination),
         }
         unicast(arrival.source)?;
         let bits = arrival.source.to_bits();
@@ -376,7 +376,7 @@ mod tests {
     fn arrival(text: &str) -> Arrival {
         let source = address(text);
         let over_ipv4 = source.to_ipv4_mapped().is_some();
-        Arrival { source, port: 50_000, destination: Destination::Bound, over_ipv4 }
+        Arrival { source, port: 50_000, destination: DestinationAddress::Bound, over_ipv4 }
     }
 
     fn verdict(access: &Access, text: &str) -> Result<RateClass, Refusal> {
@@ -406,15 +406,15 @@ mod tests {
     fn neither_source_nor_destination_is_multicast_or_broadcast() {
         let access = access(&[], &[], &["::/0"]);
         let sent_to = |destination| access.check(&Arrival { destination, ..arrival("2001:db8::1") });
-        let to = |text| sent_to(Destination::Address(address(text)));
+        let to = |text| sent_to(DestinationAddress::Address(address(text)));
         for text in ["ff02::1", "ffff::", "224.0.0.1", "239.255.255.255"] {
             assert_eq!(to(text), Err(Refusal::Multicast), "{text}");
             assert_eq!(verdict(&access, text), Err(Refusal::Multicast), "{text}");
         }
         assert_eq!(to("255.255.255.255"), Err(Refusal::Broadcast));
         assert_eq!(verdict(&access, "255.255.255.255"), Err(Refusal::Broadcast));
-        assert_eq!(sent_to(Destination::Broadcast), Err(Refusal::Broadcast));
-        assert_eq!(sent_to(Destination::Unknown), Err(Refusal::UnknownDestination));
+        assert_eq!(sent_to(DestinationAddress::Broadcast), Err(Refusal::Broadcast));
+        assert_eq!(sent_to(DestinationAddress::Unknown), Err(Refusal::UnknownDestination));
         for text in ["::1", "fe80::1", "223.255.255.255", "240.0.0.1", "255.255.255.254", "::e000:1"] {
             assert_eq!(to(text), Ok(RateClass::Exempt), "{text}");
             assert_eq!(verdict(&access, text), Ok(RateClass::Exempt), "{text}");

@@ -7,7 +7,7 @@
 //! takes a lock, makes a system call or panics.
 //!
 //! ```
-//! use calc6::limit::{Access, Arrival, Decision, Destination, LoopGuard, RateClass, RateLimit, Rules};
+//! use calc6::limit::{Access, Arrival, RateDecision, DestinationAddress, LoopGuard, RateClass, RateLimit, Rules};
 //!
 //! let rules: Rules = "allow 2001:db8::/32 # our own network\nexempt 2001:db8:0:1::/64".parse()?;
 //! let access = Access::new(&rules, 10_000)?;
@@ -16,10 +16,10 @@
 //! let mut loops = LoopGuard::new(key);
 //!
 //! let source = "2001:db8::7".parse()?;
-//! let arrival = Arrival { source, port: 50_000, destination: Destination::Bound, over_ipv4: false };
+//! let arrival = Arrival { source, port: 50_000, destination: DestinationAddress::Bound, over_ipv4: false };
 //! let now = 0; // nanoseconds
 //! assert_eq!(access.check(&arrival), Ok(RateClass::Limited));
-//! assert_eq!(rate_limit.admit(source, now), Decision::Answer);
+//! assert_eq!(rate_limit.admit(source, now), RateDecision::Answer);
 //! assert_eq!(loops.check(source, 50_000, now), Ok(()));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -30,9 +30,9 @@ pub mod loops;
 pub mod rate;
 pub mod steering;
 
-pub use access::{Access, Arrival, Destination, Prefix, RateClass, Rules};
+pub use access::{Access, Arrival, DestinationAddress, Prefix, RateClass, Rules};
 pub use loops::LoopGuard;
-pub use rate::{Decision, RateLimit};
+pub use rate::{RateDecision, RateLimit};
 pub use steering::Steering;
 
 /// Why a datagram is dropped, independent of its octets.

@@ -8,7 +8,7 @@
 //! generic cell rate algorithm, ITU-T I.371: all that is kept is the time at which the bucket will be empty). The
 //! excess is dropped, never delayed, except for exactly one of each `leak` of them, chosen at random: an attacker who
 //! forges a victim's address can then use up the victim's rate, but not silence it. A leaked reply must not be longer
-//! than its request ([`Decision::Leak`]), so that at most one part in `leak` of the excess comes back.
+//! than its request ([`RateDecision::Leak`]), so that at most one part in `leak` of the excess comes back.
 //!
 //! The table is set-associative: a keyed hash, which a sender cannot predict, chooses a set of four buckets, one cache
 //! line. A prefix that is new there replaces the one whose bucket is empty first, *and inherits that level*
@@ -67,7 +67,7 @@ pub enum Setting {
 
 /// The verdict of the rate limit on a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
+pub enum RateDecision {
     /// Its prefixes are within their rates, or no limit applies: answer.
     Answer,
     /// Over the rate, but chosen to be answered nevertheless, with no more octets than the request has. Give
@@ -123,7 +123,7 @@ pub enum SettingError {
 
 impl RateLimit {
     /// Tables for `setting`, with a `key` that senders cannot know. In a dry run nothing is dropped: a datagram over
-    /// the rate is a [`Decision::DryRun`].
+    /// the rate is a [`RateDecision::DryRun`].
     pub fn new(setting: Setting, dry_run: bool, key: [u64; 2]) -> RateLimit {
         RateLimit::with_sets(setting, dry_run, key, ENTRIES / WAYS)
     }
@@ -131,12 +131,12 @@ impl RateLimit {
     /// Decides on a datagram from `source` that is read at `now`, in nanoseconds on any monotonic clock; one
     /// reading for a batch is enough.
     #[inline]
-    pub fn admit(&mut self, source: Ipv6Addr, now: u64) -> Decision {
+    pub fn admit(&mut self, source: Ipv6Addr, now: u64) -> RateDecision {
         if self.networks.sets.is_empty() {
-            return Decision::Answer;
+            return RateDecision::Answer;
         }
         match Origin::of(source) {
-            Origin::Loopback => Decision::Answer,
+            Origin::Loopback => RateDecision::Answer,
             Origin::Ipv4(network) => {
                 // No IPv6 source starts like this: ff00::/8 is multicast (RFC 4291 section 2.4).
                 let network = 0xffff_ffff << 32 | u64::from(network);
@@ -172,7 +172,7 @@ impl RateLimit {
 
     /// Decides on a datagram over the rate.
     #[cold]
-    fn excess(&mut self) -> Decision {
+    fn excess(&mut self) -> RateDecision {
         if self.over == 0 && self.leak > 0 {
             // A prefix has 8 octets and a draw 9, so that the hash of a draw reveals nothing about the set of a prefix.
             let mut draw = [0; 9];
@@ -184,9 +184,9 @@ impl RateLimit {
         let leaks = self.leak > 0 && self.over == self.chosen;
         self.over = if self.over + 1 < self.leak { self.over + 1 } else { 0 };
         match (self.dry_run, leaks) {
-            (true, _) => Decision::DryRun,
-            (false, true) => Decision::Leak,
-            (false, false) => Decision::Drop,
+            (true, _) => RateDecision::DryRun,
+            (false, true) => RateDecision::Leak,
+            (false, false) => RateDecision::Drop,
         }
     }
 }
@@ -320,10 +320,10 @@ impl Table {
         self.sets[set].0[way].empty_at.saturating_sub(now) <= self.tolerance
     }
 
-    fn charge(&mut self, Place { set, way }: Place, now: u64) -> Decision {
+    fn charge(&mut self, Place { set, way }: Place, now: u64) -> RateDecision {
         let empty_at = &mut self.sets[set].0[way].empty_at;
         *empty_at = now.max(*empty_at).saturating_add(self.interval);
-        Decision::Answer
+        RateDecision::Answer
     }
 }
 
@@ -376,7 +376,7 @@ mod tests {
     }
 
     fn admitted(limit: &mut RateLimit, source: Ipv6Addr, now: u64, datagrams: u32) -> u32 {
-        (0..datagrams).map(|_| u32::from(limit.admit(source, now) == Decision::Answer)).sum()
+        (0..datagrams).map(|_| u32::from(limit.admit(source, now) == RateDecision::Answer)).sum()
     }
 
     #[test]
@@ -429,18 +429,18 @@ mod tests {
         for leak in [2, 4, 100] {
             let mut limit = RateLimit::new(policy(1, 1, 8, leak), false, KEY);
             limit.admit(host(1), 0);
-            let blocks: Vec<Vec<Decision>> =
+            let blocks: Vec<Vec<RateDecision>> =
                 (0..200).map(|_| (0..leak).map(|_| limit.admit(host(1), 0)).collect()).collect();
             let places = blocks.iter().map(|block| {
-                assert_eq!(block.iter().filter(|decision| **decision == Decision::Leak).count(), 1);
-                block.iter().position(|decision| *decision == Decision::Leak).unwrap() as f64
+                assert_eq!(block.iter().filter(|decision| **decision == RateDecision::Leak).count(), 1);
+                block.iter().position(|decision| *decision == RateDecision::Leak).unwrap() as f64
             });
             let mean = places.sum::<f64>() / 200.0;
             let expected = f64::from(leak - 1) / 2.0;
             assert!((mean - expected).abs() < 0.15 * f64::from(leak), "leak={leak}: at {mean} of the block");
         }
         let mut none = RateLimit::new(policy(1, 1, 8, 0), false, KEY);
-        assert!((0..10_000).all(|i| (none.admit(host(1), 0) == Decision::Drop) == (i > 0)));
+        assert!((0..10_000).all(|i| (none.admit(host(1), 0) == RateDecision::Drop) == (i > 0)));
     }
 
     /// A victim's address is forged 30,000 times a second in requests that ask for the longest reply.
@@ -451,8 +451,8 @@ mod tests {
         let sent = 30_000 * 10;
         for datagram in 0..sent {
             match limit.admit(host(1), datagram * SECOND / 30_000) {
-                Decision::Answer => answered += 1,
-                Decision::Leak => leaked += 1,
+                RateDecision::Answer => answered += 1,
+                RateDecision::Leak => leaked += 1,
                 _ => {}
             }
         }
@@ -463,8 +463,8 @@ mod tests {
     #[test]
     fn a_dry_run_drops_nothing() {
         let mut limit = RateLimit::new(policy(1, 1, 8, 0), true, KEY);
-        assert_eq!(limit.admit(host(1), 0), Decision::Answer);
-        assert!((0..1000).all(|_| limit.admit(host(1), 0) == Decision::DryRun));
+        assert_eq!(limit.admit(host(1), 0), RateDecision::Answer);
+        assert!((0..1000).all(|_| limit.admit(host(1), 0) == RateDecision::DryRun));
     }
 
     #[test]
@@ -487,7 +487,7 @@ mod tests {
     fn a_flood_of_forged_prefixes_limits_no_new_prefix() {
         // A million a second, each site new, is below what the table as a whole lets through at the default rate.
         let mut limit = RateLimit::new(Setting::default(), false, KEY);
-        assert!((1..2_000_000).all(|site| limit.admit(host(site), site * 1000) == Decision::Answer));
+        assert!((1..2_000_000).all(|site| limit.admit(host(site), site * 1000) == RateDecision::Answer));
     }
 
     #[test]
@@ -496,7 +496,7 @@ mod tests {
         for i in 0..500_000_u64 {
             limit.admit(host_in(7, i as u16), i * 2000);
             if i % 1000 == 0 {
-                assert_eq!(limit.admit(host(8 + i), i * 2000), Decision::Answer);
+                assert_eq!(limit.admit(host(8 + i), i * 2000), RateDecision::Answer);
             }
         }
     }
@@ -536,7 +536,7 @@ mod tests {
         for (per_second, burst) in [(1, MAX), (MAX, MAX), (MAX, 1), (7, MAX)] {
             let mut limit = RateLimit::new(policy(per_second, burst, MAX_SITE, 2), false, KEY);
             for now in [0, 1, SECOND, u64::MAX - 1, u64::MAX] {
-                assert_eq!(limit.admit(host(1), now), Decision::Answer);
+                assert_eq!(limit.admit(host(1), now), RateDecision::Answer);
             }
         }
     }
@@ -553,7 +553,7 @@ mod tests {
             let mut times: HashMap<(u64, Option<u16>), Vec<u64>> = HashMap::new();
             for (place, network, pause) in arrivals {
                 now += pause;
-                if limit.admit(host_in(place, network), now) == Decision::Answer {
+                if limit.admit(host_in(place, network), now) == RateDecision::Answer {
                     times.entry((place, None)).or_default().push(now);
                     times.entry((place, Some(network))).or_default().push(now);
                 }
@@ -582,7 +582,7 @@ mod tests {
             for (site, extra) in pauses {
                 let now = next.iter().copied().max().unwrap() + extra;
                 next[site as usize] = now + interval;
-                prop_assert_eq!(limit.admit(host(site), now), Decision::Answer);
+                prop_assert_eq!(limit.admit(host(site), now), RateDecision::Answer);
             }
         }
     }

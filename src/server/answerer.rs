@@ -4,7 +4,7 @@ use super::config::Config;
 use super::counters::{Counter, Counters};
 use super::journal::{Cause, Journal};
 use super::rules::WorkerRules;
-use crate::limit::{self, Arrival, Decision, LoopGuard, RateClass, RateLimit, Refusal};
+use crate::limit::{self, Arrival, LoopGuard, RateClass, RateDecision, RateLimit, Refusal};
 use crate::net::{Datagram, Destination, Local, Socket};
 use crate::responder::{self, Limits, Reply, Verdict};
 use crate::wire::{Form, Status};
@@ -86,28 +86,28 @@ impl<'a> Answerer<'a> {
     #[inline]
     fn room(&mut self, arrival: &Arrival, request: usize, now: u64, whole: usize) -> Result<usize, Refusal> {
         match self.rate_limit.admit(arrival.source, now) {
-            Decision::Answer => Ok(whole),
-            Decision::DryRun => {
+            RateDecision::Answer => Ok(whole),
+            RateDecision::DryRun => {
                 self.counters.add(Counter::Leaked, 1);
                 Ok(whole)
             }
-            Decision::Leak => {
+            RateDecision::Leak => {
                 self.counters.add(Counter::Leaked, 1);
                 Ok(whole.min(request))
             }
-            Decision::Drop => Err(Refusal::RateLimited),
+            RateDecision::Drop => Err(Refusal::RateLimited),
         }
     }
 
     #[inline]
     fn arrival(&self, datagram: &Datagram<'_>) -> Arrival {
         let (destination, over_ipv4) = match datagram.destination {
-            Destination::Bound => (limit::Destination::Bound, self.bound_ipv4),
+            Destination::Bound => (limit::DestinationAddress::Bound, self.bound_ipv4),
             Destination::Address(Local { address, .. }) => {
-                (limit::Destination::Address(address), address.to_ipv4_mapped().is_some())
+                (limit::DestinationAddress::Address(address), address.to_ipv4_mapped().is_some())
             }
-            Destination::Broadcast => (limit::Destination::Broadcast, true),
-            Destination::Unknown => (limit::Destination::Unknown, false),
+            Destination::Broadcast => (limit::DestinationAddress::Broadcast, true),
+            Destination::Unknown => (limit::DestinationAddress::Unknown, false),
         };
         Arrival { source: *datagram.source.ip(), port: datagram.source.port(), destination, over_ipv4 }
     }
