@@ -15,7 +15,7 @@ use bench::{Pinned, quantile};
 use calc6::client::text::{IntegerReader, Item};
 
 const OPERANDS: u64 = 10_000_000;
-/// The least rate of the whole, in parts of the rate of reading alone.
+/// The lowest acceptable rate, as a fraction of the rate of reading alone.
 const GOAL: f64 = 0.9;
 
 fn main() {
@@ -44,7 +44,7 @@ fn main() {
     let _ = std::fs::remove_file(file);
 }
 
-/// Up to seven digits each, of a multiplicative generator.
+/// Up to seven digits each, from a multiplicative generator.
 fn operands() -> (PathBuf, i64) {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("operands");
     let mut file = BufWriter::new(File::create(&path).expect("a file"));

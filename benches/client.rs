@@ -2,8 +2,8 @@
 //!
 //! `cargo bench --bench client [-- PAIRS]`. The C client is compiled by `cc -O2` in the same run; both ask the same
 //! server for the same sum. Both are copied first, as an installation does: a linker writes its output in such small
-//! pieces that the page cache maps it more slowly, by a tenth of the wall time. Three times: all left to the scheduler,
-//! whose choices differ from run to run, the server on another processor, and all on one.
+//! pieces that the page cache maps it more slowly, which costs a tenth of the wall time. Three placements: chosen by
+//! the scheduler, which varies from run to run; the server on another processor; all on one processor.
 
 #[path = "bench/mod.rs"]
 mod bench;
@@ -16,7 +16,7 @@ use std::time::Instant;
 use bench::{Pinned, Program, quantile};
 use calc6::net::cpu;
 
-/// The most that the client's wall time may be, in times of the C client's.
+/// The highest acceptable wall time, as a multiple of the C client's.
 const GOAL: f64 = 1.3;
 const OPERANDS: [&str; 5] = ["1", "3", "5", "7", "9"];
 const SERVE: (&str, &[&str]) = (env!("CARGO_BIN_EXE_server"), &["::1", "0", "--workers", "1"]);
@@ -41,7 +41,7 @@ fn compare(placement: &str, server: &Program, [client, smallest]: &[PathBuf; 2],
         let output = command.output().expect("the program starts");
         assert_eq!(String::from_utf8_lossy(&output.stdout), "Result: 25\n");
     }
-    // Each goes first as often as the other.
+    // The order alternates.
     let pair = |number| {
         if number % 2 == 0 {
             (microseconds(ours()), microseconds(theirs()))
@@ -66,7 +66,7 @@ fn install(program: &Path, folder: &Path) -> PathBuf {
 
 fn command(program: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
-    // Cargo's, which a user does not have: libraries would be looked for in its folders first.
+    // Cargo's, which a user does not have: the loader would search its folders first.
     command.args(arguments).args(OPERANDS).env_remove("LD_LIBRARY_PATH");
     command
 }

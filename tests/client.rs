@@ -15,7 +15,7 @@ use asking::{Act, Ended, Scripted, client, client_line, free_port, run};
 use serving::Server;
 use tempfile::TempDir;
 
-/// The block of the README, as it is pasted into bash.
+/// The block of the README, pasted into bash.
 const BLOCK: &str = "\
 ./server :: 10000 &
 ./client -op + ::1 10000 1 3 5 7 9
@@ -23,8 +23,8 @@ const BLOCK: &str = "\
 ./client -op + ::1 10000 1 3 5
 ";
 
-/// Runs a bash script in a network namespace of its own, loopback up, from a folder that holds the programs alone.
-/// A command that fails ends it; the server's end is waited for.
+/// Runs a bash script in a network namespace of its own, loopback up, from a folder that holds only the programs.
+/// A command that fails ends it; it waits for the end of the server.
 fn bash(script: &str) -> Ended {
     let folder = folder();
     for program in [env!("CARGO_BIN_EXE_client"), env!("CARGO_BIN_EXE_server"), env!("CARGO_BIN_EXE_lab")] {
@@ -37,13 +37,13 @@ fn bash(script: &str) -> Ended {
     run(command, script.as_bytes())
 }
 
-/// A folder of the test's own, removed with it.
+/// A folder of the test, removed when this is dropped.
 fn folder() -> TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
 #[test]
-fn the_block_as_it_is_pasted() {
+fn the_block_of_the_readme_works_when_pasted() {
     let script = format!("{BLOCK}kill %1\nwait %1\n");
     let stderr = bash(&script).printed("Result: 25\nResult: 945\nResult: 9\n");
     assert!(stderr.contains("server: listening on"), "{stderr}");
@@ -129,7 +129,7 @@ wait %1
 }
 
 #[test]
-fn a_long_result_is_asked_for_again_unseen() {
+fn a_long_result_is_requested_again_without_a_note() {
     let digits = calc6::arithmetic::evaluate(calc6::wire::Operator::Power, &[2.into(), 4000.into()], 4001).unwrap();
     assert_eq!(digits.to_string().len(), 1205);
     for line in ["-op ^ -s --local 2 4000", "-op ^ --local 2 4000"] {
@@ -180,7 +180,7 @@ fn operands_have_up_to_255_octets() {
 }
 
 #[test]
-fn the_systems_errors_say_where_to_look() {
+fn errors_of_the_system_come_with_a_hint() {
     let script = "\
 nft add table inet test
 nft add chain inet test in '{ type filter hook input priority 0; }'
@@ -210,7 +210,7 @@ echo done
 }
 
 #[test]
-fn wrong_usage_says_what_where_and_what_would_be_right() {
+fn usage_errors_say_what_is_wrong_where_and_what_is_expected() {
     for (line, complaint) in [
         ("", "nothing to ask: expected -op OPERATOR, -e EXPRESSION, -i or --describe (see --help)"),
         ("::1 10000 1", "nothing to ask: expected -op OPERATOR, -e EXPRESSION, -i or --describe (see --help)"),
@@ -298,7 +298,7 @@ fn wrong_usage_says_what_where_and_what_would_be_right() {
 }
 
 #[test]
-fn options_and_servers_as_people_type_them() {
+fn spellings_of_options_and_servers() {
     let server = Server::start(&["::", "0"]);
     let port = server.port;
     for line in [
@@ -318,7 +318,7 @@ fn options_and_servers_as_people_type_them() {
 }
 
 #[test]
-fn a_wrong_result_is_found_out() {
+fn verify_finds_a_wrong_result() {
     let wrong = Scripted::start(|_, _| vec![Act::Reply(vec![0xff, 0, 0, 0, 5])]);
     let words = wrong.words();
     let sentence = "the server's result 5 is wrong: computed here, it is 4";
@@ -405,7 +405,7 @@ fn a_port_without_a_server_is_reported() {
     let port = free_port();
     let refused = client_line(&format!("-op + ::1 {port} 1 2"));
     refused.complained(1, &format!("::1 port {port}: no server listens there (connection refused)"));
-    // Waits that end before the 300 ms do. The report of the last datagram may still be on its way.
+    // Waits shorter than 300 ms. The report of the last datagram may still be in flight.
     for waits in ["--timeout 0.05 --retries 0", "--deadline 0.1", "--extended --timeout 0.05 --retries 0"] {
         let ended = client_line(&format!("{waits} -op + ::1 {port} 1 2"));
         assert!(ended.stderr.contains("refused") || ended.stderr.contains("deadline"), "{waits}: {ended:?}");
@@ -415,7 +415,7 @@ fn a_port_without_a_server_is_reported() {
 }
 
 #[test]
-fn a_server_that_is_only_starting_is_waited_for() {
+fn the_client_waits_for_a_server_that_is_starting() {
     let port = free_port();
     let (started, late) = mpsc::channel();
     let server = std::thread::spawn(move || {
@@ -461,7 +461,7 @@ fn a_lossy_server_is_asked_again() {
 }
 
 #[test]
-fn a_slow_server_is_waited_for_and_its_second_answer_ignored() {
+fn the_client_waits_for_a_slow_server_and_ignores_its_second_answer() {
     let slow = Scripted::start(|_, _| {
         vec![
             Act::Wait(Duration::from_millis(150)),
@@ -485,7 +485,7 @@ fn answers_from_another_port_do_not_count() {
 }
 
 #[test]
-fn what_servers_of_the_course_send_is_read() {
+fn replies_of_the_courses_servers_are_accepted() {
     for (octets, options, result) in [
         (&b"\xff\0\0\0\x03"[..], "", "3"),
         (b"\x80\0\0\0\x03", "", "3"),
@@ -504,7 +504,7 @@ fn what_servers_of_the_course_send_is_read() {
 }
 
 #[test]
-fn what_is_no_reply_is_ignored_and_told() {
+fn datagrams_that_are_not_replies_are_ignored_and_reported() {
     let noisy = Scripted::start(|_, _| {
         let noise = [&b""[..], b"\xff", b"\xff\0\0\0", b"\xff\0\0\0\0\0", &[0xff; 5000]];
         let noise = noise.into_iter().map(|octets| Act::Reply(octets.to_vec()));
@@ -530,7 +530,7 @@ fn stale_identifiers_are_ignored() {
 }
 
 #[test]
-fn the_servers_errors_are_sentences() {
+fn errors_of_the_server_are_explained() {
     for (line, complaint) in
         [("-op / --local 1 0", "answered: division by zero"), ("-op ^ --local 2 -1", "answered: outside the domain")]
     {

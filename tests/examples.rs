@@ -1,9 +1,9 @@
-//! Every program of docs/examples runs, ends in time, and prints what it says.
+//! Every program of docs/examples runs, ends in time, and prints the output that its comments promise.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where Cargo puts an example: beside the folder of this test's own executable.
+/// The path of an example: beside the folder of this test's executable.
 fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the path of this test");
     let profile = test.parent().and_then(Path::parent).expect("target/PROFILE/deps");
@@ -13,7 +13,7 @@ fn example(name: &str) -> PathBuf {
 }
 
 fn assert_prints(name: &str, lines: &[&str]) {
-    // timeout(1) ends what does not end.
+    // timeout(1) ends an example that hangs.
     let output = Command::new("timeout").arg("60").arg(example(name)).output().expect("timeout of coreutils");
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{name}: {}\n{stdout}\n{stderr}", output.status);

@@ -1,5 +1,5 @@
-//! What a forger and a foreign server can do to a server and through it: octets towards a victim, neighbours that do not
-//! exist, loops, and addresses that are everybody's. Everything happens in network namespaces of the tests' own.
+//! Attacks with forged sources and by other servers: octets towards a victim, neighbours that do not exist, loops, and
+//! group addresses. Everything happens in network namespaces that the tests create.
 //! Figures are printed with `--nocapture`; the ignored tests are the long ones.
 
 mod receiving;
@@ -28,7 +28,7 @@ const HEADERS: u64 = 40 + 8;
 // ---- Octets towards a victim.
 
 #[test]
-fn a_forged_victim_gets_at_most_a_quarter_of_what_is_sent_above_its_rate() {
+fn a_victim_gets_at_most_a_quarter_of_the_forged_octets_over_its_rate() {
     flood_a_victim(&POWER, 60, Duration::from_secs(2));
     flood_a_victim(&SUM, 5, Duration::from_secs(2));
 }
@@ -40,8 +40,8 @@ fn a_forged_victim_gets_at_most_a_quarter_for_long() {
     flood_a_victim(&SUM, 5, Duration::from_secs(30));
 }
 
-/// 30,000 requests a second in a victim's name, from many of its ports and addresses, to a server with its default rate.
-/// `reply`: the octets of the answer.
+/// 30,000 requests a second in a victim's name, from many of its ports and addresses, to a server with its default
+/// rate. `reply`: the octets of the answer.
 fn flood_a_victim(request: &[u8], reply: u64, time: Duration) {
     namespace::enter_site();
     let server = Server::start(&["::", "0", "--workers", "4"]);
@@ -61,7 +61,7 @@ fn flood_a_victim(request: &[u8], reply: u64, time: Duration) {
         }
         thread::sleep(Duration::from_millis(1));
     }
-    // What is queued is answered.
+    // Queued requests are still answered.
     until_answered(&peer("[::1]:0", ("::1", server.port)));
     let seconds = begun.elapsed().as_secs_f64();
     let octets = counted("victim");
@@ -133,7 +133,7 @@ fn flood_with_neighbours(time: Duration) {
         let begun = Instant::now();
         while begun.elapsed() < time {
             asked += 1;
-            // Extended: of very many classic requests from one socket one is dropped, to end loops.
+            // Extended, because one of very many classic requests from one socket is dropped, to end loops.
             client.send(&POWER).unwrap();
             answered += u32::from(client.receive(&mut [0; 99]).is_ok());
             thread::sleep(Duration::from_millis(20));
@@ -157,7 +157,8 @@ fn a_slow_loop_is_over_within_ten_thousand_exchanges() {
     loop_with_a_foreign_server(Duration::from_millis(20));
 }
 
-/// A server of another implementation that answers every datagram, after `delay`, with an error that reads as a request.
+/// A server of another implementation that answers every datagram, after `delay`, with an error that reads as a
+/// request.
 fn loop_with_a_foreign_server(delay: Duration) {
     namespace::enter();
     let server = Server::start(&["::1", "0"]);

@@ -1,5 +1,5 @@
-//! The blocking client as a program uses it: cancelled from another thread, flooded, with streams of questions, limits and
-//! several addresses. Everything is on loopback, on ports that the kernel chose.
+//! The blocking client as a program uses it: cancelled from another thread, flooded, with streams of questions, limits
+//! and several addresses. Everything is on loopback, on ports that the kernel chose.
 
 use std::cell::Cell;
 use std::net::{SocketAddr, UdpSocket};
@@ -42,7 +42,7 @@ impl Drop for Serving {
     }
 }
 
-/// A peer that answers nothing, and the first datagram with a flood.
+/// A peer that answers the first datagram with a flood, and no others.
 struct Flood {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
@@ -65,7 +65,7 @@ impl Flood {
                     // Looks like an extended reply to another request.
                     Some(peer) => drop(socket.send_to(&[0xff, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9], peer)),
                 }
-                // Whoever asks last is flooded.
+                // The flood goes to the last client that asked.
                 if let Some(known) = peer
                     && socket.send_to(&[0xd5; 40], known).is_err()
                 {
@@ -106,7 +106,7 @@ fn another_thread_cancels_a_call_at_once_and_only_that_one() {
         assert!(begun.elapsed() < Duration::from_secs(10), "it did not wait for the repeats");
         assert!(!canceller.is_pending());
     }
-    // Without a call under way, the next one is cancelled, and the one after is not.
+    // Without a running call, the next one is cancelled, and the one after it is not.
     let mut client = Client::connect(server.address).unwrap();
     let canceller = client.canceller().unwrap();
     canceller.cancel();
@@ -123,7 +123,7 @@ fn ask_many(client: &mut Client) -> Result<(), Error> {
 }
 
 #[test]
-fn a_flood_holds_no_client_beyond_its_deadline() {
+fn a_flood_does_not_delay_a_client_beyond_its_deadline() {
     for (forms, ask) in [
         (Forms::Either, ask_one as fn(&mut Client) -> Result<(), Error>),
         (Forms::Extended, ask_one),
@@ -198,7 +198,7 @@ fn a_stream_gives_each_question_its_answer_and_takes_questions_as_it_asks_them()
 }
 
 #[test]
-fn a_stream_ends_with_its_server_and_each_question_is_told() {
+fn when_the_server_ends_each_question_of_a_stream_gets_an_error() {
     let server = Serving::start("[::1]:0");
     let config = Config::default().with_timeout(Duration::from_millis(50)).with_retries(1);
     let mut client = Client::connect_with(server.address, config).unwrap();
@@ -251,7 +251,7 @@ fn differences_and_quotients_over_any_number_of_operands() {
 }
 
 #[test]
-fn results_are_limited_wherever_the_operands_come_from() {
+fn results_are_limited_for_every_source_of_operands() {
     let server = Serving::start("[::1]:0");
     let config = Config::default().with_max_result(1000);
     let mut client = Client::connect_with(server.address, config).unwrap();
@@ -281,7 +281,7 @@ fn ipv4_addresses_are_addresses_and_a_refusal_leads_to_the_next_at_once() {
 }
 
 #[test]
-fn whoever_watches_is_told_of_every_wait() {
+fn a_watcher_sees_every_wait() {
     let silent = UdpSocket::bind("[::1]:0").unwrap();
     let config = Config::default().with_timeout(Duration::from_millis(10)).with_retries(3);
     let mut client = Client::connect_with(silent.local_addr().unwrap(), config).unwrap();

@@ -1,4 +1,4 @@
-//! What is installed: man pages, completions, the folders of `make install`, the crate's own dependencies.
+//! Installed files: man pages, completions, the folders of `make install`, the crate's own dependencies.
 
 #![cfg(feature = "programs")]
 
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 const SOURCE: &str = env!("CARGO_MANIFEST_DIR");
 
-/// A folder of the test's own, removed with it.
+/// A folder of the test, removed when this is dropped.
 fn folder() -> TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
@@ -33,7 +33,7 @@ fn names(folder: &Path) -> BTreeSet<String> {
     fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-/// What `make docs` writes.
+/// The output of `make docs`.
 fn write_manual(folder: &Path) {
     for program in [env!("CARGO_BIN_EXE_server"), env!("CARGO_BIN_EXE_client"), env!("CARGO_BIN_EXE_lab")] {
         printed(run(program, &["--generate", folder.to_str().unwrap()]));
@@ -50,7 +50,7 @@ fn client_options() -> BTreeSet<String> {
 }
 
 #[test]
-fn man_pages_say_every_option_and_have_no_faults() {
+fn man_pages_name_every_option_and_groff_accepts_them() {
     let folder = folder();
     write_manual(folder.path());
     let pages = names(&folder.path().join("man1"));
@@ -59,7 +59,7 @@ fn man_pages_say_every_option_and_have_no_faults() {
     }
     for page in &pages {
         let path = folder.path().join("man1").join(page);
-        // -ww: every warning; what groff would print is thrown away.
+        // -ww: every warning; the formatted page is discarded.
         let faults = run("groff", &["-man", "-Tutf8", "-ww", "-z", path.to_str().unwrap()]);
         assert_eq!(String::from_utf8_lossy(&faults.stderr), "", "{page}");
         let narrow = printed(run("groff", &["-man", "-Tascii", "-P-cbou", "-rLL=50n", path.to_str().unwrap()]));
@@ -117,13 +117,13 @@ fn shells_complete_options_and_operators() {
         assert_eq!(offered, expected.split(' ').collect(), "fish: {line}");
     }
     let script = fs::read_to_string(format!("{folder}/zsh/_calc6-client")).unwrap();
-    // In front of an option stand those that are not offered with it.
+    // Before an option zsh lists those that cannot be combined with it.
     let option = |name: &str| script.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{name}"));
     assert!(option("--op=[").contains("-e --expression"), "{script}");
     assert!(option(")-op[").contains("-e --expression") && option("--classic[").contains("--extended"), "{script}");
 }
 
-/// Everything but the build, which `make install` leaves to cargo where that is at hand.
+/// Everything except the build, which `make install` leaves to cargo if cargo is installed.
 #[test]
 fn make_install_puts_everything_below_its_prefix() {
     let folder = folder();
@@ -168,7 +168,7 @@ fn make_install_puts_everything_below_its_prefix() {
     assert_eq!(names(&folder.path().join("root")), ["opt".to_owned()].into(), "nothing beside the prefix");
 }
 
-/// Checks the relative links of every installed page; those to the sources need the sources.
+/// Checks the relative links of every installed page; links to the sources are checked only if the sources are there.
 fn links_hold(folder: &Path) {
     let mut pages = vec![];
     let mut folders = vec![folder.to_owned()];
@@ -198,7 +198,7 @@ fn links_hold(folder: &Path) {
     assert!(checked > 50, "{checked} links");
 }
 
-/// A registry's page has no files beside it.
+/// On a registry's page relative links lead nowhere.
 #[test]
 fn the_crates_page_has_no_relative_links() {
     let page = fs::read_to_string(Path::new(SOURCE).join("docs/crate.md")).unwrap();
@@ -210,7 +210,7 @@ fn the_crates_page_has_no_relative_links() {
 /// docs/architecture.md says what the library alone depends on.
 #[test]
 fn without_default_features_only_the_librarys_dependencies_are_left() {
-    // Quiet: it says so when another cargo holds its lock.
+    // Quiet: cargo prints a note when another cargo holds its lock.
     let tree =
         "tree --quiet --offline --locked --edges normal --depth 1 --no-default-features --prefix none --format {p}";
     let mut cargo = Command::new(env!("CARGO"));
@@ -225,7 +225,7 @@ fn without_default_features_only_the_librarys_dependencies_are_left() {
 }
 
 #[test]
-fn the_published_crate_has_what_it_is_built_from() {
+fn the_published_crate_builds_from_its_own_files() {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["package", "--quiet", "--list", "--allow-dirty", "--offline"]).current_dir(SOURCE).stdin(Stdio::null());
     let output = cargo.output().unwrap();

@@ -1,5 +1,5 @@
-//! Receiving as a test means it: a machine that stops every process for a moment, as one does whose memory is saved,
-//! ends recv(2) with EINTR where the socket has a time-out (signal(7)), though no signal came.
+//! Receive calls that repeat after EINTR: when a machine stops all its processes for a moment, for example for a
+//! snapshot, recv(2) on a socket with a timeout ends with EINTR without a signal (signal(7)).
 #![allow(dead_code, reason = "each test program uses its part")]
 
 use std::io::{self, ErrorKind};

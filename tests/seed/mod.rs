@@ -1,4 +1,4 @@
-//! The seed of a randomised test: fixed in an ordinary run, new in a soak, and given to replay one.
+//! The seed of a randomised test: fixed in an ordinary run, new in a soak, and set by the user to replay one.
 
 use std::hash::{BuildHasher, RandomState};
 

@@ -1,4 +1,4 @@
-//! What has to be true of every exchange at its end, by a second opinion on what it asked.
+//! Checks every exchange at its end against an independent evaluation of its question.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::path::Path;
 use crate::property::reference::{self, Value};
 use crate::world::Peer;
 
-/// What came of all exchanges, to see that the simulation simulates something.
+/// The outcomes of all exchanges, to check that the simulation covers every case.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     pub exchanges: usize,
@@ -54,7 +54,7 @@ impl Tally {
         } += 1;
     }
 
-    /// Every way to end, and every reason to ignore, has come up; most exchanges were answered.
+    /// Every outcome, and every reason to ignore, has occurred; most exchanges were answered.
     pub fn assert_everything_happened(&self) {
         let listing = format!("{self:?}");
         assert!(!listing.contains(": 0"), "the simulation leaves something out: {self:#?}");
@@ -204,7 +204,7 @@ impl Ended<'_> {
         }
     }
 
-    /// Where nothing is lost and the answer is faster than the first wait, there is an answer, to the first attempt.
+    /// If nothing is lost and the answer is faster than the first wait, the first attempt is answered.
     fn check_liveness(&self, outcome: &Outcome) {
         let statistics = self.exchange.statistics();
         let IgnoredCounts { short, stranger, malformed, unknown_identifier, duplicate, .. } = statistics.ignored;

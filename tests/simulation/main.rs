@@ -1,5 +1,5 @@
-//! A simulation on virtual time: exchanges against the real responder, and against servers that are worse, through
-//! paths that lose, repeat, reorder and delay, with strangers that send noise, forgeries and stale replies.
+//! A simulation on virtual time: exchanges against the real responder, and against faulty servers, through paths
+//! that lose, repeat, reorder and delay, with attackers that send random octets, forgeries and stale replies.
 //!
 //! In every run, no result is wrong, every exchange ends within its bound, and the same seed gives the same
 //! run, octet for octet. `CALC6_SEED` replays a run; `CALC6_SOAK` draws new seeds and runs many.
@@ -25,11 +25,11 @@ use rand_chacha::ChaCha8Rng;
 use check::Tally;
 use world::World;
 
-/// How many exchanges a run has.
+/// The number of exchanges of a run.
 const EXCHANGES: usize = 50_000;
 const SOAK_RUNS: usize = 100;
 
-/// Runs worlds until so many exchanges have ended. Gives what came of them and a fingerprint of all that happened.
+/// Runs worlds until `exchanges` exchanges have ended. Returns the outcomes and a fingerprint of all events.
 fn run(seed: u64, exchanges: usize) -> (Tally, u64) {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let (mut tally, mut fingerprint) = (Tally::default(), seed);
@@ -69,7 +69,7 @@ fn shown(seed: u64, server: trace::Server) -> trace::Trace {
     trace::run(question, &Retransmission::default(), &path, server, seed)
 }
 
-/// `docs/playground/test.js` holds the page to the same numbers.
+/// `docs/playground/test.js` checks the page against the same numbers.
 const FINGERPRINTS: &str = include_str!("../../docs/playground/fingerprints.txt");
 
 #[test]
@@ -80,7 +80,7 @@ fn traced_runs_are_those_of_the_playground() {
 }
 
 #[test]
-fn traced_runs_tell_all_that_happens() {
+fn traced_runs_contain_every_event() {
     let mut lost = 0;
     for seed in 1..=200 {
         let trace = shown(seed, trace::Server::Calc6);

@@ -1,11 +1,11 @@
-//! The path between the client and the server: what becomes of a datagram on its way.
+//! The path between the client and the server: the fate of each datagram.
 
 use std::time::Duration;
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-/// What a path does to datagrams, in either direction.
+/// The faults of a path, in both directions.
 #[derive(Debug, Clone, Copy)]
 pub struct Path {
     loss: f64,
@@ -33,7 +33,7 @@ impl Path {
         Path { loss, repetition, least, most: most.max(least), stragglers: 0.0 }
     }
 
-    /// Whether nothing is lost, repeated or late: an answer is then sure to come within twice [`least`](Self::least).
+    /// Whether nothing is lost, repeated or late: an answer then always comes within twice [`least`](Self::least).
     pub fn is_perfect(&self) -> bool {
         self.loss == 0.0 && self.repetition == 0.0 && self.stragglers == 0.0 && self.least == self.most
     }
@@ -43,7 +43,7 @@ impl Path {
         self.least
     }
 
-    /// After which times a datagram arrives: never, once, or more often.
+    /// The delays after which a datagram arrives: none, one, or several.
     pub fn delays(&self, random: &mut ChaCha8Rng) -> Vec<Duration> {
         let mut delays = Vec::new();
         let mut copies = u32::from(!random.random_bool(self.loss));

@@ -1,4 +1,4 @@
-//! What the simulated clients ask.
+//! The questions of the simulated clients.
 
 use calc6::exchange::Question;
 use calc6::wire::{Format, Operator};
@@ -45,7 +45,7 @@ fn operation(random: &mut ChaCha8Rng) -> Question {
     let count = random.random_range(*operator.operand_count().start()..=5);
     let small = random.random_bool(0.3);
     let operands = (0..count).flat_map(|_| {
-        // Every octet anything, or a number between -2 and 2: divisors of zero among them.
+        // Random octets, or a number between -2 and 2, so that divisors of zero occur.
         let value: i8 = random.random_range(-2..=2);
         let sign = if value < 0 { 0xff } else { 0 };
         let mut octets: Vec<u8> = (0..width).map(|_| if small { sign } else { random.random() }).collect();

@@ -1,7 +1,6 @@
-//! One exchange over one path, told flight by flight: what a ladder of it shows. Virtual time, everything from one
-//! seed.
+//! One exchange over one path, datagram by datagram, for a ladder diagram. Virtual time, everything from one seed.
 //!
-//! The playground draws these runs; `main.rs` holds their fingerprints, so that a seed gives the same run there and
+//! The playground draws these runs; `main.rs` has their fingerprints, so that a seed gives the same run there and
 //! here.
 
 use std::collections::BTreeMap;
@@ -16,7 +15,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::path::Path;
 
-/// Who is at the other end of the path.
+/// The server at the other end of the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Server {
     /// The real one.
@@ -27,7 +26,7 @@ pub enum Server {
     Absent,
 }
 
-/// A datagram on its way: one for each copy that arrives, or one that is lost.
+/// A datagram in flight: one for each copy that arrives, or one that is lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flight {
     /// Whether the client sent it.
@@ -39,7 +38,7 @@ pub struct Flight {
     pub octets: Vec<u8>,
     /// For a request, which transmission of the exchange it belongs to, the first being 1.
     pub transmission: u32,
-    /// What the receiver made of it; empty where it is as it should be.
+    /// A note on how the receiver handled it; empty if it just accepted it.
     pub note: String,
 }
 
@@ -106,7 +105,7 @@ impl Run<'_> {
         self.events.insert((at, self.sequence), event);
     }
 
-    /// Sends what is due and notes when to wake.
+    /// Sends the due datagrams and notes when to wake.
     fn pump(&mut self) {
         if self.trace.ended > Duration::ZERO {
             return;
@@ -128,7 +127,7 @@ impl Run<'_> {
                 if matches!(self.trace.exchange.outcome(), Some(Outcome::Silent | Outcome::Deadline)) {
                     self.trace.timeouts.push(self.now);
                 }
-                // Never 0, which says that it has not ended.
+                // Never 0, which means that it has not ended.
                 self.trace.ended = self.now.max(Duration::from_nanos(1));
             }
         }
@@ -186,7 +185,7 @@ impl Run<'_> {
 }
 
 impl Trace {
-    /// A number that tells runs apart: FNV-1a, 64 bits, over every flight.
+    /// A number that identifies a run: FNV-1a, 64 bits, over every datagram.
     pub fn fingerprint(&self) -> u64 {
         let mut text = String::new();
         for flight in &self.flights {

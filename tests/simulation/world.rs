@@ -1,4 +1,4 @@
-//! One server, one path to it, strangers, and the exchanges of one client, on virtual time.
+//! One server, one path to it, attackers, and the exchanges of one client, on virtual time.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,7 +14,7 @@ use crate::check::{Ended, Tally};
 use crate::path::Path;
 use crate::questions;
 
-/// What sort of server there is.
+/// The kind of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
     /// The real one.
@@ -23,7 +23,7 @@ pub enum Peer {
     Classic,
     /// Knows the classic form, and drops what it does not expect.
     ClassicAndSilent,
-    /// Answers rightly, from another port.
+    /// Sends the right answer, from another port.
     OtherPort,
     /// Never answers.
     Silent,
@@ -45,7 +45,7 @@ struct Asking {
     config: Retransmission,
     port: usize,
     started: Duration,
-    /// When the exchange has asked to be woken, so that each wish is put down once.
+    /// When the exchange has asked to be woken, so that each time is noted once.
     wake_at: Option<Duration>,
     ended: bool,
 }
@@ -55,7 +55,7 @@ pub struct World<'r> {
     random: &'r mut ChaCha8Rng,
     peer: Peer,
     path: Path,
-    /// How often a stranger sends something when a client does.
+    /// The probability that an attacker sends a datagram when a client does.
     strangers: f64,
     sharing: PortSharing,
     to_begin: usize,
@@ -63,7 +63,7 @@ pub struct World<'r> {
     sequence: u64,
     events: BTreeMap<(Duration, u64), Event>,
     asking: Vec<Asking>,
-    /// Replies of the server, for strangers to send again.
+    /// Replies of the server, for attackers to send again.
     received: Vec<Vec<u8>>,
     trace: DefaultHasher,
 }
@@ -98,7 +98,7 @@ impl<'r> World<'r> {
         }
     }
 
-    /// Lets everything happen; gives the trace's fingerprint.
+    /// Runs the world to its end; returns the fingerprint of the trace.
     pub fn run(&mut self, tally: &mut Tally) -> u64 {
         for _ in 0..self.random.random_range(1..=16) {
             self.begin();
@@ -156,7 +156,7 @@ impl<'r> World<'r> {
         }
     }
 
-    /// Sends what is due and puts down when to wake; at the end, checks the outcome and begins another exchange.
+    /// Sends the due datagrams and notes when to wake; at the end, checks the outcome and begins another exchange.
     fn pump(&mut self, index: usize, tally: &mut Tally) {
         if self.asking[index].ended {
             return;
@@ -248,8 +248,8 @@ impl<'r> World<'r> {
         }
     }
 
-    /// Off the path, a stranger can forge the server's address but not guess an identifier; what it sends from its own
-    /// address may be anything.
+    /// Off the path, an attacker can forge the server's address but not guess an identifier; from its own address it
+    /// may send anything.
     fn send_as_stranger(&mut self, port: usize, request: &[u8]) {
         let noise = self.noise(0, 60);
         let id = extended::id(request).unwrap_or_default().to_be_bytes();
@@ -263,7 +263,7 @@ impl<'r> World<'r> {
             5 => (false, [0xff, 0, 0, 0, 0].to_vec()),
             6 => match self.received.is_empty() || request.len() < extended::HEADER || opcode(request[0]) != 7 {
                 true => (false, noise),
-                // A stale reply, from the right address: of an extended exchange, or no reply at all to one.
+                // A stale reply, from the right address: of an extended exchange, or not a reply to one.
                 false => {
                     let stale = self.received[self.random.random_range(0..self.received.len())].clone();
                     let is_extended = stale.len() >= extended::HEADER && extended::Reply::decode(&stale).is_ok();
@@ -297,8 +297,8 @@ fn reply(request: &[u8], limits: &Limits) -> Option<Vec<u8>> {
     }
 }
 
-/// A server of the course as one meets them: it looks at the opcode first, computes as we do, sets no unused bits in
-/// particular, and sends the terminating NUL.
+/// A typical server of the course: it checks the opcode first, computes the same results, sets the unused bits
+/// arbitrarily, and sends the terminating NUL.
 fn classic_reply(request: &[u8], random: &mut ChaCha8Rng) -> Option<Vec<u8>> {
     let garbage = random.random_range(0..0x7f);
     if opcode(request[0]) > 1 {

@@ -14,7 +14,7 @@ const ELSEWHERE: u16 = 45999;
 
 const OPERATORS: &[u8] = b"+*-/%^gl<>&|~?";
 
-/// Our dissector is asked before any that goes by port.
+/// The heuristic is asked before any dissector that a port selects.
 const HEURISTICS_FIRST: [&str; 2] = ["-o", "udp.try_heuristic_first:TRUE"];
 
 fn random() -> ChaCha8Rng {
@@ -121,7 +121,7 @@ fn quic_packets(random: &mut impl Rng) -> Vec<Vec<u8>> {
     packets
 }
 
-/// Random octets of random lengths; a share of them begins as our messages do.
+/// Random octets of random lengths; some of them begin like calc6 messages.
 fn random_octets(random: &mut impl Rng) -> Vec<Vec<u8>> {
     (0..20_000)
         .map(|number| {
@@ -148,7 +148,7 @@ fn strangers() -> Vec<(&'static str, u16, Vec<Vec<u8>>)> {
 }
 
 #[test]
-fn nothing_of_others_is_claimed() {
+fn messages_of_other_protocols_are_not_claimed() {
     let desk = Desk::new();
     let mut traffic = Traffic::new();
     for (_, port, messages) in strangers() {
@@ -199,7 +199,7 @@ fn extended_messages_are_recognised_anywhere() {
 
 /// Only the port or Decode As selects classic; so too for replies without a request, and for forged identifiers.
 #[test]
-fn the_rest_is_left_alone() {
+fn other_messages_need_a_port() {
     let desk = Desk::new();
     let mut traffic = Traffic::new();
     let sum = classic(0, &[1, 3]);

@@ -26,7 +26,8 @@ const LINKS: [&str; 8] = [
     "calc6.answers",
 ];
 
-/// What is sent, and what two passes show: links and expert items. In one pass what only later packets tell is missing.
+/// What is sent, and what two passes show: links and expert items. In one pass the facts that follow from later packets
+/// are missing.
 fn script() -> (Traffic, Vec<&'static str>) {
     let mut traffic = Traffic::new();
     let mut expected = Vec::new();
@@ -100,7 +101,7 @@ fn script() -> (Traffic, Vec<&'static str>) {
     // 39, 40: a peer that knows only the classic form.
     say(100, 42010, SERVER, ask(1, 1), "reply_in=40");
     say(10, SERVER, 42010, octets("00"), "request_in=39 time=0.000010000 error classic_peer");
-    // 41: a reply sent to a server, out of nowhere.
+    // 41: a reply sent to a server, without a request.
     say(100, 42011, SERVER, octets("7f 61"), "error stray orphan");
     // 42 to 44: an error of one server, as if from the other; the answer to it would be a loop.
     say(100, OTHER_SERVER, SERVER, octets("45 00000001"), "reply_in=43 unknown_opcode liberty");
@@ -110,7 +111,7 @@ fn script() -> (Traffic, Vec<&'static str>) {
     say(100, OTHER_SERVER, SERVER, octets("04 00000001"), "reply_in=46 unknown_opcode");
     say(10, SERVER, OTHER_SERVER, octets("00 00000001"), "request_in=45 time=0.000010000 error");
     say(10, OTHER_SERVER, SERVER, octets("00 00000001"), "answers=46 reply_to_reply unanswered");
-    // 48 to 50: no answer is owed, and one is given all the same.
+    // 48 to 50: no answer is required, but one is sent.
     say(100, 42012, SERVER, octets("00 0001"), "ragged silence");
     say(100, 42013, SERVER, octets("00 0001"), "reply_in=50 ragged");
     say(10, SERVER, 42013, result(1), "request_in=49 time=0.000010000 wrong");
@@ -220,7 +221,7 @@ fn clicks_in_any_order_show_the_same() {
     }
 }
 
-/// With names in place of addresses, of which two are the same, and one that appears only in the middle.
+/// With names instead of addresses, two of them the same, and one that appears only in the middle.
 #[test]
 fn names_of_addresses_change_nothing() {
     let desk = Desk::new();
@@ -242,7 +243,7 @@ fn names_of_addresses_change_nothing() {
 
 /// The copy of a request in an ICMPv6 error is shown, but is not counted as a request.
 #[test]
-fn a_copy_in_an_icmp_error_is_no_request() {
+fn a_copy_in_an_icmp_error_is_not_a_request() {
     let desk = Desk::new();
     let capture = desk.path("icmp.pcap");
     let packet = port_unreachable(&classic(0, &[1, 3]));
@@ -269,9 +270,9 @@ fn port_unreachable(payload: &[u8]) -> Vec<u8> {
     packet
 }
 
-/// Where captures cut packets short, what is there is shown, and nothing is judged by what is not.
+/// If a capture truncates packets, the captured octets are shown, and missing octets cause no fault.
 #[test]
-fn packets_cut_by_the_capture_are_not_judged() {
+fn packets_truncated_by_the_capture_are_not_checked() {
     let desk = Desk::new();
     let (whole, truncated) = (desk.path("whole.pcapng"), desk.path("truncated.pcapng"));
     let mut traffic = Traffic::new();
