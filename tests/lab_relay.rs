@@ -229,9 +229,9 @@ fn a_wrong_command_line_exits_with_2_and_a_refusal_of_the_system_with_1() {
     let (code, message) = lab(&["::1", "0", "::1", "9", "--loss", "2"]);
     assert_eq!(code, Some(2));
     assert!(message.contains("expected a probability: a number from 0 to 1"), "{message}");
-    let (code, message) = lab(&["::1", "0", "::1", "9", "--delay", "10"]);
+    let (code, message) = lab(&["::1", "0", "::1", "9", "--delay", "10x"]);
     assert_eq!(code, Some(2));
-    assert!(message.contains("a duration is a number with a unit"), "{message}");
+    assert!(message.contains("expected a duration up to a day"), "{message}");
     let taken = socket().local_addr().unwrap();
     let holder = UdpSocket::bind(taken).unwrap();
     let (code, message) = lab(&["::1", &taken.port().to_string(), "::1", "9"]);
