@@ -293,7 +293,8 @@ fn is_imprecise(operator: Operator, seen: &[(Vec<u32>, Option<Vec<u8>>)]) -> boo
     seen.iter().all(|(operands, reply)| {
         let Some(right) = exact_u64(operator, operands) else { return true };
         let value = reply.as_ref().and_then(|reply| Some(u32::from_be_bytes(reply.get(1..)?.try_into().ok()?)));
-        value.is_some_and(|value| u64::from(value).abs_diff(right) <= right >> 23)
+        // Each operand may add an error of its own.
+        value.is_some_and(|value| u64::from(value).abs_diff(right) <= right >> 21)
     })
 }
 
