@@ -22,7 +22,7 @@ use crate::explain::json::hexadecimal;
 pub const SERVERS: [(Server, &str, &str); 3] = [
     (Server::Calc6, "calc6", "a server of this project"),
     (Server::Silent, "silent", "a server that never answers"),
-    (Server::Nobody, "nobody", "no server at this port"),
+    (Server::Absent, "nobody", "no server at this port"),
 ];
 
 /// What the network does, and how patient the client is.
