@@ -22,6 +22,8 @@ enum Act {
     Right(Duration),
     Wrong,
     Error,
+    /// The right result and 1.
+    OffByOne,
     Twice,
     Nothing,
 }
@@ -64,6 +66,11 @@ fn serve(socket: &UdpSocket, stop: &AtomicBool, script: impl Fn(u64) -> Act) {
                 Act::Right(delay) => queue.push_back((Instant::now() + delay, source, right)),
                 Act::Wrong => {
                     right[1] ^= 0x55;
+                    queue.push_back((Instant::now(), source, right));
+                }
+                Act::OffByOne => {
+                    let last = right.last_mut().unwrap();
+                    *last = last.wrapping_add(1);
                     queue.push_back((Instant::now(), source, right));
                 }
                 Act::Error => queue.push_back((Instant::now(), source, vec![0x7f, b'?'])),
@@ -170,6 +177,51 @@ fn classic_errors_and_wrong_results_are_counted() {
 }
 
 #[test]
+fn a_server_that_is_always_off_by_one_is_never_right() {
+    let server = Scripted::start(|_| Act::OffByOne);
+    for options in [&["--operator", "+"][..], &["--operator", "*"], &["--operands", "1"], &["--rate", "2000"]] {
+        let (code, json) = bench(server.address, &[&["--duration", "300ms"], options].concat());
+        assert_eq!((code, count(&json, "right")), (Some(1), 0), "{json}");
+        assert_eq!(count(&json, "wrong"), count(&json, "sent"), "{json}");
+        assert_eq!((count(&json, "duplicate"), count(&json, "timed_out")), (0, 0), "{json}");
+    }
+}
+
+#[test]
+fn wrong_replies_are_told_from_late_and_duplicate_ones() {
+    // The others wait longer, so that wrong replies overtake them.
+    let server = Scripted::start(|number| match number % 4 {
+        0 => Act::OffByOne,
+        1 => Act::Wrong,
+        _ => Act::Right(Duration::from_millis(3)),
+    });
+    let (_, json) = bench(server.address, &["--duration", "500ms", "--connections", "1"]);
+    let sent = count(&json, "sent");
+    assert_eq!((count(&json, "duplicate"), count(&json, "late"), count(&json, "timed_out")), (0, 0, 0), "{json}");
+    assert_eq!(count(&json, "right") + count(&json, "wrong"), sent, "{json}");
+    assert!(count(&json, "wrong").abs_diff(sent / 2) <= 2, "{json}");
+}
+
+#[test]
+fn what_the_warm_up_sent_is_not_counted() {
+    // Nothing is answered in the first 400 ms: those requests time out after the warm-up.
+    let begun = Instant::now();
+    let server = Scripted::start(move |_| match begun.elapsed() < Duration::from_millis(400) {
+        true => Act::Nothing,
+        false => Act::Right(Duration::ZERO),
+    });
+    let output = lab()
+        .args(["bench", "::1", &server.address.port().to_string(), "--json", "--rate", "500"])
+        .args(["--warm-up", "600ms", "--duration", "600ms", "--timeout", "2s"])
+        .output()
+        .unwrap();
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(count(&json, "timed_out"), 0, "{json}");
+    assert_eq!(count(&json, "right"), count(&json, "sent"), "{json}");
+    assert!(output.status.success(), "{json}");
+}
+
+#[test]
 fn an_open_loop_does_not_flatter_a_server_that_stops() {
     // At its 100th request it stands still for 400 ms; then it answers the 200 that have queued, and fit its buffer.
     let server = Scripted::start(|number| {
@@ -257,7 +309,7 @@ fn nobody_there_and_wrong_words_are_said() {
         (&["--operator", "nonsense"], "an operator is a symbol"),
         (&["--operands", "65"], "at most 64 operands"),
         (&["--rate", "0"], "a rate is a number"),
-        (&["--floor", "--string"], "cannot be used with"),
+        (&["--floor", "--string"], "cannot be combined with"),
         (&["--compare", "::1", "0"], "--compare: \"0\": a port from 1 to 65535"),
     ] {
         let output = lab().args(["bench", "::1", "9"]).args(words).output().unwrap();

@@ -3,7 +3,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv6Addr, SocketAddrV6};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier};
 use std::thread::JoinHandle;
@@ -75,6 +75,8 @@ pub struct Run {
     threads: Vec<JoinHandle<Result<(), Failure>>>,
     slices: Receiver<Slice>,
     stop: Arc<AtomicBool>,
+    /// The number of the slice with which counting begins.
+    count_from: Arc<AtomicU64>,
     begun: Instant,
 }
 
@@ -84,13 +86,22 @@ pub struct Slice {
     pub number: u64,
     /// What was seen.
     pub tally: Tally,
+    /// Whether it belongs to the measurement, not to the warm-up.
+    pub counted: bool,
 }
 
 impl Run {
-    /// Opens all sockets and starts; returns when every thread has begun.
-    pub fn start(server: SocketAddrV6, workload: &Arc<Workload>, load: &Load) -> Result<Self, Failure> {
+    /// Opens all sockets and starts; returns when every thread has begun. Requests are counted from the slice
+    /// `count_from` on.
+    pub fn start(
+        server: SocketAddrV6,
+        workload: &Arc<Workload>,
+        load: &Load,
+        count_from: u64,
+    ) -> Result<Self, Failure> {
         let (sender, slices) = channel();
         let stop = Arc::new(AtomicBool::new(false));
+        let count_from = Arc::new(AtomicU64::new(count_from));
         let begin = Arc::new(Barrier::new(load.threads + 1));
         let mut threads = Vec::new();
         for number in 0..load.threads {
@@ -108,6 +119,8 @@ impl Run {
                     Pace::new(rate * part, spacing, load.seed.wrapping_add(number as u64), 0)
                 }),
                 next_connection: 0,
+                counting: false,
+                count_from: Arc::clone(&count_from),
                 begun: Instant::now(),
                 tally: Tally::default(),
             };
@@ -121,12 +134,17 @@ impl Run {
             }));
         }
         begin.wait();
-        Ok(Self { threads, slices, stop, begun: Instant::now() })
+        Ok(Self { threads, slices, stop, count_from, begun: Instant::now() })
     }
 
     /// How long it has run.
     pub fn elapsed(&self) -> Duration {
         self.begun.elapsed()
+    }
+
+    /// Ends the warm-up: requests are counted that are sent from the slice of this number on.
+    pub fn count_from(&self, slice: u64) {
+        self.count_from.store(slice, Ordering::Relaxed);
     }
 
     /// The next slice of any thread, or `None` if there is none within `patience`.
@@ -189,6 +207,9 @@ struct Worker {
     pace: Option<Pace>,
     /// The connection whose turn it is in an open loop.
     next_connection: usize,
+    /// Whether the warm-up is over.
+    counting: bool,
+    count_from: Arc<AtomicU64>,
     begun: Instant,
     tally: Tally,
 }
@@ -198,6 +219,7 @@ impl Worker {
         self.begun = Instant::now();
         let slice = self.load.slice.as_nanos() as u64;
         let (mut number, mut expire_at, mut idle) = (0, EXPIRE_EVERY, 0);
+        self.begin_counting(number)?;
         while !stop.load(Ordering::Relaxed) {
             let replies = self.receive();
             self.send()?;
@@ -209,14 +231,29 @@ impl Worker {
             }
             if now >= (number + 1) * slice {
                 // Whoever listened may have gone: then `stop` follows.
-                let _ = slices.send(Slice { number, tally: self.tally.clone() });
+                let _ = slices.send(Slice { number, tally: self.tally.clone(), counted: self.counting });
                 self.tally.clear();
                 number = now / slice;
+                self.begin_counting(number)?;
             }
             self.rest(idle, now, (number + 1) * slice);
         }
         self.drain();
-        let _ = slices.send(Slice { number, tally: self.tally });
+        let _ = slices.send(Slice { number, tally: self.tally, counted: self.counting });
+        Ok(())
+    }
+
+    /// Ends the warm-up if it is over with the slice of this number: what is queued or under way is not counted.
+    fn begin_counting(&mut self, number: u64) -> Result<(), Failure> {
+        if self.counting || number < self.count_from.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.counting = true;
+        for connection in &mut self.connections {
+            connection.flush(&mut self.tally)?;
+            connection.ledger.begin_counting();
+        }
+        self.tally.clear();
         Ok(())
     }
 

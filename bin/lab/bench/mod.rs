@@ -201,21 +201,23 @@ impl<'a> Bench<'a> {
     /// Warms up until the rate is steady, then measures.
     fn measure_one(&self) -> Result<Measured, Failure> {
         let live = Live::new(self.arguments.duration);
-        let run = Run::start(self.server.address, &self.workload, &self.load)?;
-        let warm = self.warm_up(&run, &live);
+        let warms_up = !self.arguments.warm_up.is_zero();
+        let run = Run::start(self.server.address, &self.workload, &self.load, if warms_up { u64::MAX } else { 0 })?;
+        let warm = if warms_up { self.warm_up(&run, &live) } else { 0 };
+        run.count_from(warm);
         let used = self.server.used()?;
         let begun = SLICE * warm as u32;
         let elapsed = || run.elapsed().saturating_sub(begun);
         let (mut tally, mut series) = (Tally::default(), Series::new(warm));
         while elapsed() < self.arguments.duration {
-            let Some(slice) = run.slice(SLICE) else { continue };
+            let Some(slice) = run.slice(SLICE).filter(|slice| slice.counted) else { continue };
             tally.add(&slice.tally);
             series.add(slice.number, &slice.tally);
             live.show(elapsed(), &tally);
         }
         let time = elapsed();
         // What is under way is answered or times out; it belongs to the requests of the measured time.
-        for slice in run.finish()? {
+        for slice in run.finish()?.iter().filter(|slice| slice.counted) {
             tally.add(&slice.tally);
         }
         let processor = self.server.used_since(used)?;
@@ -223,21 +225,19 @@ impl<'a> Bench<'a> {
         Ok(Measured { server: self.server.name.clone(), time, tally, processor, series: series.points() })
     }
 
-    /// Throws slices away until the rates of several in a row are alike, or the time is over. Returns the number of the
-    /// first slice that counts.
+    /// Discards slices until the rates of several in a row are alike, or the time is over. Returns the number of the
+    /// first slice that counts, which has not begun yet.
     fn warm_up(&self, run: &Run, live: &Live) -> u64 {
         let begun = Instant::now();
         let mut rates: Vec<f64> = Vec::new();
-        let mut next = 0;
         while begun.elapsed() < self.arguments.warm_up && !is_steady(&rates) {
             let Some(slice) = run.slice(SLICE) else { continue };
             live.warm_up();
-            next = slice.number + 1;
             let at = slice.number as usize;
             rates.resize(rates.len().max(at + 1), 0.0);
             rates[at] += slice.tally.latencies.len() as f64;
         }
-        next
+        run.elapsed().div_duration_f64(SLICE) as u64 + 1
     }
 
     /// Measures both servers in turn, the first one alternating, and shows ratios.
@@ -265,7 +265,7 @@ impl<'a> Bench<'a> {
 
     /// One turn of a comparison.
     fn turn(&self, server: &Server, time: Duration) -> Result<Measured, Failure> {
-        let run = Run::start(server.address, &self.workload, &self.load)?;
+        let run = Run::start(server.address, &self.workload, &self.load, 0)?;
         let (used, begun) = (server.used()?, Instant::now());
         std::thread::sleep(time);
         let time = begun.elapsed();

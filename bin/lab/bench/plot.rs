@@ -4,7 +4,7 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
-use super::result::Measured;
+use super::result::{Measured, Point};
 use super::tally::Percentile;
 use crate::Failure;
 
@@ -71,19 +71,34 @@ fn over_time<'a>(area: &Area<'a>, runs: &[&Measured]) -> Drawn<'a> {
     let (low, high) = range(points().flat_map(|point| [point.p50, point.p99]).flatten());
     let end = points().map(|point| point.seconds).fold(0.1, f64::max);
     let mut chart = ChartBuilder::on(area)
-        .caption("Latency over time: p50 (thick) and p99 (thin)", ("sans-serif", 18))
+        .caption("Latency over time: p50 (thick) and p99 (thin); a gap has no replies in time", ("sans-serif", 18))
         .margin(12)
         .x_label_area_size(42)
         .y_label_area_size(70)
         .build_cartesian_2d(0.0..end, (low..high).log_scale())?;
     chart.configure_mesh().x_desc("s").y_desc("µs").y_label_formatter(&|value| format!("{value}")).draw()?;
     for (run, colour) in runs.iter().zip(COLOURS) {
-        let median = run.series.iter().filter_map(|point| Some((point.seconds, point.p50?)));
-        let high = run.series.iter().filter_map(|point| Some((point.seconds, point.p99?)));
-        chart.draw_series(LineSeries::new(median, colour.stroke_width(3)))?;
-        chart.draw_series(LineSeries::new(high, colour.stroke_width(1)))?;
+        let (median, high) = (pieces(&run.series, |point| point.p50), pieces(&run.series, |point| point.p99));
+        for (pieces, width) in [(median, 3), (high, 1)] {
+            for piece in pieces {
+                // A line of one point is drawn as a dot.
+                match piece[..] {
+                    [point] => chart.draw_series([Circle::new(point, width, colour.filled())]).map(drop)?,
+                    _ => chart.draw_series(LineSeries::new(piece, colour.stroke_width(width))).map(drop)?,
+                }
+            }
+        }
     }
     Ok(())
+}
+
+/// The points of a curve, in pieces between which there is no value: while a server is out, there is no line.
+fn pieces(series: &[Point], value: impl Fn(&Point) -> Option<f64>) -> Vec<Vec<(f64, f64)>> {
+    series
+        .split(|point| value(point).is_none())
+        .filter(|piece| !piece.is_empty())
+        .map(|piece| piece.iter().filter_map(|point| Some((point.seconds, value(point)?))).collect())
+        .collect()
 }
 
 /// (nines, latency in µs), up to the first that timed out.
@@ -109,4 +124,25 @@ fn percentile_name(nines: f64) -> String {
     let percent = 100.0 * (1.0 - 10_f64.powf(-nines));
     let decimals = (nines.round() as usize).saturating_sub(2);
     format!("{percent:.decimals$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_is_a_gap() {
+        let point = |seconds, p50| Point { seconds, rate: 0.0, p50, p99: None, max: None, timed_out: 0 };
+        let series = [
+            point(0.1, Some(5.0)),
+            point(0.2, Some(6.0)),
+            point(0.3, None),
+            point(0.4, None),
+            point(0.5, Some(7.0)),
+            point(0.6, None),
+        ];
+        let expected = [vec![(0.1, 5.0), (0.2, 6.0)], vec![(0.5, 7.0)]];
+        assert_eq!(pieces(&series, |point| point.p50), expected);
+        assert!(pieces(&series, |point| point.p99).is_empty());
+    }
 }

@@ -73,8 +73,10 @@ impl Tally {
             Answer::Right(arrival) => Some(arrival),
             Answer::Wrong(arrival) | Answer::Error(arrival) => arrival,
         };
-        if let Some(Arrival::InTime(latency)) = arrival {
-            self.latencies.saturating_record(latency);
+        match arrival {
+            Some(Arrival::Earlier) => return,
+            Some(Arrival::InTime(latency)) => self.latencies.saturating_record(latency),
+            _ => {}
         }
         let counts = &mut self.counts;
         let count = match answer {
@@ -82,7 +84,7 @@ impl Tally {
             Answer::Error(_) => &mut counts.errors,
             Answer::Right(Arrival::InTime(_)) => &mut counts.right,
             Answer::Right(Arrival::Late) => &mut counts.late,
-            Answer::Right(Arrival::Duplicate | Arrival::Unasked) => &mut counts.duplicate,
+            Answer::Right(Arrival::Duplicate | Arrival::Unasked | Arrival::Earlier) => &mut counts.duplicate,
         };
         *count += 1;
     }

@@ -9,7 +9,16 @@ use crate::Failure;
 use calc6::arithmetic::{Number, evaluate};
 use calc6::wire::{Format, Operator, SUCCESS_BIT, classic, extended};
 
-/// Operands of classic sums are below this, so that results tell the requests of a run apart.
+/// Results in the classic form are odd multiples of this prime, from three times it on; which one names the request. What
+/// mistakes make of a result (off by one, doubled, an operand left out or taken twice, 16 bits, the bytes the other way
+/// round) is hardly ever another one. All of them are below 2^31, so that servers that compute with `int` are right.
+const PRIME: u32 = 50_021;
+
+/// The result of the request of the first place, and from one place to the next.
+const FIRST_RESULT: u32 = 3 * PRIME;
+const SPACING: u32 = 2 * PRIME;
+
+/// Operands of classic sums, but for the last one, are from 1 to this.
 const SMALL: u32 = 1000;
 
 /// The operands of the course's examples: what the floor server answers, whatever it is asked.
@@ -67,10 +76,8 @@ struct Template {
 enum Identity {
     /// All are the same: replies are taken to come in order.
     Order,
-    /// Sums of `SMALL * 64` and the place.
-    Sum,
-    /// Products of 7 (with more than one operand), and the place plus 1.
-    Product { factor: u32 },
+    /// Results.
+    Result,
     /// Request identifiers.
     Identifier,
 }
@@ -81,9 +88,7 @@ impl Workload {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let identity = match (question.form, question.operator) {
             (Form::Extended, _) => Identity::Identifier,
-            (Form::Classic, Operator::Sum) => Identity::Sum,
-            (Form::Classic, Operator::Product) if question.operands == 1 => Identity::Product { factor: 1 },
-            (Form::Classic, Operator::Product) => Identity::Product { factor: 7 },
+            (Form::Classic, Operator::Sum | Operator::Product) => Identity::Result,
             (Form::Classic, other) => {
                 return Err(Failure::Usage(format!("{other} is not in the classic form: add --form extended")));
             }
@@ -134,11 +139,15 @@ impl Workload {
                 true => Answer::Right(oldest(ledger, now).unwrap_or(Arrival::Unasked)),
                 false => wrong_or_error(reply, ledger, now),
             },
-            Identity::Sum | Identity::Product { .. } => match self.place(reply) {
+            Identity::Result => match self.place(reply) {
                 Some(place) if self.is_right(place, reply, length) => match ledger.settle(place, now) {
-                    Arrival::Unasked => Answer::Wrong(oldest(ledger, now)),
+                    Arrival::Unasked => Answer::Wrong(ledger.blame(now)),
                     arrival => Answer::Right(arrival),
                 },
+                // Nearly right: whose it is can be told, and the other requests go on waiting for theirs.
+                Some(place) if is_success(reply) && ledger.waits(place) => {
+                    Answer::Wrong(Some(ledger.settle(place, now)))
+                }
                 _ => wrong_or_error(reply, ledger, now),
             },
         }
@@ -163,51 +172,48 @@ impl Workload {
     }
 
     fn is_right(&self, place: usize, reply: &[u8], length: usize) -> bool {
-        reply.first().is_some_and(|first| first & SUCCESS_BIT != 0)
-            && reply[classic::HEADER..] == self.templates[place].result
-            && length == reply.len()
+        is_success(reply) && reply[classic::HEADER..] == self.templates[place].result && length == reply.len()
     }
 
-    /// The place of the request that has this result, in the classic form.
+    /// The place of the request whose result is nearest to a reply's, in the classic form.
     fn place(&self, reply: &[u8]) -> Option<usize> {
         let payload = reply.get(classic::HEADER..)?;
-        let value = match self.text {
+        let value: u32 = match self.text {
             false => u32::from_be_bytes(payload.try_into().ok()?),
             true => str::from_utf8(payload).ok()?.parse().ok()?,
         };
-        let place = match self.identity {
-            Identity::Sum => value.checked_sub(SMALL * classic::MAX_OPERANDS as u32)?,
-            Identity::Product { factor } => (value / factor).checked_sub(1)?,
-            Identity::Order | Identity::Identifier => return None,
-        };
-        (place as usize).lt(&self.templates.len()).then_some(place as usize)
+        let place = ((value.checked_add(SPACING / 2)?).checked_sub(FIRST_RESULT)? / SPACING) as usize;
+        (place < self.templates.len()).then_some(place)
     }
 }
 
-/// A reply that names no request: taken for the answer to the oldest, so that the loop goes on.
+/// Where all requests are the same, a right reply answers the oldest.
 fn oldest(ledger: &mut Ledger, now: u64) -> Option<Arrival> {
     ledger.oldest_waiting().map(|place| ledger.settle(place, now))
 }
 
+fn is_success(reply: &[u8]) -> bool {
+    reply.first().is_some_and(|first| first & SUCCESS_BIT != 0)
+}
+
 fn wrong_or_error(reply: &[u8], ledger: &mut Ledger, now: u64) -> Answer {
-    let arrival = oldest(ledger, now);
+    let arrival = ledger.blame(now);
     match reply.first() {
         Some(first) if first & SUCCESS_BIT == 0 => Answer::Error(arrival),
         _ => Answer::Wrong(arrival),
     }
 }
 
-/// The result names the place: `SMALL * 64 + place`, or 7 times (place + 1).
+/// The result names the place.
 fn classic_template(question: RequestShape, place: u32, random: &mut ChaCha8Rng) -> Template {
-    let count = question.operands;
-    let (operands, value) = match question.operator {
-        Operator::Product if count == 1 => (vec![place + 1], place + 1),
-        Operator::Product => ([&[place + 1, 7], &vec![1; count - 2][..]].concat(), 7 * (place + 1)),
+    let (count, value) = (question.operands, FIRST_RESULT + SPACING * place);
+    let operands = match question.operator {
+        _ if count == 1 => vec![value],
+        Operator::Product => [&[PRIME], &vec![1; count - 2][..], &[value / PRIME]].concat(),
         _ => {
-            let value = SMALL * classic::MAX_OPERANDS as u32 + place;
-            let mut operands: Vec<u32> = (1..count).map(|_| random.random_range(0..SMALL)).collect();
+            let mut operands: Vec<u32> = (1..count).map(|_| random.random_range(1..=SMALL)).collect();
             operands.push(value - operands.iter().sum::<u32>());
-            (operands, value)
+            operands
         }
     };
     let format = if question.text { Format::Text } else { Format::Integer };
@@ -306,8 +312,86 @@ mod tests {
         assert_eq!(read(&[]), Answer::Wrong(Some(Arrival::InTime(5))));
         assert_eq!(read(&[0xff]), Answer::Wrong(None));
         // The result of a request that was never sent.
-        let unsent = SMALL * 64 + 9;
+        let unsent = FIRST_RESULT + SPACING * 9;
         assert_eq!(read(&[&[0xff][..], &unsent.to_be_bytes()].concat()), Answer::Wrong(None));
+    }
+
+    /// What near mistakes make of right operands.
+    fn mistakes(operands: &[u32], operator: Operator) -> Vec<u32> {
+        let fold = |operands: &[u32]| match operator {
+            Operator::Product => operands.iter().fold(1_u32, |product, operand| product.wrapping_mul(*operand)),
+            _ => operands.iter().fold(0_u32, |sum, operand| sum.wrapping_add(*operand)),
+        };
+        let right = fold(operands);
+        let twice = |at: usize| [operands, &operands[at..=at]].concat();
+        let without = |at: usize| [&operands[..at], &operands[at + 1..]].concat();
+        let swapped: Vec<u32> = operands.iter().map(|operand| operand.swap_bytes()).collect();
+        let mut wrong = vec![
+            right + 1,
+            right - 1,
+            right + operands.len() as u32,
+            right.swap_bytes(),
+            right & 0xffff,
+            right & 0xff,
+            right << 1,
+            right >> 8,
+            fold(&swapped),
+            fold(&swapped).swap_bytes(),
+            0,
+            1,
+        ];
+        for (at, operand) in operands.iter().enumerate() {
+            wrong.extend([fold(&twice(at)), fold(&without(at)), *operand]);
+        }
+        wrong.retain(|wrong| *wrong != right);
+        wrong
+    }
+
+    #[test]
+    fn near_mistakes_are_no_other_requests_results() {
+        for (operator, operands) in [
+            (Operator::Sum, 1),
+            (Operator::Sum, 5),
+            (Operator::Sum, 64),
+            (Operator::Product, 2),
+            (Operator::Product, 9),
+        ] {
+            let question = RequestShape { form: Form::Classic, operator, text: false, operands };
+            let workload = Workload::new(question, 512, 1).unwrap();
+            let results: std::collections::HashSet<u32> =
+                (0..512).map(|place| FIRST_RESULT + SPACING * place).collect();
+            for template in &workload.templates {
+                let operands: Vec<u32> = template.request[classic::HEADER..]
+                    .chunks(4)
+                    .map(|operand| u32::from_be_bytes(operand.try_into().unwrap()))
+                    .collect();
+                let right = u32::from_be_bytes(template.result[..].try_into().unwrap());
+                // The square of a product's other factor may be one.
+                let square = (right / PRIME).wrapping_mul(right);
+                let near = mistakes(&operands, operator).into_iter().filter(|wrong| results.contains(wrong));
+                let near: Vec<u32> = near.filter(|wrong| operator != Operator::Product || *wrong != square).collect();
+                assert_eq!(near, [0; 0], "{operator} {operands:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_always_off_by_one_has_no_right_reply() {
+        for operator in [Operator::Sum, Operator::Product] {
+            let question = RequestShape { form: Form::Classic, operator, text: false, operands: 5 };
+            let workload = Workload::new(question, 256, 1).unwrap();
+            let mut ledger = Ledger::new(256);
+            (0..200).for_each(|_| assert!(!ledger.issue(0)));
+            // Not in the order of the requests.
+            for place in (0..200).rev() {
+                let near = FIRST_RESULT + SPACING * place + 1;
+                let reply = [&[0xff][..], &near.to_be_bytes()].concat();
+                let answer = workload.read(&reply, reply.len(), 0, &mut ledger, 5);
+                assert_eq!(answer, Answer::Wrong(Some(Arrival::InTime(5))));
+                assert!(!ledger.waits(place as usize));
+            }
+            assert_eq!(ledger.waiting(), 0);
+        }
     }
 
     #[test]
