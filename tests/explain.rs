@@ -199,6 +199,53 @@ fn a_capture_is_paired_and_timed() {
     assert_eq!(stdout, nothing);
 }
 
+/// The capture of `capture`, as one taken with a snap length; pcap, raw IP (link type 101).
+fn truncated(name: &str, snap_length: usize) -> File {
+    let whole = capture("explain-whole.pcapng");
+    let mut reader = pcap_file::pcapng::PcapNgReader::new(std::fs::File::open(&whole.0).unwrap()).unwrap();
+    let mut octets: Vec<u8> = [0xa1b2_c3d4_u32, 0x0002_0004, 0, 0, snap_length as u32, 101]
+        .iter()
+        .flat_map(|word| word.to_be_bytes())
+        .collect();
+    while let Some(block) = reader.next_block() {
+        let pcap_file::pcapng::Block::EnhancedPacket(packet) = block.unwrap() else { continue };
+        let kept = &packet.data[..packet.data.len().min(snap_length)];
+        for word in [1_700_000_000, 0, kept.len() as u32, packet.original_len] {
+            octets.extend(word.to_be_bytes());
+        }
+        octets.extend(kept);
+    }
+    let file = File::new(name);
+    std::fs::write(&file.0, octets).unwrap();
+    file
+}
+
+#[test]
+fn what_a_snap_length_truncated_is_not_judged() {
+    const HEADERS: usize = 40 + 8;
+    // The second operand is missing, and the result; the reply is whole, but its request is not; nothing but headers.
+    for (snap_length, not_judged) in [(HEADERS + 6, 4), (HEADERS + 3, 5), (HEADERS + 8, 4), (HEADERS, 5)] {
+        let file = truncated("explain-truncated.pcap", snap_length);
+        let (status, stdout) = explained(&format!("--pcap {} --port 10000 --show dump", file.0.display()), b"");
+        assert_eq!(status, Some(0), "{stdout}");
+        assert!(stdout.contains("; 0 wrong\n"), "{stdout}");
+        assert!(stdout.contains("octets: not judged\n"), "{stdout}");
+        assert!(
+            stdout.contains(&format!("\nnot judged: {not_judged} datagrams that the capture's snap length")),
+            "{stdout}"
+        );
+        assert!(!stdout.contains(" ! "), "{stdout}");
+    }
+    let file = truncated("explain-headers.pcap", HEADERS - 4);
+    let (_, stdout) = explained(&format!("--pcap {} --port 10000", file.0.display()), b"");
+    assert!(
+        stdout.ends_with(
+            "left out: 5 packets that the capture's snap length truncated before the end of their headers\n"
+        ),
+        "{stdout}"
+    );
+}
+
 #[test]
 fn a_wrong_port_is_reported() {
     let file = capture("explain-port.pcapng");

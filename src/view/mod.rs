@@ -168,6 +168,11 @@ impl<'a> View<'a> {
         self.fault(fault);
     }
 
+    /// Removes all that is said about it: a datagram that a capture truncated cannot be judged.
+    pub fn clear_faults(&mut self) {
+        self.faults.clear();
+    }
+
     fn fault(&mut self, fault: Fault) {
         // Stable: faults of one severity keep their order.
         let place = match fault.severity {

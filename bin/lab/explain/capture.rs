@@ -59,6 +59,7 @@ pub struct LeftOut {
     other: u64,
     fragments: u64,
     unreadable: u64,
+    truncated: u64,
     link_types: u64,
 }
 
@@ -68,6 +69,7 @@ impl fmt::Display for LeftOut {
             (self.other, "packets of other protocols or ports"),
             (self.fragments, "fragments, which are not put together"),
             (self.unreadable, "damaged packets"),
+            (self.truncated, "packets that the capture's snap length truncated before the end of their headers"),
             (self.link_types, "packets of link types other than Ethernet, Linux cooked, loopback and raw IP"),
         ] {
             if count > 0 {
@@ -83,6 +85,8 @@ struct Packet {
     link: DataLink,
     time: Duration,
     octets: Vec<u8>,
+    /// Whether the capture has less of it than was on the link.
+    truncated: bool,
 }
 
 /// Why a packet is not shown.
@@ -128,6 +132,7 @@ impl Capture {
                 }
                 Err(Skip::Other) => self.left_out.other += 1,
                 Err(Skip::Fragment) => self.left_out.fragments += 1,
+                Err(Skip::Unreadable) if packet.truncated => self.left_out.truncated += 1,
                 Err(Skip::Unreadable) => self.left_out.unreadable += 1,
                 Err(Skip::LinkType) => self.left_out.link_types += 1,
             }
@@ -144,7 +149,8 @@ impl Capture {
 /// such packet.
 pub fn payload(octets: &[u8]) -> Option<Vec<u8>> {
     [DataLink::RAW, DataLink::ETHERNET].into_iter().find_map(|link| {
-        let captured = datagram(&Packet { link, time: Duration::ZERO, octets: octets.to_vec() }, None).ok()?;
+        let captured =
+            datagram(&Packet { link, time: Duration::ZERO, octets: octets.to_vec(), truncated: false }, None).ok()?;
         // Ethernet pads what is short; nothing follows an IP packet that was captured without it.
         let whole = captured.cut == 0 && (link == DataLink::ETHERNET || octets.ends_with(&captured.octets));
         whole.then_some(captured.octets)
@@ -191,7 +197,8 @@ impl Packets {
                         TsResolution::NanoSecond => packet.ts_frac.into(),
                     };
                     let time = Duration::from_secs(packet.ts_sec.into()) + Duration::from_nanos(nanoseconds);
-                    Packet { link: header.datalink, time, octets: packet.data.into_owned() }
+                    let truncated = packet.data.len() < packet.orig_len as usize;
+                    Packet { link: header.datalink, time, octets: packet.data.into_owned(), truncated }
                 }))
             }
             Packets::PcapNg(reader) => next_of_pcapng(reader),
@@ -201,18 +208,25 @@ impl Packets {
 
 fn next_of_pcapng(reader: &mut PcapNgReader<Input>) -> Option<Result<Packet, PcapError>> {
     loop {
-        let (interface, time, octets) = match reader.next_block()? {
+        let (interface, time, original, octets) = match reader.next_block()? {
             Err(error) => return Some(Err(error)),
             // The reader does not know the units: its nanoseconds are the file's number as it is.
             Ok(Block::EnhancedPacket(packet)) => {
-                (packet.interface_id, packet.timestamp.as_nanos() as u64, packet.data.into_owned())
+                (packet.interface_id, packet.timestamp.as_nanos() as u64, packet.original_len, packet.data.into_owned())
             }
-            Ok(Block::Packet(packet)) => (packet.interface_id.into(), packet.timestamp, packet.data.into_owned()),
-            Ok(Block::SimplePacket(packet)) => (0, 0, packet.data.into_owned()),
+            Ok(Block::Packet(packet)) => {
+                (packet.interface_id.into(), packet.timestamp, packet.original_len, packet.data.into_owned())
+            }
+            Ok(Block::SimplePacket(packet)) => (0, 0, packet.original_len, packet.data.into_owned()),
             Ok(_) => continue,
         };
         return Some(match reader.interfaces().get(interface as usize) {
-            Some(description) => Ok(Packet { link: description.linktype, time: since_1970(time, description), octets }),
+            Some(description) => Ok(Packet {
+                link: description.linktype,
+                time: since_1970(time, description),
+                truncated: octets.len() < original as usize,
+                octets,
+            }),
             None => Err(PcapError::InvalidInterfaceId(interface)),
         });
     }
@@ -424,7 +438,7 @@ mod tests {
         let (read, left_out) = read(pcap(101, &packets));
         let messages: Vec<_> = read.iter().map(|read| read.as_ref().unwrap().message).collect();
         assert_eq!(messages, [Some(Direction::Request), Some(Direction::Reply)]);
-        assert_eq!(left_out, LeftOut { other: 2, fragments: 1, unreadable: 2, link_types: 0 });
+        assert_eq!(left_out, LeftOut { other: 2, fragments: 1, unreadable: 2, ..LeftOut::default() });
     }
 
     #[test]

@@ -78,6 +78,8 @@ struct Captured {
     to: String,
     /// Octets of it that the capture left out.
     octets_left_out: usize,
+    /// False if octets of it, or of the request that it answers, were left out.
+    judged: bool,
 }
 
 /// The members that a kind of relation lacks are null.
@@ -101,6 +103,7 @@ impl<'a> Datagram<'a> {
             from: from.to_string(),
             to: to.to_string(),
             octets_left_out: cut,
+            judged: explained.judged,
         });
         Datagram {
             number: explained.number,

@@ -222,7 +222,14 @@ impl Explainer {
     }
 
     fn draw(&mut self, explained: &Explained<'_>) -> String {
-        let Explained { number, ref view, ref relation, flow, seen } = *explained;
+        let Explained { number, ref view, ref relation, flow, seen, judged } = *explained;
+        let truncated = match seen {
+            Some(Seen { cut: cut @ 1.., .. }) => {
+                format!("   truncated by the capture, which lacks its last {cut} octets: not judged\n")
+            }
+            _ if !judged => "   its request is truncated in the capture: not judged\n".into(),
+            _ => String::new(),
+        };
         let mut drawn = String::new();
         if self.show.contains(&Show::Ladder) {
             if number == 1 || self.ends != flow {
@@ -236,16 +243,14 @@ impl Explainer {
             drawn += &self.ladder.rung(time, relation.step(view), &text);
         }
         if self.show == [Show::Ladder] {
-            return drawn + &self.faults(view);
+            return drawn + &truncated + &self.faults(view);
         }
         let blank = if number > 1 { "\n" } else { "" };
         drawn += &format!("{blank}{}\n", self.drawing.style.paint(Role::Heading, &heading(number, seen, view)));
         if let Some(said) = relation.said_with_time() {
             drawn += &format!("   {said}\n");
         }
-        if let Some(Seen { cut: cut @ 1.., .. }) = seen {
-            drawn += &format!("   the capture left out the last {cut} octets, so what follows may be wrong\n");
-        }
+        drawn += &truncated;
         if self.show.contains(&Show::Diagram) {
             drawn += &diagram(view, &self.drawing);
         }
@@ -275,9 +280,16 @@ impl Explainer {
             return Ok(());
         }
         let (datagrams, wrong, pairs) = (self.sequence.datagrams(), self.sequence.wrong(), self.sequence.pairs());
+        let truncated = match self.sequence.not_judged() {
+            0 => String::new(),
+            count => format!(
+                "\nnot judged: {count} datagrams that the capture's snap length truncated, and replies to them (tcpdump \
+                 -s 0 captures all of each)"
+            ),
+        };
         let unanswered = pairs.unanswered();
         let totals = format!(
-            "{}{datagrams} datagrams: {} requests, {unanswered} of them unanswered; {} replies; {wrong} wrong{left_out}\n",
+            "{}{datagrams} datagrams: {} requests, {unanswered} of them unanswered; {} replies; {wrong} wrong{truncated}{left_out}\n",
             if datagrams > 0 { "\n" } else { "" },
             pairs.requests(),
             pairs.replies(),

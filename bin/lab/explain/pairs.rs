@@ -73,6 +73,8 @@ pub struct Pairs {
 struct Asked {
     number: u64,
     octets: Vec<u8>,
+    /// Whether the capture has all of it.
+    whole: bool,
     last_sent: Duration,
     times: u32,
     replies: u32,
@@ -80,7 +82,7 @@ struct Asked {
 
 impl Pairs {
     /// Takes note of a request.
-    pub fn request(&mut self, flow: Flow, number: u64, time: Duration, octets: &[u8]) -> Relation {
+    pub fn request(&mut self, flow: Flow, number: u64, time: Duration, octets: &[u8], whole: bool) -> Relation {
         if !self.flows.contains_key(&flow) {
             if self.order.len() == MAX_FLOWS {
                 let oldest = self.order.pop_front();
@@ -90,8 +92,9 @@ impl Pairs {
         }
         let asked = self.flows.entry(flow).or_default();
         // An identifier makes a request of the extended form unique; in the classic form people do ask the same again.
-        let again =
-            |asked: &&mut Asked| asked.octets == octets && (asked.replies == 0 || Kind::of(octets) == Kind::Extended);
+        let again = |asked: &&mut Asked| {
+            asked.octets == octets && asked.whole && whole && (asked.replies == 0 || Kind::of(octets) == Kind::Extended)
+        };
         if let Some(known) = asked.iter_mut().rev().find(again) {
             known.times = known.times.saturating_add(1);
             known.last_sent = time;
@@ -101,13 +104,13 @@ impl Pairs {
         if asked.len() == MAX_REQUESTS {
             asked.pop_front();
         }
-        asked.push_back(Asked { number, octets: octets.to_vec(), last_sent: time, times: 1, replies: 0 });
+        asked.push_back(Asked { number, octets: octets.to_vec(), whole, last_sent: time, times: 1, replies: 0 });
         Relation::First
     }
 
     /// Finds the request that a reply answers: by its identifier, else one whose result it carries, else the last one.
-    /// Gives its octets too.
-    pub fn reply(&mut self, flow: Flow, time: Duration, octets: &[u8]) -> (Relation, Option<Vec<u8>>) {
+    /// Gives its octets too, and whether they are all of it.
+    pub fn reply(&mut self, flow: Flow, time: Duration, octets: &[u8]) -> (Relation, Option<(Vec<u8>, bool)>) {
         self.replies += 1;
         let Some(asked) = self.flows.get_mut(&flow) else { return (Relation::ReplyToNothing, None) };
         let Some(place) = answered_by(asked, octets) else { return (Relation::ReplyToNothing, None) };
@@ -120,7 +123,7 @@ impl Pairs {
             let after = flow.map(|_| time.saturating_sub(request.last_sent));
             Relation::ReplyTo { request: request.number, after }
         };
-        (relation, Some(request.octets.clone()))
+        (relation, Some((request.octets.clone(), request.whole)))
     }
 
     /// The last request of a flow, if it has no reply yet.
@@ -185,21 +188,21 @@ mod tests {
         let flow = Some(("[::1]:4000".parse().unwrap(), "[::1]:10000".parse().unwrap()));
         let mut pairs = Pairs::default();
         assert_eq!(pairs.reply(flow, at(0), &[0xff, 0, 0, 0, 3]).0, Relation::ReplyToNothing);
-        assert_eq!(pairs.request(flow, 2, at(1), &SUM), Relation::First);
-        assert_eq!(pairs.request(flow, 3, at(5), &SUM), Relation::RepeatOf { request: 2, times: 2 });
+        assert_eq!(pairs.request(flow, 2, at(1), &SUM, true), Relation::First);
+        assert_eq!(pairs.request(flow, 3, at(5), &SUM, true), Relation::RepeatOf { request: 2, times: 2 });
         let (relation, asked) = pairs.reply(flow, at(7), &[0xff, 0, 0, 0, 3]);
         assert_eq!(relation, Relation::ReplyTo { request: 2, after: Some(at(2)) });
-        assert_eq!(asked.as_deref(), Some(&SUM[..]));
+        assert_eq!(asked, Some((SUM.to_vec(), true)));
         assert_eq!(pairs.reply(flow, at(8), &[0xff, 0, 0, 0, 3]).0, Relation::AnotherReplyTo { request: 2 });
-        assert_eq!(pairs.request(flow, 6, at(9), &SUM), Relation::First, "asked again after the answer");
+        assert_eq!(pairs.request(flow, 6, at(9), &SUM, true), Relation::First, "asked again after the answer");
         assert_eq!((pairs.requests(), pairs.replies(), pairs.unanswered()), (2, 3, 1));
     }
 
     #[test]
     fn among_several_the_one_whose_result_it_is() {
         let mut pairs = Pairs::default();
-        pairs.request(None, 1, at(0), &SUM);
-        pairs.request(None, 2, at(0), &PRODUCT);
+        pairs.request(None, 1, at(0), &SUM, true);
+        pairs.request(None, 2, at(0), &PRODUCT, true);
         assert_eq!(pairs.reply(None, at(0), &[0xff, 0, 0, 0, 3]).0, Relation::ReplyTo { request: 1, after: None });
         assert_eq!(pairs.reply(None, at(0), &[0xff, 0, 0, 0, 9]).0, Relation::ReplyTo { request: 2, after: None });
     }
@@ -207,8 +210,8 @@ mod tests {
     #[test]
     fn identifiers_decide() {
         let mut pairs = Pairs::default();
-        pairs.request(None, 1, at(0), b"\x1e+\x01\x00\0\0\0\0\0\0\0\x01\x05");
-        pairs.request(None, 2, at(0), b"\x1e+\x01\x00\0\0\0\0\0\0\0\x02\x05");
+        pairs.request(None, 1, at(0), b"\x1e+\x01\x00\0\0\0\0\0\0\0\x01\x05", true);
+        pairs.request(None, 2, at(0), b"\x1e+\x01\x00\0\0\0\0\0\0\0\x02\x05", true);
         let reply = b"\xff\0\0\0\0\0\0\0\0\0\0\x01\x05";
         assert_eq!(pairs.reply(None, at(0), reply).0, Relation::ReplyTo { request: 1, after: None });
         assert_eq!(pairs.reply(None, at(0), reply).0, Relation::AnotherReplyTo { request: 1 });
@@ -220,7 +223,7 @@ mod tests {
         let server: SocketAddr = "[::1]:10000".parse().unwrap();
         for number in 0..MAX_FLOWS as u64 + 10 {
             let client = SocketAddr::new(std::net::Ipv6Addr::from(u128::from(number)).into(), 4000);
-            pairs.request(Some((client, server)), number, at(0), &SUM);
+            pairs.request(Some((client, server)), number, at(0), &SUM, true);
         }
         assert_eq!((pairs.flows.len(), pairs.order.len()), (MAX_FLOWS, MAX_FLOWS));
     }

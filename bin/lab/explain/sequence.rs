@@ -40,6 +40,8 @@ pub struct Explained<'a> {
     /// Client and server, where the capture says who they are.
     pub flow: Flow,
     pub seen: Option<Seen>,
+    /// Whether all of it, and of the request that it answers, is there; else nothing is said to be wrong with it.
+    pub judged: bool,
 }
 
 /// A sequence of datagrams, as it is read.
@@ -48,6 +50,7 @@ pub struct Sequence {
     pairs: Pairs,
     datagrams: u64,
     wrong: u64,
+    not_judged: u64,
 }
 
 impl Sequence {
@@ -63,23 +66,28 @@ impl Sequence {
             None => (None, None, Duration::ZERO),
         };
         let flow = client.zip(server);
+        let whole = seen.is_none_or(|seen| seen.cut == 0);
         let (relation, asked) = match message {
-            Direction::Request => (self.pairs.request(flow, self.datagrams, time, octets), None),
+            Direction::Request => (self.pairs.request(flow, self.datagrams, time, octets, whole), None),
             Direction::Reply => self.pairs.reply(flow, time, octets),
         };
+        let (asked, asked_whole) = asked.unzip();
         let mut view = match message {
             Direction::Request => View::request(octets),
             Direction::Reply => View::reply(octets, asked.as_deref()),
         };
         // What was left out of the capture cannot be judged.
-        let whole = seen.is_none_or(|seen| seen.cut == 0);
-        if whole {
+        let judged = whole && asked_whole.unwrap_or(true);
+        if judged {
             if let Some(fault) = asked.as_deref().and_then(|asked| verdict::verdict(asked, &view)) {
                 view.add(fault);
             }
             self.wrong += u64::from(view.is_wrong());
+        } else {
+            view.clear_faults();
+            self.not_judged += 1;
         }
-        Explained { number: self.datagrams, view, relation, flow, seen }
+        Explained { number: self.datagrams, view, relation, flow, seen, judged }
     }
 
     /// How many datagrams there were.
@@ -90,6 +98,11 @@ impl Sequence {
     /// How many of them were wrong.
     pub fn wrong(&self) -> u64 {
         self.wrong
+    }
+
+    /// How many could not be judged, because a capture truncated them or their requests.
+    pub fn not_judged(&self) -> u64 {
+        self.not_judged
     }
 
     /// What is known of requests and replies.
