@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use super::{Failure, target};
 use crate::common::usage::{Port, whole};
-use calc6::net::{Options, ReceiveBatch, Segmentation, SendBatch, Wait, bind_group};
+use calc6::net::{Options, ReceiveBatch, Segmentation, SendBatch, Wait, bind_group, mapped};
 
 /// Serve the least that a datagram server can do: recvmmsg, five fixed octets, sendmmsg
 ///
@@ -46,10 +46,7 @@ enum Address {
 
 /// Serves until the process is ended.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let address = match target::resolve(&arguments.host, &arguments.port)?[0] {
-        std::net::SocketAddr::V4(v4) => std::net::SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0),
-        std::net::SocketAddr::V6(v6) => v6,
-    };
+    let address = mapped(target::resolve(&arguments.host, &arguments.port)?[0]);
     let options = Options {
         ipv6_only: false,
         share_port: false,

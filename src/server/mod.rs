@@ -53,7 +53,7 @@ use crate::limit::access::Contradiction;
 use crate::limit::rate::Setting;
 use crate::limit::{Rules, Steering};
 use crate::net::socket::{Options, bind_group, steer};
-use crate::net::{Socket, cpu};
+use crate::net::{Socket, cpu, mapped};
 use answerer::Answerer;
 use counters::Counters;
 use journal::Journal;
@@ -347,13 +347,6 @@ const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// How often an idle worker looks up: soon enough to stop, seldom enough to cost nothing.
 const RECEIVE_TIMEOUT: Duration = Duration::from_millis(250);
-
-fn mapped(address: SocketAddr) -> SocketAddrV6 {
-    match address {
-        SocketAddr::V4(v4) => SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0),
-        SocketAddr::V6(v6) => v6,
-    }
-}
 
 #[cfg(test)]
 mod tests {

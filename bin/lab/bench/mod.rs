@@ -11,7 +11,7 @@ mod tally;
 mod workload;
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{SocketAddr, SocketAddrV6};
+use std::net::SocketAddrV6;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use super::Failure;
 use super::target::resolve;
 use crate::common::usage::duration;
 use crate::common::usage::{Port, whole};
-use calc6::net::Segmentation;
+use calc6::net::{Segmentation, mapped};
 use calc6::wire::Operator;
 use generator::{Load, Run};
 use live::Live;
@@ -324,10 +324,7 @@ impl<'a> Bench<'a> {
 
 impl Server {
     fn named(host: &str, port: &Port, process: Option<u32>) -> Result<Self, Failure> {
-        let address = match resolve(host, port)?[0] {
-            SocketAddr::V6(address) => address,
-            SocketAddr::V4(address) => SocketAddrV6::new(address.ip().to_ipv6_mapped(), address.port(), 0, 0),
-        };
+        let address = mapped(resolve(host, port)?[0]);
         Ok(Self { address, name: address.to_string(), process, child: None })
     }
 
