@@ -38,7 +38,7 @@ fn loop_guard(bencher: Bencher<'_, '_>, count: u64) {
     let (mut guard, mut source, mut now) = (LoopGuard::new([1, 2]), sources(count, false), 0);
     bencher.bench_local(|| {
         now += 1000;
-        guard.check(black_box(source()), 50_000, now)
+        guard.check(black_box(source()), 50_000, black_box(&[0; 21]), false, now)
     });
 }
 

@@ -174,7 +174,9 @@ fn list_item(
 ) {
     let Some(name) = name_of(item) else { return };
     let full = [at, std::slice::from_ref(&name)].concat().join("::");
-    let mut add = |line: String| drop(lines.insert(line));
+    let mut add = |line: String| {
+        lines.insert(line);
+    };
     match item {
         Item::Fn(item) if is_public(&item.vis) => add(format!("{full}: {}", text(&item.sig))),
         Item::Const(item) if is_public(&item.vis) => add(format!("{full}: const {}", text(&item.ty))),
@@ -231,7 +233,9 @@ fn list_impl(
         return;
     }
     match &item.trait_ {
-        Some((of, _)) => drop(lines.insert(format!("{full}: {}", text(of)))),
+        Some((of, _)) => {
+            lines.insert(format!("{full}: {}", text(of)));
+        }
         None => {
             for item in &item.items {
                 match item {

@@ -6,13 +6,14 @@
 //! ends with the first datagram that is lost, while a client repeats its request. Therefore one of very many requests
 //! from one source and port is dropped.
 //!
-//! The guard counts requests from one source address and port, with any octets, because the errors of another server
-//! need not be identical. Only replies that can be part of a loop count: all classic ones, and extended errors. An
-//! extended result requires a well-formed extended request, with an operator and a reserved octet of 0, which no other
-//! protocol sends by chance.
+//! The guard counts requests from one source address and port whose replies can be part of a loop: those that are
+//! answered with an error, with any octets, because the errors of another server need not be identical; and those that
+//! are answered with a classic result, if they are identical to the one before. An extended result requires a
+//! well-formed extended request, with an operator and a reserved octet of 0, which no other protocol sends by chance.
+//! So a client that asks ever different questions loses nothing, however many they are. What is left is a foreign
+//! server whose errors all differ and all read as well-formed sums or products.
 //!
-//! The memory is [`ENTRIES`] entries in sets of eight, one cache line, in which the least recently used entry is
-//! evicted. The hash that chooses the set is keyed, so that a sender cannot aim at an entry. The bounds, for a loop of
+//! The memory is [`ENTRIES`] entries in sets of eight, in which the least recently used entry is evicted. The hash that chooses the set is keyed, so that a sender cannot aim at an entry. The bounds, for a loop of
 //! any delay:
 //!
 //! - While the entry of the loop stays in memory, it ends after [`LIMIT`] exchanges, and a client that asks fewer than
@@ -35,10 +36,10 @@ use super::Refusal;
 /// asks a thousand times, and low enough to end dozens of loops between the same ports within 10,000 exchanges.
 pub const LIMIT: u32 = 2048;
 
-/// The number of sources and ports that one worker remembers, in 8 bytes each.
+/// The number of sources and ports that one worker remembers, in 16 bytes each.
 pub const ENTRIES: usize = 4096;
 
-/// The sources and ports that one worker answers: 32 KiB, allocated and written at the start; it never grows.
+/// The sources and ports that one worker answers: 64 KiB, allocated and written at the start; it never grows.
 #[derive(Clone)]
 pub struct LoopGuard {
     sets: Box<[Set]>,
@@ -55,18 +56,25 @@ impl LoopGuard {
 
     fn with_sets(key: [u64; 2], sets: usize) -> LoopGuard {
         debug_assert!(sets.is_power_of_two() && sets <= 1 << 32);
-        let sets = alloc::vec![Set([Entry(0); WAYS]); sets].into_boxed_slice();
+        let sets = alloc::vec![Set { entries: [Entry(0); WAYS], requests: [0; WAYS] }; sets].into_boxed_slice();
         LoopGuard { sets, hasher: SipHasher13::new_with_keys(key[0], key[1]), draws: 0 }
     }
 
-    /// Counts a reply that is about to be sent to `source` and `port` at `now`, in nanoseconds on any
-    /// monotonic clock: a classic one, or an extended error.
+    /// Counts a reply that is about to be sent to `source` and `port` at `now`, in nanoseconds on any monotonic clock: an
+    /// error, or a classic result. `request` has the octets that are answered.
     ///
     /// # Errors
     ///
     /// [`Refusal::Loop`] if it must not be sent.
     #[inline]
-    pub fn check(&mut self, source: Ipv6Addr, port: u16, now: u64) -> Result<(), Refusal> {
+    pub fn check(
+        &mut self,
+        source: Ipv6Addr,
+        port: u16,
+        request: &[u8],
+        is_error: bool,
+        now: u64,
+    ) -> Result<(), Refusal> {
         let mut octets = [0; 18];
         octets[..16].copy_from_slice(&source.octets());
         octets[16..].copy_from_slice(&port.to_be_bytes());
@@ -74,14 +82,20 @@ impl LoopGuard {
         // A mask within the length, which is a power of two: the index is always in range. The tag has other bits.
         let index = hash as usize & (self.sets.len() - 1);
         let (tag, second) = ((hash >> 32) as u32, (now / SECOND) as u32);
-        let entries = &self.sets[index].0;
-        let (way, count) = match entries.iter().position(|entry| entry.tag() == tag) {
-            Some(way) => (way, entries[way].count() + 1),
-            None => (WAYS - 1, self.first_count(entries[WAYS - 1], second)),
+        let request = fingerprint(request);
+        let set = &self.sets[index];
+        let (way, count) = match set.entries.iter().position(|entry| entry.tag() == tag) {
+            Some(way) => {
+                let counts = is_error || set.requests[way] == request;
+                (way, set.entries[way].count() + u32::from(counts))
+            }
+            None => (WAYS - 1, self.first_count(set.entries[WAYS - 1], second)),
         };
-        let entries = &mut self.sets[index].0;
-        entries.copy_within(..way, 1);
-        entries[0] = Entry::new(tag, second, count % LIMIT);
+        let set = &mut self.sets[index];
+        set.entries.copy_within(..way, 1);
+        set.requests.copy_within(..way, 1);
+        set.entries[0] = Entry::new(tag, second, count % LIMIT);
+        set.requests[0] = request;
         if count < LIMIT { Ok(()) } else { Err(Refusal::Loop) }
     }
 
@@ -110,10 +124,27 @@ const SECOND: u64 = 1_000_000_000;
 /// Seconds after which an unused entry counts as empty.
 const EXPIRY: u32 = 3600;
 
+/// A number that tells different requests apart, nearly always. It needs no key: who makes two requests look alike is
+/// counted as if they were.
+fn fingerprint(request: &[u8]) -> u32 {
+    // The multiplier of splitmix64's sequence: an odd number whose bits have no pattern.
+    let mix = |hash: u64, word: u64| (hash.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let (words, rest) = request.as_chunks::<8>();
+    let mut hash = words.iter().fold(request.len() as u64, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    hash = mix(hash, u64::from_le_bytes(last));
+    (hash >> 32) as u32
+}
+
 /// Most recently used first.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-struct Set([Entry; WAYS]);
+struct Set {
+    entries: [Entry; WAYS],
+    /// The fingerprint of the latest request of each.
+    requests: [u32; WAYS],
+}
 
 /// 32 bits of the hash, 20 bits of the second of the last use, 12 bits of a count below [`LIMIT`]. 0 if unused.
 #[derive(Clone, Copy)]
@@ -121,7 +152,7 @@ struct Entry(u64);
 
 const SECOND_BITS: u32 = 20;
 const COUNT_BITS: u32 = 12;
-const _: () = assert!(size_of::<Set>() == 64 && (ENTRIES / WAYS).is_power_of_two() && LIMIT <= 1 << COUNT_BITS);
+const _: () = assert!(size_of::<Set>() == 128 && (ENTRIES / WAYS).is_power_of_two() && LIMIT <= 1 << COUNT_BITS);
 
 impl Entry {
     fn new(tag: u32, second: u32, count: u32) -> Entry {
@@ -154,6 +185,9 @@ mod tests {
 
     const PEER: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 
+    /// 1 + 3 in the classic form.
+    const SUM: [u8; 9] = [0, 0, 0, 0, 1, 0, 0, 0, 3];
+
     /// The exchanges after which a loop must have ended.
     const MOST: u64 = 10_000;
 
@@ -176,10 +210,10 @@ mod tests {
                 let (source, port) = other(clients);
                 clients += 1;
                 due -= 1.0;
-                let _ = guard.check(source, port, now);
+                let _ = guard.check(source, port, &SUM, false, now);
             }
             for _ in ended.len()..loops {
-                if guard.check(PEER, 4000, now).is_err() {
+                if guard.check(PEER, 4000, &SUM, false, now).is_err() {
                     ended.push(round);
                 }
             }
@@ -221,14 +255,14 @@ mod tests {
         for client in 0..1000 {
             let (source, port) = other(client);
             for _ in 0..1000 {
-                assert_eq!(guard.check(source, port, client * 3600 * SECOND), Ok(()), "client {client}");
+                assert_eq!(guard.check(source, port, &SUM, false, client * 3600 * SECOND), Ok(()), "client {client}");
             }
         }
         let mut guard = LoopGuard::new(KEY);
         for round in 0..1000 {
             for client in 0..500 {
                 let (source, port) = other(client);
-                assert_eq!(guard.check(source, port, round * SECOND), Ok(()), "client {client}");
+                assert_eq!(guard.check(source, port, &SUM, false, round * SECOND), Ok(()), "client {client}");
             }
         }
     }
@@ -236,15 +270,34 @@ mod tests {
     #[test]
     fn one_of_very_many_is_dropped() {
         let mut guard = LoopGuard::new(KEY);
-        let dropped: Vec<u32> = (1..=10 * LIMIT).filter(|_| guard.check(PEER, 4000, 0).is_err()).collect();
+        let dropped: Vec<u32> = (1..=10 * LIMIT).filter(|_| guard.check(PEER, 4000, &SUM, false, 0).is_err()).collect();
         assert_eq!(dropped, (1..=10).map(|n| n * LIMIT).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn different_results_never_count_and_different_errors_do() {
+        let mut guard = LoopGuard::new(KEY);
+        let request = |n: u32| [&[0, 0, 0, 0, 1][..], &n.to_be_bytes()].concat();
+        assert!((0..10 * LIMIT).all(|n| guard.check(PEER, 4000, &request(n), false, 0).is_ok()));
+        let mut guard = LoopGuard::new(KEY);
+        let ended = (1..=10 * LIMIT).position(|n| guard.check(PEER, 4000, &request(n), true, 0).is_err());
+        assert_eq!(ended, Some(LIMIT as usize - 1));
+    }
+
+    #[test]
+    fn fingerprints_tell_requests_apart() {
+        let requests = (0..100_000u32).map(|n| fingerprint(&[&[0, 0, 0, 0, 1][..], &n.to_be_bytes()].concat()));
+        let different: alloc::collections::BTreeSet<u32> = requests.collect();
+        assert!(different.len() > 99_990, "{}", different.len());
+        assert_ne!(fingerprint(&[0]), fingerprint(&[0, 0]));
     }
 
     #[test]
     fn many_clients_lose_few_requests() {
         let mut guard = LoopGuard::new(KEY);
         let asked = 2_000_000;
-        let lost = (0..asked).filter(|n| guard.check(other(*n).0, other(*n).1, n * 1000).is_err()).count() as u64;
+        let lost =
+            (0..asked).filter(|n| guard.check(other(*n).0, other(*n).1, &SUM, false, n * 1000).is_err()).count() as u64;
         let most = asked / u64::from(LIMIT / 2);
         assert!(lost < most + most / 5, "{lost} of {asked}");
     }
@@ -254,15 +307,15 @@ mod tests {
         let mut guard = LoopGuard::with_sets(KEY, 1);
         let mut counts = vec![];
         for n in 0..8 {
-            guard.check(other(n).0, other(n).1, 0).unwrap();
+            guard.check(other(n).0, other(n).1, &SUM, false, 0).unwrap();
         }
         for _ in 0..2 {
-            guard.check(other(0).0, other(0).1, 0).unwrap();
+            guard.check(other(0).0, other(0).1, &SUM, false, 0).unwrap();
         }
         // The eighth other evicts the second, not the first.
-        guard.check(other(8).0, other(8).1, 10_000 * SECOND).unwrap();
-        guard.check(other(0).0, other(0).1, 10_000 * SECOND).unwrap();
-        counts.extend(guard.sets[0].0.iter().map(|entry| entry.count()));
+        guard.check(other(8).0, other(8).1, &SUM, false, 10_000 * SECOND).unwrap();
+        guard.check(other(0).0, other(0).1, &SUM, false, 10_000 * SECOND).unwrap();
+        counts.extend(guard.sets[0].entries.iter().map(|entry| entry.count()));
         assert_eq!(counts, [4, 1, 1, 1, 1, 1, 1, 1]);
     }
 }

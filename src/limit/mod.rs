@@ -20,7 +20,7 @@
 //! let now = 0; // nanoseconds
 //! assert_eq!(access.check(&arrival), Ok(RateClass::Limited));
 //! assert_eq!(rate_limit.admit(source, now), RateDecision::Answer);
-//! assert_eq!(loops.check(source, 50_000, now), Ok(()));
+//! assert_eq!(loops.check(source, 50_000, &[0, 0, 0, 0, 1], false, now), Ok(()));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

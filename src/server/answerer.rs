@@ -74,8 +74,9 @@ impl<'a> Answerer<'a> {
             Verdict::Silence(reason) => Err(Cause::Silent(reason)),
             Verdict::Reply(made) => {
                 // An extended result takes a request that no other protocol makes by chance.
-                if made.form == Form::Classic || made.status != Status::Ok {
-                    self.loops.check(arrival.source, arrival.port, now)?;
+                let is_error = made.status != Status::Ok;
+                if made.form == Form::Classic || is_error {
+                    self.loops.check(arrival.source, arrival.port, datagram.octets, is_error, now)?;
                 }
                 Ok(made)
             }
