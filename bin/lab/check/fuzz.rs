@@ -18,7 +18,7 @@ use calc6::wire::{Form, Format, Kind, MAX_REPLY_CEILING, MAX_REQUEST, Operator, 
 const CONTROL_EVERY: u64 = 8;
 
 /// Something that a server did wrong.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 pub struct Wrong {
     /// The datagram, in hex.
     pub sent: String,
@@ -32,7 +32,7 @@ pub struct Wrong {
 }
 
 /// What a run came to.
-#[derive(Clone, Debug, Default, serde::Serialize)]
+#[derive(Clone, Debug, Default, serde::Deserialize, serde::Serialize)]
 pub struct FuzzSummary {
     /// The seed of the run.
     pub seed: u64,
@@ -44,6 +44,13 @@ pub struct FuzzSummary {
     pub answered: u64,
     /// What was wrong; the run ends at the tenth.
     pub wrong: Vec<Wrong>,
+}
+
+impl FuzzSummary {
+    /// Whether nothing was wrong.
+    pub fn passes(&self) -> bool {
+        self.wrong.is_empty()
+    }
 }
 
 /// How many wrong answers end a run.

@@ -22,11 +22,13 @@ use super::target::resolve;
 use crate::common::usage::duration;
 use crate::common::usage::{Port, whole};
 use crate::process::Limits;
+pub use fuzz::FuzzSummary;
 use probe::Prober;
 use report::{Advice, Report};
 pub use server::extended_request;
 pub use server::request as classic_request;
 use service::{Recipe, Service, StartError, command_line, loopback};
+use table::Check;
 use through::Through;
 
 /// Descriptors of a server that is checked, at most.
@@ -149,6 +151,15 @@ struct Output {
     junit: Option<PathBuf>,
 }
 
+/// The checks of a `server` or a `client`; those of a server's extended form only if asked for.
+pub fn checks(role: &str, extended: bool) -> Box<dyn Iterator<Item = &'static Check>> {
+    match role {
+        "server" if extended => Box::new(server::checks()),
+        "server" => Box::new(server::classic_checks()),
+        _ => Box::new(client::checks()),
+    }
+}
+
 /// Checks, and writes what was found.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     // What is checked runs as the same user: without this it could open our standard output in /proc/PID/fd and forge
@@ -214,7 +225,7 @@ fn fuzz(arguments: &FuzzArguments) -> Result<ExitCode, Failure> {
         }
         writeln!(out, "{datagrams} datagrams, {answered} answered, {owed} answers verified, {} wrong", wrong.len())?;
     }
-    Ok(if outcome.wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if outcome.passes() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// A server, or why there is none.

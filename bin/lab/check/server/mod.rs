@@ -27,6 +27,11 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
     tables(true).map(|check| &check.check)
 }
 
+/// Those of the classic form.
+pub fn classic_checks() -> impl Iterator<Item = &'static Check> {
+    tables(false).map(|check| &check.check)
+}
+
 fn tables(with_extended: bool) -> impl Iterator<Item = &'static ServerCheck> {
     let extended: &[ServerCheck] = if with_extended { extended::CHECKS } else { &[] };
     [classic::CHECKS, conditions::CHECKS, open::RECOMMENDED, open::NOTED].into_iter().flatten().chain(extended)

@@ -1,0 +1,85 @@
+//! Where a submission runs: in namespaces of its own, or unprotected. What this machine allows is found out once.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use clap::ValueEnum;
+
+use crate::Failure;
+
+/// What keeps submissions from disturbing each other, as typed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Isolation {
+    /// Network, process and mount namespaces for each step; needs root or user namespaces
+    Namespaces,
+    /// Nothing but limits: for graders whose container holds one submission and is thrown away
+    None,
+    /// Namespaces where they can be made, else nothing, with a warning
+    Auto,
+}
+
+/// What there is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Confinement {
+    /// Namespaces; in a user namespace too if lab has no right to the others without.
+    Namespaces { user: bool },
+    /// Nothing but limits.
+    None,
+}
+
+/// What the shell says of a command that it does not find.
+const NOT_FOUND: i32 = 127;
+
+impl Confinement {
+    /// Makes namespaces once, as each step will.
+    pub fn probe(isolation: Isolation) -> Result<Self, Failure> {
+        if isolation == Isolation::None {
+            return Ok(Self::None);
+        }
+        // Root in a container may lack CAP_SYS_ADMIN, and yet be free to make a user namespace.
+        let attempts: &[bool] = if rustix::process::geteuid().is_root() { &[false, true] } else { &[true] };
+        let mut needs = "needs root or user namespaces";
+        for user in attempts {
+            let mut unshare = Self::unshare(*user);
+            unshare.args(["sh", "-c", "ip link set lo up"]).stdin(Stdio::null());
+            match unshare.output() {
+                Ok(output) if output.status.success() => return Ok(Self::Namespaces { user: *user }),
+                Ok(output) if output.status.code() == Some(NOT_FOUND) => needs = "needs ip, of iproute2",
+                Ok(_) => {}
+                Err(_) => needs = "needs unshare, of util-linux",
+            }
+        }
+        match isolation {
+            Isolation::Auto => {
+                eprintln!("lab grade: cannot make namespaces here ({needs}): submissions run unprotected");
+                Ok(Self::None)
+            }
+            _ => Err(Failure::Run(format!(
+                "cannot make namespaces here ({needs}): nothing was graded; --isolation none runs submissions unprotected"
+            ))),
+        }
+    }
+
+    /// A command that runs `this`, the lab, with more words, confined.
+    pub fn command(self, this: &Path, limits: &[String]) -> Command {
+        // `limited` first: if lab ends, so does what follows, and with unshare all that is in its namespaces.
+        let mut command = Command::new(this);
+        command.arg("limited").args(limits).arg("--");
+        if let Self::Namespaces { user } = self {
+            let unshare = Self::unshare(user);
+            command.arg(unshare.get_program()).args(unshare.get_args());
+            command.args(["sh", "-c", "ip link set lo up && exec \"$@\"", "sh"]);
+        }
+        command.arg(this);
+        command
+    }
+
+    fn unshare(user: bool) -> Command {
+        let mut unshare = Command::new("unshare");
+        if user {
+            unshare.args(["--user", "--map-root-user"]);
+        }
+        unshare.args(["--net", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"]);
+        unshare
+    }
+}
