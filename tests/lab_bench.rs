@@ -310,7 +310,7 @@ fn nobody_there_and_wrong_words_are_said() {
         (&["--operands", "65"], "at most 64 operands"),
         (&["--rate", "0"], "a rate is a number"),
         (&["--floor", "--string"], "cannot be combined with"),
-        (&["--compare", "::1", "0"], "--compare: \"0\": a port from 1 to 65535"),
+        (&["--compare", "::1", "0"], "--compare: \"0\": expected a port from 1 to 65535"),
     ] {
         let output = lab().args(["bench", "::1", "9"]).args(words).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
