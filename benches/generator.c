@@ -14,7 +14,12 @@
 
 enum { BATCH = 64, MAX_CONNECTIONS = 256, LARGE = 65600, REPLY = 5 };
 
-static const uint8_t request[21] = {0, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 5, 0, 0, 0, 7, 0, 0, 0, 9};
+/* Twice the same but for an unused bit, sent in turn: a server's guard against loops drops one of very many identical
+ * requests. */
+static const uint8_t request[2][21] = {
+    {0x00, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 5, 0, 0, 0, 7, 0, 0, 0, 9},
+    {0x10, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 5, 0, 0, 0, 7, 0, 0, 0, 9},
+};
 
 static double now(void)
 {
@@ -32,19 +37,20 @@ int main(int argc, char **argv)
     int connections = atoi(argv[3]), window = atoi(argv[4]), sockets[MAX_CONNECTIONS], waiting[MAX_CONNECTIONS] = {0};
     double seconds = atof(argv[5]);
     int segments = argc > 6, one = 1;
-    static uint8_t replies[BATCH][LARGE], train[BATCH * sizeof request];
+    static uint8_t replies[BATCH][LARGE], train[(BATCH + 1) * sizeof *request];
     static union {
         struct cmsghdr align;
         uint8_t octets[CMSG_SPACE(sizeof(uint16_t))];
     } control;
-    for (int i = 0; i < BATCH; i++)
-        memcpy(train + i * sizeof request, request, sizeof request);
-    static struct iovec out_octets[BATCH], in_octets[BATCH];
-    static struct mmsghdr out[BATCH], in[BATCH];
-    for (int i = 0; i < BATCH; i++) {
-        out_octets[i] = (struct iovec){(void *)request, sizeof request};
-        in_octets[i] = (struct iovec){replies[i], segments ? LARGE : 64};
+    static struct iovec out_octets[BATCH + 1], in_octets[BATCH];
+    static struct mmsghdr out[BATCH + 1], in[BATCH];
+    for (int i = 0; i <= BATCH; i++) {
+        memcpy(train + i * sizeof *request, request[i % 2], sizeof *request);
+        out_octets[i] = (struct iovec){(void *)request[i % 2], sizeof *request};
         out[i].msg_hdr = (struct msghdr){.msg_iov = &out_octets[i], .msg_iovlen = 1};
+    }
+    for (int i = 0; i < BATCH; i++) {
+        in_octets[i] = (struct iovec){replies[i], segments ? LARGE : 64};
         in[i].msg_hdr = (struct msghdr){.msg_iov = &in_octets[i], .msg_iovlen = 1};
     }
     for (int i = 0; i < connections; i++) {
@@ -56,7 +62,7 @@ int main(int argc, char **argv)
         if (connect(sockets[i], (struct sockaddr *)&server, sizeof server) < 0)
             return perror("connect"), 1;
     }
-    unsigned long count = 0;
+    unsigned long count = 0, sent_all[MAX_CONNECTIONS] = {0};
     double begun = now();
     while (now() - begun < seconds) {
         for (int i = 0; i < connections; i++) {
@@ -74,9 +80,10 @@ int main(int argc, char **argv)
         }
         for (int i = 0; i < connections; i++) {
             int due = window - waiting[i] < BATCH ? window - waiting[i] : BATCH;
+            int turn = sent_all[i] % 2;
             if (segments && due > 1) {
-                uint16_t segment = sizeof request;
-                struct iovec octets = {train, due * sizeof request};
+                uint16_t segment = sizeof *request;
+                struct iovec octets = {train + turn * sizeof *request, due * sizeof *request};
                 struct msghdr message = {.msg_iov = &octets, .msg_iovlen = 1, .msg_control = control.octets,
                     .msg_controllen = sizeof control.octets};
                 struct cmsghdr *header = CMSG_FIRSTHDR(&message);
@@ -85,11 +92,11 @@ int main(int argc, char **argv)
                 header->cmsg_len = CMSG_LEN(sizeof segment);
                 memcpy(CMSG_DATA(header), &segment, sizeof segment);
                 if (sendmsg(sockets[i], &message, MSG_DONTWAIT) > 0)
-                    waiting[i] += due;
+                    waiting[i] += due, sent_all[i] += due;
             } else if (due > 0) {
-                int sent = sendmmsg(sockets[i], out, due, MSG_DONTWAIT);
+                int sent = sendmmsg(sockets[i], out + turn, due, MSG_DONTWAIT);
                 if (sent > 0)
-                    waiting[i] += sent;
+                    waiting[i] += sent, sent_all[i] += sent;
             }
         }
     }
