@@ -81,7 +81,7 @@ fn the_json_has_the_full_reports_and_a_step_that_takes_too_long_is_ended() {
     let output = Command::new(env!("CARGO_BIN_EXE_lab"))
         .arg("grade")
         .arg(folder.path())
-        .args(["--build", BUILD, "--server", "./server", "--json", "--time", "3"])
+        .args(["--build", BUILD, "--server", "./server", "--json", "--timeout", "1s"])
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
