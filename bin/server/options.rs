@@ -36,7 +36,7 @@ pub struct AccessOptions {
     /// Do not limit the rate of these sources
     #[arg(long, value_name = "PREFIX", env = "CALC6_RATE_EXEMPT", value_delimiter = ',')]
     rate_exempt: Vec<Prefix>,
-    /// Datagrams per second from each IPv6 /64 or IPv4 /24: N/s[,burst=N][,site=N][,leak=N] or `off`. The
+    /// Datagrams per second from each IPv6 /64 or IPv4 /24: `N/s[,burst=N][,site=N][,leak=N]` or `off`. The
     /// burst (twice the rate) may come at once; all of an IPv6 /48 may send `site` (8) times as much; what is over is
     /// dropped, except for one in `leak` (4; 0: none), so that forged sources silence nobody. Loopback has no limit
     #[arg(long, value_name = "RATE", env = "CALC6_RATE_LIMIT", default_value_t = Setting::On(Policy::default()))]
