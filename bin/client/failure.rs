@@ -160,6 +160,10 @@ impl Failure {
 /// An error and its causes, in one line.
 pub fn chain(error: &Error) -> String {
     if let Error::Unanswered(all) = error {
+        let unasked = |one: &Unanswered| matches!(one.reason, UnansweredReason::Unasked);
+        if !all.addresses().is_empty() && all.addresses().iter().all(unasked) {
+            return "the deadline passed before anything was sent".to_owned();
+        }
         let each: Vec<String> = all.addresses().iter().map(unanswered).collect();
         if !each.is_empty() {
             return each.join("; ");

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::command::{Base, Show};
 use super::trace::Trace;
-use calc6::arithmetic::Number;
+use calc6::arithmetic::{Number, evaluate};
 use calc6::client::{Config, Error, Evaluation, Event, Forms, Peer};
-use calc6::wire::{Form, Format, Operator};
+use calc6::exchange::TooLarge;
+use calc6::wire::{Form, Format, MAX_REPLY, MAX_REQUEST, Operator, extended, reply_limit};
 
 /// How to print.
 #[derive(Debug, Clone, Copy)]
@@ -118,9 +119,22 @@ pub fn hint(error: &Error, operator: Operator, operands: Option<&[Number]>, conf
             "; with --classic it can still be asked for sums and products of integers from 0 to 4294967295, with -s up \
              to 256 digits"
         }
+        Error::Status { too_large: Some(TooLarge::NoWiderRequest { .. } | TooLarge::OverLimit), .. }
+            if config.format == Format::Text && fits_as_integer(operator, operands) =>
+        {
+            "; without -s it fits"
+        }
         Error::Plan(_) if config.forms != Forms::Classic => "",
         Error::Plan(_) if says(Format::Text, Forms::Classic) => "; -s asks for a string of digits instead",
         Error::Plan(_) if says(config.format, Forms::Extended) => "; without --classic it can be asked",
         _ => "",
     }
+}
+
+/// Whether the reply to the largest request over these operands has room for the result as an integer.
+fn fits_as_integer(operator: Operator, operands: Option<&[Number]>) -> bool {
+    let Some(operands) = operands else { return false };
+    let largest = (extended::HEADER + operands.len() * extended::MAX_WIDTH).min(MAX_REQUEST);
+    let room = reply_limit(largest, MAX_REPLY) - extended::HEADER;
+    evaluate(operator, operands, 8 * room as u64).is_ok_and(|result| result.octet_len() <= room)
 }

@@ -160,7 +160,7 @@ pub enum TooLarge {
     #[error("longer than this server ever sends")]
     OverLimit,
     /// The reply would need a longer request than these operands can fill within 1232 octets at a Width of 255 or less.
-    #[error("the reply needs {needed} octets, and no request over these operands can be long enough for it")]
+    #[error("the reply needs {needed} octets; the largest request over these operands allows fewer")]
     NoWiderRequest {
         /// Octets of the reply.
         needed: u32,
