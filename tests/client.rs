@@ -318,6 +318,15 @@ fn spellings_of_options_and_servers() {
 }
 
 #[test]
+fn what_would_fit_is_said() {
+    let ended = client_line("--local -s -op ^ 2 5000");
+    assert!(ended.stderr.ends_with("longer than this server ever sends; without -s it fits\n"), "{ended:?}");
+    let ended = client_line("--local -s -op ^ 2 40000");
+    assert!(ended.stderr.ends_with("longer than this server ever sends\n"), "{ended:?}");
+    client_line("--local --deadline 1us -op + 1 2").complained(1, "the deadline passed before anything was sent");
+}
+
+#[test]
 fn verify_finds_a_wrong_result() {
     let wrong = Scripted::start(|_, _| vec![Act::Reply(vec![0xff, 0, 0, 0, 5])]);
     let words = wrong.words();
