@@ -20,8 +20,9 @@ MAX_CLIENTS = 32
 PAUSE, RETRY = 0.2, 5
 
 
-def to_do(function):
-    """Ends the program, whichever thread calls it."""
+def to_do(function, once=threading.Lock()):
+    """Ends the program, whichever thread calls it first."""
+    once.acquire()
     print(f"{NAME}: {function} is not written yet", file=sys.stderr, flush=True)
     os._exit(1)
 
