@@ -204,7 +204,7 @@ echo done
         "client: host \"fe80::1\": a link-local address needs a zone, such as fe80::1%eth0",
         "client: host \"fe80::1%eth9\": no interface eth9 here",
         "client: 2001:db8::1 port 9: no route to its network",
-        "client: ::1 port 9: IPv6 is off on this machine",
+        "client: ::1 port 9: IPv6 is off on this machine (try 127.0.0.1)",
     ];
     assert_eq!(lines, expected);
 }

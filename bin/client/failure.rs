@@ -180,7 +180,11 @@ fn unanswered(one: &Unanswered) -> String {
     let sentence = match Errno::from_io_error(error) {
         Some(Errno::ACCESS) => "refused by a firewall on the way (administratively prohibited)",
         Some(Errno::PERM) => "this machine's firewall drops it",
+        Some(Errno::ADDRNOTAVAIL) if one.peer.ip().is_loopback() => "IPv6 is off on this machine (try 127.0.0.1)",
         Some(Errno::ADDRNOTAVAIL) if one.peer.ip().to_ipv4_mapped().is_none() => "IPv6 is off on this machine",
+        Some(Errno::AFNOSUPPORT) => {
+            "this system has no IPv6 sockets, through which IPv4 is asked too (boot it without ipv6.disable=1)"
+        }
         Some(Errno::NETUNREACH) => "no route to its network",
         Some(Errno::HOSTUNREACH) => "no route to it",
         _ => return format!("{peer}: {reason}: {error}"),

@@ -1,14 +1,16 @@
 //! The server inside this process, for `--local`.
 
 use std::io;
-use std::net::{Ipv6Addr, SocketAddrV6};
+use std::net::{SocketAddr, SocketAddrV6};
 use std::num::NonZeroUsize;
 use std::thread::{self, JoinHandle};
 
 use calc6::limit::rate::Setting;
 use calc6::server::{Config, Handle, Server};
 
-/// A server with one worker on a free port of ::1; it ends when this is dropped.
+use crate::common::loopback;
+
+/// A server with one worker on a free port of ::1, or of 127.0.0.1 where IPv6 is off; it ends when this is dropped.
 pub struct LocalServer {
     address: SocketAddrV6,
     handle: Handle,
@@ -22,14 +24,13 @@ impl LocalServer {
     /// What the system refuses: a socket or a thread.
     pub fn start() -> io::Result<LocalServer> {
         let config = Config::default().with_workers(NonZeroUsize::MIN).with_rate_limit(Setting::Off);
-        let address = SocketAddrV6::new(Ipv6Addr::LOCALHOST, 0, 0, 0);
-        let server = Server::bind(address.into(), config).map_err(io::Error::other)?;
+        let server = Server::bind(SocketAddr::new(loopback::address(), 0), config).map_err(io::Error::other)?;
         let (address, handle) = (server.local_addr(), server.handle());
         let thread = thread::Builder::new().name("server".to_owned()).spawn(move || drop(server.run()))?;
         Ok(LocalServer { address, handle, thread: Some(thread) })
     }
 
-    /// Its address.
+    /// Its address; mapped for IPv4.
     pub fn address(&self) -> SocketAddrV6 {
         self.address
     }

@@ -137,7 +137,11 @@ pub const GROUPS: &[Group] = &[
                 Value::Segmentation,
                 "Send the requests of a batch as segments of one message: auto, where the system can, or off. Default: auto.",
             ),
-            flag("", "local", "Ask a server inside this process, on a free port of ::1; without HOST and PORT."),
+            flag(
+                "",
+                "local",
+                "Ask a server inside this process, on a free port of ::1 (127.0.0.1 where IPv6 is off); without HOST and PORT.",
+            ),
         ],
     },
     Group {

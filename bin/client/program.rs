@@ -79,7 +79,7 @@ fn run(words: Vec<OsString>, report: &mut Report) -> Result<(), Failure> {
         )),
         None => {}
     }
-    let (peers, _server) = peers(&run.target)?;
+    let (peers, _server) = peers(&run.target, &output)?;
     let mut client = Client::new(peers, run.config.clone());
     for endpoint in &run.also {
         client.add_server(endpoint.resolve()?);
@@ -87,11 +87,14 @@ fn run(words: Vec<OsString>, report: &mut Report) -> Result<(), Failure> {
     ask(run, client, &output, report)
 }
 
-fn peers(target: &Target) -> Result<(Vec<SocketAddrV6>, Option<LocalServer>), Failure> {
+fn peers(target: &Target, output: &Output) -> Result<(Vec<SocketAddrV6>, Option<LocalServer>), Failure> {
     match target {
         Target::Remote(endpoint) => Ok((endpoint.resolve()?, None)),
         Target::Local => {
             let server = LocalServer::start().map_err(|error| Failure::local(&error))?;
+            if server.address().ip().to_ipv4_mapped().is_some() {
+                output.note("IPv6 is off on this machine: asking 127.0.0.1 instead of ::1");
+            }
             Ok((vec![server.address()], Some(server)))
         }
     }

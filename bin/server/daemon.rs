@@ -29,6 +29,7 @@ use thiserror::Error;
 use tracing::{error, info, warn};
 
 use crate::access_file::{AccessFile, AccessFileError};
+use crate::common::loopback;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::privileges::{Identity, PrivilegeError};
@@ -46,6 +47,7 @@ pub struct Daemon {
     signals: Signals,
     notifier: Arc<Notifier>,
     listener: Option<TcpListener>,
+    warnings: Vec<String>,
 }
 
 /// Why a service cannot start, or has failed.
@@ -58,7 +60,7 @@ pub enum DaemonError {
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
     /// The address for metrics.
-    #[error("cannot serve metrics on {0}: {1}")]
+    #[error("cannot serve metrics on {0}: {1}{hint}", hint = loopback::hint(.0.ip()))]
     Metrics(SocketAddr, io::Error),
     /// The listener for metrics that was handed over.
     #[error("cannot serve metrics on the socket that was handed over: {0}")]
@@ -82,7 +84,7 @@ pub enum DaemonError {
 
 impl Daemon {
     /// Opens all that is needed beside the server's sockets. `listener`: one for metrics that the service manager
-    /// holds; it is used instead of the options' address.
+    /// holds; it is used instead of the options' address. `warnings` are written when it serves.
     ///
     /// # Errors
     ///
@@ -92,6 +94,7 @@ impl Daemon {
         options: Options,
         access_file: Option<AccessFile>,
         listener: Option<TcpListener>,
+        warnings: Vec<String>,
     ) -> Result<Daemon, DaemonError> {
         // The first reading looks for the vDSO, which takes a file or a system call that serving does not need.
         clock::coarse();
@@ -106,7 +109,7 @@ impl Daemon {
         if let Some(listener) = &listener {
             http::prepare(listener).map_err(DaemonError::Listener)?;
         }
-        Ok(Daemon { server, options, identity, access_file, signals, notifier, listener })
+        Ok(Daemon { server, options, identity, access_file, signals, notifier, listener, warnings })
     }
 
     /// Gives up what serving does not need and serves until SIGINT or SIGTERM.
@@ -117,8 +120,9 @@ impl Daemon {
     pub fn run(self) -> Result<Totals, DaemonError> {
         let sandbox = Sandbox::compile(&self.options, self.access_file.is_some())?;
         let files = self.give_up()?;
-        let Daemon { server, options, identity, access_file, signals, notifier, listener } = self;
-        let notes = Notes::new(&server, &options, identity.as_ref(), files, sandbox.missing, listener.as_ref());
+        let Daemon { server, options, identity, access_file, signals, notifier, listener, warnings } = self;
+        let mut notes = Notes::new(&server, &options, identity.as_ref(), files, sandbox.missing, listener.as_ref());
+        notes.warnings.extend(warnings);
 
         let handle = server.handle();
         let metrics = Arc::new(Metrics::new(handle.clone()));

@@ -32,6 +32,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::access_file::{AccessFile, AccessFileError};
 use crate::common::generate::{self, Program};
+use crate::common::loopback;
 use crate::common::usage::{self, Port};
 use crate::daemon::Daemon;
 use crate::options::{AccessError, AccessOptions, Options, Processors};
@@ -135,15 +136,29 @@ fn serve(arguments: Arguments) -> Result<(), Failure> {
     if service.check_config {
         return check(&config, &service, access_file.as_ref(), serving.as_ref());
     }
+    let ipv6_only = config.ipv6_only;
     let server = match &serving {
         Some((host, port)) => bind(&resolve(host, port).map_err(Failure::System)?, &config),
         None => Server::adopt(inherited.datagram.into_iter().map(OwnedFd::from).collect(), config),
     };
     let server = server.map_err(Failure::bind)?;
-    let daemon = Daemon::prepare(server, service, access_file, inherited.metrics).map_err(Failure::system)?;
+    let warnings = without_ipv6(&server, ipv6_only).into_iter().collect();
+    let daemon = Daemon::prepare(server, service, access_file, inherited.metrics, warnings).map_err(Failure::system)?;
     let totals = daemon.run().map_err(Failure::system)?;
     tracing::info!("{totals}");
     Ok(())
+}
+
+/// What is wrong with serving :: where IPv6 is off, and what to type instead.
+fn without_ipv6(server: &Server, ipv6_only: bool) -> Option<String> {
+    let address = server.local_addr();
+    if !address.ip().is_unspecified() || !loopback::ipv6_is_off() {
+        return None;
+    }
+    let effect = if ipv6_only { "nothing can arrive, because of --ipv6-only" } else { "only IPv4 can arrive" };
+    let port = address.port();
+    let line = format!("IPv6 is off on this machine: {effect} (type: server 0.0.0.0 {port}, or ");
+    Some(line + "sysctl -w net.ipv6.conf.all.disable_ipv6=0)")
 }
 
 /// Complains about a variable that looks like an option and is none: its setting would be ignored.

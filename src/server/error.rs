@@ -1,7 +1,7 @@
 //! Why a server cannot be bound.
 
 use std::io;
-use std::net::SocketAddrV6;
+use std::net::{Ipv6Addr, SocketAddrV6, UdpSocket};
 
 use super::Config;
 use crate::limit::access::Contradiction;
@@ -16,6 +16,12 @@ pub enum BindError {
     /// The address belongs to another machine, or to none.
     #[error("{} is none of this machine's addresses (try ::, which is all of them)", .0.ip())]
     NotLocal(SocketAddrV6),
+    /// An IPv6 address, and IPv6 is off on this machine (`disable_ipv6=1`, as is usual in containers).
+    #[error("{} cannot be bound: IPv6 is off on this machine (try 127.0.0.1, or 0.0.0.0, which is all its addresses)", .0.ip())]
+    Ipv6Off(SocketAddrV6),
+    /// The kernel has no IPv6 sockets (`ipv6.disable=1`), through which IPv4 is served too.
+    #[error("this system has no IPv6 sockets, through which IPv4 is served too (boot it without ipv6.disable=1)")]
+    NoIpv6(#[source] io::Error),
     /// A multicast or broadcast address: a server answers only what is sent to itself (docs/protocol.md, clause 4.1).
     #[error(
         "{} is a multicast or broadcast address, which is never answered: expected one of this machine's addresses, or ::",
@@ -70,11 +76,18 @@ impl BindError {
     pub(super) fn new(address: SocketAddrV6, workers: usize, source: io::Error) -> Self {
         match source.raw_os_error() {
             Some(libc::EADDRINUSE) => Self::InUse(address),
+            Some(libc::EADDRNOTAVAIL) if is_off(*address.ip()) => Self::Ipv6Off(address),
             Some(libc::EADDRNOTAVAIL) => Self::NotLocal(address),
+            Some(libc::EAFNOSUPPORT) => Self::NoIpv6(source),
             Some(libc::EACCES) => Self::Privileged(address),
             Some(libc::EMFILE | libc::ENFILE) => Self::Descriptors { workers, source },
             None if source.kind() == io::ErrorKind::InvalidInput => Self::GroupAddress(address),
             _ => Self::Other { address, source },
         }
     }
+}
+
+/// Whether `address` is an IPv6 address and this machine has not even ::1.
+fn is_off(address: Ipv6Addr) -> bool {
+    address.to_ipv4_mapped().is_none() && UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_err()
 }

@@ -11,6 +11,14 @@ pub fn enter() {
     run("ip link set lo up");
 }
 
+/// [`enter`], where IPv6 is off, as is usual in containers.
+pub fn enter_without_ipv6() {
+    enter();
+    // This file is that of the namespace of the thread that opens it.
+    std::fs::write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1").expect("ip-sysctl.rst: disable_ipv6");
+    assert!(std::net::UdpSocket::bind("[::1]:0").is_err() && std::net::UdpSocket::bind("127.0.0.1:0").is_ok());
+}
+
 /// An address of [`enter_site`] that is not loopback, so that the rate limit holds for it.
 pub const SERVER: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 1, 0, 0, 0, 1);
 /// Another one, in another /64 than [`SERVER`].

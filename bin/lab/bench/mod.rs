@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use super::Failure;
 use super::target::resolve;
+use crate::common::loopback;
 use crate::common::usage::duration;
 use crate::common::usage::{Port, whole};
 use calc6::net::{Segmentation, mapped};
@@ -336,7 +337,7 @@ impl Server {
         let mut child = Command::new(&this)
             .args(["limited", "--cpu", "86400", "--"])
             .arg(&this)
-            .args(["floor", "::1", "0"])
+            .args(["floor", &loopback::address().to_string(), "0"])
             .stderr(Stdio::piped())
             .spawn()
             .map_err(cannot)?;

@@ -1,10 +1,12 @@
 //! The servers that lab starts, and starts again when they have ended.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use super::report::Advice;
 use crate::Failure;
+use crate::common::loopback;
 use crate::process::inspect::{Socket, Transport, socket_at, sockets};
 use crate::process::{Limits, Program, describe, shown};
 
@@ -125,7 +127,7 @@ fn launch(recipe: &Recipe, address: SocketAddr) -> Result<Program, StartError> {
             if !status.success() || !program.family().runs() {
                 let words = program.last_words();
                 let end = if words.is_empty() { describe(status) } else { format!("{}: {words}", describe(status)) };
-                return Err(StartError::NotListening(ended_early(&end, &words)));
+                return Err(StartError::NotListening(ended_early(&end, &words, address.ip())));
             }
         }
         if let Some(advice) = misplaced(&program, address) {
@@ -141,14 +143,18 @@ fn launch(recipe: &Recipe, address: SocketAddr) -> Result<Program, StartError> {
     }
 }
 
-fn ended_early(end: &str, words: &str) -> Advice {
+fn ended_early(end: &str, words: &str, asked: IpAddr) -> Advice {
     let hint = match words {
         words if words.contains("ddress already in use") => {
             "Another program, perhaps an earlier run of yours, has the port: end it, or choose another port."
         }
-        words if words.contains("gaierror") || words.contains("family") => {
-            "The host is an IPv6 address: make the socket with AF_INET6."
-        }
+        words if words.contains("gaierror") || words.contains("family") => match asked {
+            IpAddr::V6(_) => "The host is an IPv6 address: make the socket with AF_INET6.",
+            IpAddr::V4(_) => {
+                "The host is an IPv4 address: use the family that getaddrinfo gives for it, or check on a machine with IPv6."
+            }
+        },
+        _ if asked.is_ipv4() => "Start it by hand with 127.0.0.1 and a port, and look at what it writes.",
         _ => "Start it by hand with ::1 and a port, and look at what it writes.",
     };
     Advice::new("it ended before it listened", hint).with_came(format!("nothing: {end}"))
@@ -236,12 +242,14 @@ fn fill(template: &[String], values: &[(&str, &str)], default: &[&str]) -> Vec<S
     words
 }
 
-/// The loopback address that lab uses unless told otherwise: ::1, or 127.0.0.1 on a machine without it.
+/// The loopback address that lab uses unless told otherwise: ::1, or 127.0.0.1 where IPv6 is off, which it says.
 pub fn loopback() -> IpAddr {
-    match UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)) {
-        Ok(_) => Ipv6Addr::LOCALHOST.into(),
-        Err(_) => Ipv4Addr::LOCALHOST.into(),
+    let address = loopback::address();
+    if address.is_ipv4() {
+        // Standard error may be closed: then nobody wants to know.
+        let _ = writeln!(io::stderr(), "lab: note: IPv6 is off on this machine: checking on {address} instead of ::1");
     }
+    address
 }
 
 /// A port that was free a moment ago, and whose octets do not read as a well-known port in the other order.
