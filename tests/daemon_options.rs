@@ -128,15 +128,19 @@ fn workers_are_pinned_as_told_and_otherwise_not() {
 
 #[test]
 fn a_variable_that_is_no_option_is_an_error() {
-    for arguments in [&["::1", "0"][..], &["--check-config", "::1", "0"]] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
-        let output = command.args(arguments).env("CALC6_RATELIMIT", "1/s").output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{said}");
-        assert_eq!(
-            said,
-            "server: unknown environment variable CALC6_RATELIMIT; similar: CALC6_RATE_LIMIT (see --help)\n"
-        );
+    let kubernetes = "(of Kubernetes? enableServiceLinks: false unsets it)";
+    for (name, hint) in [
+        ("CALC6_RATELIMIT", "; similar: CALC6_RATE_LIMIT (see --help)".to_owned()),
+        ("CALC6_SERVICE_HOST", format!(" {kubernetes}")),
+        ("CALC6_PORT_10000_UDP", format!(" {kubernetes}")),
+    ] {
+        for arguments in [&["::1", "0"][..], &["--check-config", "::1", "0"]] {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
+            let output = command.args(arguments).env(name, "1/s").output().unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(2), "{said}");
+            assert_eq!(said, format!("server: unknown environment variable {name}{hint}\n"));
+        }
     }
 }
 

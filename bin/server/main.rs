@@ -171,6 +171,12 @@ fn unknown_variable() -> Option<String> {
         name.starts_with("CALC6_") && !known.contains(name) && !OF_TESTS.iter().any(|test| name.starts_with(test))
     });
     let name = unknown.next()?;
+    if ["CALC6_SERVICE_", "CALC6_PORT_"].iter().any(|start| name.starts_with(start)) {
+        // The variables of a Service named calc6, as of a container's link.
+        return Some(format!(
+            "unknown environment variable {name} (of Kubernetes? enableServiceLinks: false unsets it)"
+        ));
+    }
     let similarity = |known: &String| (strsim::jaro_winkler(&name, known) * 1e6) as u32;
     let similar = known.iter().max_by_key(|known| similarity(known)).filter(|known| similarity(known) > 900_000);
     let similar = similar.map(|known| format!("; similar: {known}")).unwrap_or_default();
