@@ -1,14 +1,15 @@
 -- calc6.lua: the calculator's datagrams, classic and extended, in Wireshark and tshark.
 --
--- One file to copy into the personal Lua plugin folder, or to load with `-X lua_script:calc6.lua`; README.md beside it
--- says how, and lists every field. Plain Lua, without bit operators or libraries, so that one text runs in Lua 5.1 to
--- 5.4 (Wireshark 3.6 to 4.6): no `//`, and numbers are turned into text by "%d", because 5.3 prints a float 3 as "3.0".
+-- Copy this file into the personal Lua plugin folder, or load it with `-X lua_script:calc6.lua`; README.md in the same
+-- folder says how, and lists every field. Plain Lua, without bit operators or libraries, so that the same text runs in
+-- Lua 5.1 to 5.4 (Wireshark 3.6 to 4.6): no `//`, and numbers become text by "%d", as 5.3 prints a float 3 as "3.0".
 --
--- From top to bottom: what the octets can say, integers of any size, reading a datagram, the calculator, who answers
--- whom, and only then Wireshark: fields, tree, registration, statistics. The upper half knows nothing of Wireshark.
+-- From top to bottom: the protocol's constants, integers of any size, reading a datagram, the calculator, matching
+-- replies to requests, and only then Wireshark: fields, tree, registration, statistics. The upper half does not use
+-- Wireshark.
 
 ------------------------------------------------------------------------------------------------------------------------
--- What the octets can say (docs/protocol.md)
+-- The protocol's constants (docs/protocol.md)
 ------------------------------------------------------------------------------------------------------------------------
 
 local DEFAULT_PORTS = "10000"
@@ -22,15 +23,17 @@ local OPCODES = { [0] = "sum", [1] = "multiplication", [ESCAPE] = "the extended 
 local CLASSIC_SYMBOLS = { [0] = "+", [1] = "*" }
 local FORMATS = { [0] = "integer", [1] = "text" }
 
--- By the operator's octet: its symbol, its name, and how many operands it takes.
-local OPERATORS = {}
+-- By the operator's octet: its symbol, the word for it, its full name, and how many operands it takes.
+local OPERATORS, WORDS = {}, {}
 for _, row in ipairs({
-  { "+", "sum", 1 }, { "*", "product", 1 }, { "-", "difference", 1 }, { "/", "quotient", 2 },
-  { "%", "remainder", 2 }, { "^", "power", 2, 2 }, { "g", "greatest common divisor", 1 },
-  { "l", "least common multiple", 1 }, { "<", "minimum", 1 }, { ">", "maximum", 1 }, { "&", "and", 1 },
-  { "|", "or", 1 }, { "~", "exclusive or", 1 }, { "?", "describe", 0 },
+  { "+", "sum", "sum", 1 }, { "*", "product", "product", 1 }, { "-", "difference", "difference", 1 },
+  { "/", "quotient", "quotient", 2 }, { "%", "remainder", "remainder", 2 }, { "^", "power", "power", 2, 2 },
+  { "g", "gcd", "greatest common divisor", 1 }, { "l", "lcm", "least common multiple", 1 },
+  { "<", "min", "minimum", 1 }, { ">", "max", "maximum", 1 }, { "&", "and", "and", 1 }, { "|", "or", "or", 1 },
+  { "~", "xor", "exclusive or", 1 }, { "?", "describe", "describe", 0 },
 }) do
-  OPERATORS[string.byte(row[1])] = { symbol = row[1], name = row[2], least = row[3], most = row[4] }
+  OPERATORS[string.byte(row[1])] = { symbol = row[1], name = row[3], least = row[4], most = row[5] }
+  WORDS[row[1]] = row[2]
 end
 
 local STATUS = {
@@ -41,14 +44,17 @@ local OK, MALFORMED, UNKNOWN_OPERATOR, DIVISION_BY_ZERO, TOO_LARGE, UNSUPPORTED,
 
 local byte, char, concat, floor, format, sub = string.byte, string.char, table.concat, math.floor, string.format,
   string.sub
-local unpack_list = unpack or table.unpack  -- it moved in Lua 5.2
+local unpack_list = unpack or table.unpack  -- moved in Lua 5.2
+
+local WORD = 4294967296             -- 2^32
+local EXACT = 9007199254740992      -- 2^53: below it every integer is exact as a double
 
 ------------------------------------------------------------------------------------------------------------------------
 -- Integers of any size
 --
--- A natural number is a list of limbs in base 10^7, the least first, without leading zeros: zero is {}. A product of
--- two limbs and a carry stays below 2^53, so that the doubles of Lua 5.1 and 5.2 hold it exactly. An integer is a
--- natural and a sign: { negative = boolean, ... }; zero is never negative.
+-- A natural number is a list of limbs in base 10^7, the least significant first, without leading zeros: zero is {}. A
+-- product of two limbs plus a carry is below 2^53, so the doubles of Lua 5.1 and 5.2 hold it exactly. An integer is a
+-- natural with a sign: { negative = boolean, ... }; zero is never negative.
 ------------------------------------------------------------------------------------------------------------------------
 
 local BASE, DIGITS = 10000000, 7
@@ -103,14 +109,14 @@ local function multiply_naturals(a, b)
   return product
 end
 
--- A natural as a double; from 0.0, because the integers of Lua 5.3 would wrap.
+-- A natural as a double. It starts from 0.0 because the integers of Lua 5.3 would wrap.
 local function approximate(limbs)
   local value = 0.0
   for i = #limbs, 1, -1 do value = value * BASE + limbs[i] end
   return value
 end
 
--- Quotient and remainder, for divisors below 10^300: doubles estimate each digit of the quotient, one off at most.
+-- Quotient and remainder, for divisors below 10^300: doubles estimate each digit of the quotient, at most one off.
 local function divide_naturals(a, b)
   local quotient, rest, divisor = {}, {}, approximate(b)
   for i = #a, 1, -1 do
@@ -189,27 +195,19 @@ local function multiply(a, b)
   return integer(multiply_naturals(a, b), a.negative ~= b.negative)
 end
 
--- Truncated towards zero, as the remainder demands that has the dividend's sign.
+-- Truncated towards zero, so that the remainder has the dividend's sign.
 local function divide(a, b)
   local quotient, rest = divide_naturals(a, b)
   return integer(quotient, a.negative ~= b.negative), integer(rest, a.negative)
 end
 
 local UNSIGNED_64 = natural_from_octets(("\255"):rep(8), 1, 8)
-local POSITIVE_64 = natural_from_octets("\127" .. ("\255"):rep(7), 1, 8)
-local NEGATIVE_64 = add_naturals(POSITIVE_64, { 1 })
+local NEGATIVE_64 = natural_from_octets("\128" .. ("\0"):rep(7), 1, 8)
 
--- Signed, as the type of calc6.operand.
-local function fits_signed_64(number)
-  return compare_naturals(number, number.negative and NEGATIVE_64 or POSITIVE_64) <= 0
-end
-
--- Signed or unsigned: what the slower operators are recomputed for.
+-- Signed or unsigned: the range in which the slower operators are recomputed.
 local function fits_64(number)
   return compare_naturals(number, number.negative and NEGATIVE_64 or UNSIGNED_64) <= 0
 end
-
-local WORD = 4294967296
 
 -- A natural modulo 2^32, halves first, to stay below 2^53.
 local function modulo_word(limbs)
@@ -236,7 +234,7 @@ local function word_from_octets(octets, at)
   return ((a * 256 + b) * 256 + c) * 256 + d
 end
 
--- The bitwise and of two octets, by a table of four bits times four.
+-- The bitwise and of two octets, from a table of all pairs of four bits.
 local NIBBLES = {}
 for a = 0, 15 do
   for b = 0, 15 do
@@ -257,10 +255,10 @@ end
 ------------------------------------------------------------------------------------------------------------------------
 -- Reading a datagram
 --
--- `octets` is what the capture holds of it, `length` how long it was: a capture may cut packets short.
+-- `octets` is what the capture holds of it, `length` its real length: a capture may hold only the start of a packet.
 ------------------------------------------------------------------------------------------------------------------------
 
--- Replies of this protocol mark themselves, and no server answers what is marked so.
+-- The replies of this specification start so, and no server answers a datagram that does.
 local function marked_as_reply(octets)
   local first = byte(octets, 1)
   return first == 0xFF or first == 0x7F
@@ -274,23 +272,16 @@ local function printable(text)
   return (text:gsub("[^\32-\126\n]", function(c) return format("\\x%02x", byte(c)) end))
 end
 
--- Long numbers with their middle left out, for one line of text.
+-- A long number without its middle digits, for one line of text.
 local function shorten(text)
   if #text <= 40 then return text end
   local digits = #text - (sub(text, 1, 1) == "-" and 1 or 0)
   return format("%s...%s (%d digits)", sub(text, 1, 12), sub(text, -12), digits)
 end
 
--- What is wrong with a request, and what the rules make of it: an answer with this status, a classic error, or silence.
+-- What is wrong with a request, and what a server owes it: an answer with this status, a classic error, or no answer.
 local function problem(kind, answer, text)
   return { kind = kind, answer = answer, text = text }
-end
-
-local function read_classic_operands(request)
-  local octets = request.length - CLASSIC_HEADER
-  request.offset, request.width = CLASSIC_HEADER, 4
-  request.rest = octets % 4
-  request.operands = floor((octets - request.rest) / 4)
 end
 
 local function classic_problem(request)
@@ -305,8 +296,8 @@ local function classic_problem(request)
   if not CLASSIC_SYMBOLS[opcode] then return problem("unknown_opcode", "error", format("unknown opcode %d", opcode)) end
 end
 
--- Clause 4.4: opcode 7 that is not of version 1, or too short for it, is answered by a classic error if it is as long
--- as a classic request, or as an extended one of another version.
+-- Clause 4.4: a datagram with opcode 7 that is not of version 1, or too short for it, is answered by a classic error if
+-- it has the length of a classic request, or of an extended one of another version.
 local function escape_problem(request)
   local length, version = request.length, request.version
   local shaped = length % 4 == 1 and length > CLASSIC_HEADER and length <= CLASSIC_HEADER + 4 * CLASSIC_OPERANDS
@@ -332,34 +323,47 @@ local function read_extended_header(request)
   request.operands = width > 0 and floor((rest - request.rest) / width) or 0
 end
 
--- The operand numbered `index` from 1 as a plain number, where it is at most 4 octets wide and the capture holds it.
+-- The operand numbered `index` from 1 as a plain number, if it is below 2^40 and the capture holds it. Wider operands of
+-- the extended form must then be sign extension above their last five octets.
 local function small_operand(request, index)
-  local width = request.width
-  if width > 4 then return nil end
+  local octets, width = request.octets, request.width
   local from = request.offset + (index - 1) * width + 1
-  if from + width - 1 > #request.octets then return nil end
-  local value, weight = 0, 1
-  for i = from, from + width - 1 do
-    value, weight = value * 256 + byte(request.octets, i), weight * 256
+  local to = from + width - 1
+  if to > #octets or width == 0 then return nil end
+  if width == 4 then
+    local a, b, c, d = byte(octets, from, to)
+    local value = ((a * 256 + b) * 256 + c) * 256 + d
+    if a >= 128 and request.form == "extended" then return value - WORD end
+    return value
   end
-  if request.form == "extended" and value >= weight / 2 then return value - weight end
-  return value
+  local sign = byte(octets, from) >= 128 and 255 or 0
+  while to - from >= 5 do
+    if byte(octets, from) ~= sign then return nil end
+    from = from + 1
+  end
+  if (byte(octets, from) >= 128) ~= (sign == 255) then return nil end
+  local value, weight = 0, 1
+  for i = from, to do value, weight = value * 256 + byte(octets, i), weight * 256 end
+  return byte(octets, from) >= 128 and value - weight or value
 end
 
 -- The operand numbered `index` from 1, or nil where the capture does not hold it.
 local function operand(request, index)
-  local known = request.values[index]
-  if known then return known end
+  local values = request.values
+  if not values then
+    values = {}
+    request.values = values
+  end
+  if values[index] then return values[index] end
   local from = request.offset + (index - 1) * request.width + 1
   local to = from + request.width - 1
   if to > #request.octets then return nil end
   if request.form == "classic" then
-    known = integer(natural_from_octets(request.octets, from, to), false)
+    values[index] = integer(natural_from_octets(request.octets, from, to), false)
   else
-    known = integer_from_octets(request.octets, from, to)
+    values[index] = integer_from_octets(request.octets, from, to)
   end
-  request.values[index] = known
-  return known
+  return values[index]
 end
 
 -- Its decimal text, or nil.
@@ -376,7 +380,7 @@ local function extended_problem(request)
   if request.length > REQUEST_LIMIT then
     return problem("unsupported", UNSUPPORTED, format("%d octets, %d at most", request.length, REQUEST_LIMIT))
   end
-  if not request.id then return nil end  -- cut by the capture: not to be judged
+  if not request.id then return nil end  -- the capture does not hold the header
   if request.reserved ~= 0 then
     return problem("unsupported", UNSUPPORTED, format("Reserved is 0x%02x, not 0", request.reserved))
   end
@@ -389,7 +393,7 @@ local function extended_problem(request)
   end
   if count < operation.least or (operation.most and count > operation.most) then
     return problem("malformed", MALFORMED,
-      format("%s for %s, which takes %d%s", plural(count, "operand"), operation.symbol, operation.least,
+      format("%s for %s, which takes %d%s", plural(count, "operand"), WORDS[operation.symbol], operation.least,
         operation.most and "" or " or more"))
   end
   if #request.octets < request.length then return nil end
@@ -403,33 +407,37 @@ local function extended_problem(request)
   end
 end
 
+-- All fields in one constructor, because a table that grows is allocated again and again.
+local function read_classic_request(octets, length, first)
+  local rest, opcode = (length - CLASSIC_HEADER) % 4, floor(first / 2) % 8
+  local request = { octets = octets, length = length, form = "classic", opcode = opcode, format = first % 2,
+    unused = floor(first / 16), offset = CLASSIC_HEADER, width = 4, rest = rest,
+    operands = floor((length - CLASSIC_HEADER - rest) / 4), symbol = CLASSIC_SYMBOLS[opcode], problem = nil,
+    outcome = nil }
+  request.problem = classic_problem(request)
+  return request
+end
+
 local function read_request(octets, length)
-  local request = { octets = octets, length = length, form = "classic", values = {}, operands = 0, rest = 0 }
   local first = byte(octets, 1)
+  if first and floor(first / 2) % 8 ~= ESCAPE then return read_classic_request(octets, length, first) end
+  local request = { octets = octets, length = length, form = "classic", operands = 0, rest = 0 }
   if not first then
     if length == 0 then request.problem = problem("malformed", "silence", "an empty datagram") end
     return request
   end
-  request.format = first % 2
-  request.opcode = (first - request.format) / 2 % 8
-  if request.opcode == ESCAPE then
-    read_extended_header(request)
-    if request.offset then
-      request.problem = extended_problem(request)
-    else
-      request.problem = escape_problem(request)
-    end
-    request.symbol = request.operation and request.operation.symbol
+  request.opcode, request.format = ESCAPE, first % 2
+  read_extended_header(request)
+  if request.offset then
+    request.problem = extended_problem(request)
   else
-    request.unused = floor(first / 16)
-    read_classic_operands(request)
-    request.problem = classic_problem(request)
-    request.symbol = CLASSIC_SYMBOLS[request.opcode]
+    request.problem = escape_problem(request)
   end
+  request.symbol = request.operation and request.operation.symbol
   return request
 end
 
--- Clause 4.7: marked, a whole header, and a status, which is below 32.
+-- Clause 4.7: the first octet of a reply, a whole header, and a status, which is below 32.
 local function looks_extended_reply(octets, length)
   local status = byte(octets, 2)
   return length >= EXTENDED_HEADER and marked_as_reply(octets) and status ~= nil and status < 32
@@ -458,7 +466,8 @@ local function read_extended_result(reply, describes)
   end
 end
 
-local function read_extended_reply(reply, request)
+-- `symbol` is the operator's, where the request was seen.
+local function read_extended_reply(reply, symbol)
   local octets, length = reply.octets, reply.length
   reply.form = "extended"
   reply.status, reply.format, reply.reserved = byte(octets, 2, 4)
@@ -470,7 +479,7 @@ local function read_extended_reply(reply, request)
     reply.problem = format("Format is %d, neither 0 nor 1", reply.format)
   elseif reply.success then
     local describes
-    if request then describes = request.symbol == "?" end
+    if symbol then describes = symbol == "?" end
     read_extended_result(reply, describes)
   else
     local from = EXTENDED_HEADER + 1
@@ -486,31 +495,42 @@ local function read_extended_reply(reply, request)
   end
 end
 
-local function read_classic_result(reply, request)
+-- The payload of a classic reply as decimal text, without one trailing NUL, and whether it had that; nil if it is none.
+local function decimal_text(payload)
+  if #payload > CLASSIC_TEXT + 1 then return nil end
+  local terminated = sub(payload, -1) == "\0"
+  local text = terminated and sub(payload, 1, -2) or payload
+  if #text > CLASSIC_TEXT or not is_number(text) then return nil end
+  return text, terminated
+end
+
+-- `wanted` is the format that the request asked for, where that was seen. Without it four octets can be both: an
+-- integer, and a text of four characters or of three and a NUL.
+local function read_classic_result(reply, wanted)
   local octets, count = reply.octets, reply.length - CLASSIC_HEADER
   if #octets < reply.length then return end
-  local text = count <= CLASSIC_TEXT + 1 and sub(octets, 2) or ""
-  if sub(text, -1) == "\0" and count ~= 4 then text, reply.terminated = sub(text, 1, -2), true end
-  local as_text = is_number(text) and #text <= CLASSIC_TEXT
-  local wanted = request and request.format
+  local text, terminated
+  if wanted ~= 0 then text, terminated = decimal_text(sub(octets, 2, CLASSIC_TEXT + 3)) end
   if wanted == 0 and count ~= 4 then
     reply.problem = format("%s for an integer, which has 4", plural(count, "octet"))
-  elseif wanted == 1 and not as_text then
+  elseif wanted == 1 and not text then
     reply.problem = "a text that is no decimal number"
   elseif wanted ~= 1 and count == 4 then
     reply.result = format("%.0f", word_from_octets(octets, 2))
-    reply.either = wanted == nil and as_text and text or nil
-  elseif as_text then
-    reply.result = text
+    reply.either = wanted == nil and text or nil
+  elseif text then
+    reply.result, reply.terminated = text, terminated
   else
     reply.problem = "neither a 32-bit integer nor a decimal text"
   end
 end
 
--- `request` is what it answers, where that was seen: only the request says how a classic reply is to be read.
-local function read_reply(octets, length, request)
+-- `asked` says what the request asked for, where that was seen: { format =, symbol = }. Only the request says how a
+-- classic reply is to be read.
+local function read_reply(octets, length, asked)
   local first = byte(octets, 1)
-  local reply = { octets = octets, length = length, form = "classic" }
+  local reply = { octets = octets, length = length, form = "classic", success = nil, unused = nil, result = nil,
+    problem = nil, text_from = nil }
   if not first then
     if length == 0 then reply.problem = "an empty datagram" end
     return reply
@@ -518,9 +538,9 @@ local function read_reply(octets, length, request)
   reply.success = first >= 128
   reply.unused = first % 128
   if looks_extended_reply(octets, length) then
-    read_extended_reply(reply, request)
+    read_extended_reply(reply, asked and (asked.symbol or "") or nil)
   elseif reply.success then
-    read_classic_result(reply, request)
+    read_classic_result(reply, asked and asked.format or nil)
   else
     reply.text_from = CLASSIC_HEADER + 1
   end
@@ -533,7 +553,7 @@ end
 ------------------------------------------------------------------------------------------------------------------------
 -- The calculator
 --
--- Each function takes a request of the right shape and gives its exact result, or nil and why it was not computed.
+-- Each function takes a well-formed request and returns its exact result, or nil and why it was not computed.
 ------------------------------------------------------------------------------------------------------------------------
 
 local function fold(request, step)
@@ -542,7 +562,7 @@ local function fold(request, step)
   return total
 end
 
--- For the operators whose cost or size grows: as long as every value fits 64 bits.
+-- For the operators whose cost or size grows: computed while every value fits 64 bits.
 local function fold_64(request, start, step)
   local total = start(operand(request, 1))
   for i = 1, request.operands do
@@ -622,12 +642,29 @@ local CALCULATE = {
   ["^"] = power,
 }
 
--- Sums of small operands stay below 2^53.
+-- Sums and products of small operands as doubles, which is faster; nil where an operand or the result is too large.
 local function small_sum(request)
-  local total = 0
-  for i = 1, request.operands do total = total + small_operand(request, i) end
+  local total = 0.0
+  for i = 1, request.operands do
+    local value = small_operand(request, i)
+    if not value then return nil end
+    total = total + value
+  end
   return total
 end
+
+local function small_product(request)
+  local total = 1.0
+  for i = 1, request.operands do
+    local value = small_operand(request, i)
+    if not value then return nil end
+    total = total * value
+    if total >= EXACT or total <= -EXACT then return nil end
+  end
+  return total + 0  -- not -0
+end
+
+local SMALL = { ["+"] = small_sum, ["*"] = small_product }
 
 -- A classic outcome: `text` is exact, `word` the value modulo 2^32.
 local function classic_outcome(request, text, word)
@@ -640,12 +677,12 @@ local function classic_outcome(request, text, word)
   return { result = text, payload = text, wrapped = word }
 end
 
--- What the rules demand as the answer. One of
+-- The answer that the specification prescribes. One of
 --   result    the exact decimal text, and for a classic integer `payload`, its four octets
---   error     a classic error; `wrapped` holds the value modulo 2^32 that a server told to --wrap sends instead
+--   error     a classic error; `wrapped` holds the value modulo 2^32 that a server started with --wrap sends instead
 --   status    the status of an extended error
 --   silence   no answer at all
---   unchecked why nothing is known
+--   unchecked why the answer is not known
 local function evaluate(request)
   local trouble = request.problem
   if trouble then
@@ -653,12 +690,12 @@ local function evaluate(request)
     if trouble.answer == "error" then return { error = true } end
     return { status = trouble.answer }
   end
-  if #request.octets < request.length then return { unchecked = "the capture cut the request" } end
+  if #request.octets < request.length then return { unchecked = "the capture truncated the request" } end
   if request.symbol == "?" then return { unchecked = "a description" } end
   local text, word
-  if request.symbol == "+" and request.width <= 4 then
-    local total = small_sum(request)
-    text, word = format("%.0f", total), total % WORD
+  local small = SMALL[request.symbol] and SMALL[request.symbol](request)
+  if small then
+    text, word = format("%.0f", small), small % WORD
   else
     local number, reason = CALCULATE[request.symbol](request)
     if not number then return { unchecked = reason } end
@@ -668,7 +705,7 @@ local function evaluate(request)
   return classic_outcome(request, text, word)
 end
 
--- The same, computed once for each reading of the request.
+-- The same, computed once for each reading of a request.
 local function outcome(request)
   request.outcome = request.outcome or evaluate(request)
   return request.outcome
@@ -679,14 +716,12 @@ local function is_wrapped(text, word)
   return word ~= nil and (text == format("%.0f", word) or (word >= WORD / 2 and text == format("%.0f", word - WORD)))
 end
 
--- "right", "wrong", "wrapped" (modulo 2^32) or "not checked", and why. The exchange knows what a classic request with a
--- result is owed, so that it need not be computed again.
-local function judge(request, exchange, reply)
-  if reply.success and reply.form == "classic" and exchange.payload == sub(reply.octets, 2) then return "right" end
+-- "right", "wrong", "wrapped" (modulo 2^32) or "not checked", and why.
+local function judge(request, reply)
   local wanted = outcome(request)
   if wanted.unchecked then return "not checked", wanted.unchecked end
   if wanted.silence then return "wrong", "no answer was owed" end
-  if #reply.octets < reply.length then return "not checked", "the capture cut the reply" end
+  if #reply.octets < reply.length then return "not checked", "the capture truncated the reply" end
   if reply.problem then return "wrong", reply.problem end
   local text = reply.result
   if reply.success and not text then return "not checked", "the reply is too long" end
@@ -714,24 +749,32 @@ local function judge(request, exchange, reply)
 end
 
 ------------------------------------------------------------------------------------------------------------------------
--- Who answers whom
+-- Matching replies to requests
 --
 -- Every datagram is recorded when it is first seen, in the order of the capture; later looks read the record. Captures
--- can hold millions, so what is kept is little, and requests are read again when their replies are.
---   flow       what one client port asks one server port; its name is "client>server"
---   exchange   one request with the records of its repeats and of its replies
+-- hold millions, so each step takes constant time, and what is kept is little: records and exchanges are numbers, and
+-- what is known of them is in one array for each property, which costs a quarter of one table for each of them.
+--   flow       what one client port asks one server port; its name is a number made of the two endpoints'
+--   exchange   one request with its repeats and its replies
 --   record     one datagram in one frame; those of replies have a status
 ------------------------------------------------------------------------------------------------------------------------
 
-local state
+local state, records, exchanges
 
 local function forget_everything()
-  state = { flows = {}, frames = {}, servers = {}, last = {}, addresses = {}, address_count = 0 }
+  state = { flows = {}, frames = {}, servers = {}, last = {}, addresses = {}, address_count = 0, endpoints = {},
+    endpoint_count = 0 }
+  -- `asked` counts the requests that were seen before a reply, and `latest` is the last of them. The second line is
+  -- for the few that have such a property.
+  records = { count = 0, frame = {}, path = {}, time = {}, exchange = {}, nth = {}, status = {}, verdict = {},
+    asked = {}, latest = {}, beside = {}, later = {}, answers = {}, reused = {}, copy_of = {} }
+  exchanges = { count = 0, kept = {}, length = {}, name = {}, payload = {}, first = {}, last = {}, requests = {},
+    first_reply = {}, last_reply = {}, replies = {} }
 end
 forget_everything()
 
--- A number for an address. Its text alone would not do: it becomes a name when names are resolved, perhaps half-way
--- through the capture, and two addresses may have the same name.
+-- A number for an address. Its text alone is not enough: it becomes a name when names are resolved, perhaps in the
+-- middle of the capture, and two addresses may have the same name.
 local function address_number(address)
   local text = tostring(address)
   local known = state.addresses[text]
@@ -758,15 +801,24 @@ local function address_number(address)
   return number
 end
 
--- The names of the flow from the source to the destination, and of the one back.
-local function paths(pinfo)
-  local here = format("%d:%d", address_number(pinfo.src), pinfo.src_port)
-  local there = format("%d:%d", address_number(pinfo.dst), pinfo.dst_port)
-  return here .. ">" .. there, there .. ">" .. here
+local function endpoint(address, port)
+  local key = address_number(address) * 65536 + port
+  local number = state.endpoints[key]
+  if not number then
+    number = state.endpoint_count + 1
+    state.endpoints[key], state.endpoint_count = number, number
+  end
+  return number
 end
 
--- Seconds since the first frame. Relative times keep the nanoseconds that absolute ones lose in a double; they jump
--- where the user sets a time reference, which the absolute ones show.
+-- The names of the flow from the source to the destination, and of the one in the other direction.
+local function paths(pinfo, view)
+  local here, there = endpoint(pinfo.src, view.from_port), endpoint(pinfo.dst, view.to_port)
+  return here * 67108864 + there, there * 67108864 + here
+end
+
+-- Seconds since the first frame. Relative times keep the nanoseconds that absolute times lose in a double; they jump
+-- where the user sets a time reference, which a comparison with the absolute times shows.
 local function seconds_of(pinfo)
   local absolute, relative = pinfo.abs_ts, pinfo.rel_ts
   state.epoch = state.epoch or absolute - relative
@@ -774,119 +826,204 @@ local function seconds_of(pinfo)
   return math.abs(since - relative) < 0.001 and relative or since
 end
 
-local LOOK_BACK = 64  -- open exchanges of a flow among which a repeat or an answer is looked for
-
-local function new_queue()
-  return { at = 1, last = 0 }
+-- Queues of exchanges by key, oldest first, from which answered exchanges are removed when they reach the front. Most
+-- keys have one exchange, which is then stored without a queue.
+local function oldest_open(queues, key)
+  local queue, replies = queues[key], exchanges.replies
+  if type(queue) == "number" then
+    if replies[queue] == 0 then return queue end
+  elseif queue then
+    while queue.at <= queue.last do
+      local exchange = queue[queue.at]
+      if replies[exchange] == 0 then return exchange, queue end
+      queue[queue.at] = nil
+      queue.at = queue.at + 1
+    end
+  end
+  queues[key] = nil
 end
 
-local function push(queue, exchange)
+local function enqueue(queues, key, exchange)
+  local oldest, queue = oldest_open(queues, key)
+  if not oldest then
+    queues[key] = exchange
+    return nil
+  end
+  if not queue then
+    queue = { at = 1, last = 1, oldest }
+    queues[key] = queue
+  end
   queue.last = queue.last + 1
   queue[queue.last] = exchange
+  return queue
 end
 
--- The oldest exchange without a reply that passes the test; the answered ones before it are forgotten.
-local function find_open(queue, test)
-  while queue.at <= queue.last and #queue[queue.at].replies > 0 do
-    queue[queue.at] = nil
-    queue.at = queue.at + 1
-  end
-  for i = queue.at, math.min(queue.last, queue.at + LOOK_BACK - 1) do
-    if #queue[i].replies == 0 and (not test or test(queue[i])) then return queue[i] end
-  end
-end
+-- Keys of a flow's queue `owed` besides payloads: a classic error, any answer, none.
+local CLASSIC_ERROR, ANY_ANSWER, NO_ANSWER = 1, 2, 3
 
--- `by_id` holds extended exchanges, `open` those that are owed an answer, `silent` those that are not.
+-- `owed` holds the open exchanges by the answer that they are owed; `sent` the open classic ones by their octets;
+-- `by_id` the extended ones, once there is one; `answered` those of which a classic answer was seen, by its octets,
+-- once there are two, as most flows have one exchange: then `exchange` and `answer` are enough.
 local function new_flow()
-  return { by_id = {}, open = new_queue(), silent = new_queue(), answered = new_queue() }
+  return { owed = {}, sent = {}, by_id = nil, answered = nil, answer = nil, exchange = nil }
 end
 
--- What of a request is kept, whole if it is one that a server would compute.
+local function answered_before(flow, octets)
+  if flow.answer == octets then return flow.exchange end
+  return flow.answered and flow.answered[octets]
+end
+
+local function remember_answer(flow, exchange, octets)
+  if flow.answer and flow.answer ~= octets then
+    flow.answered = flow.answered or {}
+    flow.answered[flow.answer] = flow.exchange
+  end
+  flow.answer, flow.exchange = octets, exchange
+end
+
+local function is_open(flow)
+  return flow ~= nil and (oldest_open(flow.owed, ANY_ANSWER) or oldest_open(flow.owed, NO_ANSWER)) ~= nil
+end
+
+-- What of a request is kept: all of it, if it is one that a server computes.
 local function kept_of(octets)
   return sub(octets, 1, REQUEST_LIMIT + 1)
 end
 
 local function request_of(exchange)
-  return read_request(exchange.kept, exchange.length)
+  return read_request(exchanges.kept[exchange], exchanges.length[exchange])
 end
 
--- Classic replies carry no identifier: an exchange is found by the payload that would answer it rightly (true where that
--- is an error), or, from a server that wraps, modulo 2^32.
-local function new_exchange(octets, request)
-  local exchange = { kept = kept_of(octets), length = request.length, requests = {}, replies = {} }
-  exchange.name = request.symbol or (request.problem and request.problem.kind:gsub("_", " ")) or "cut short"
+-- What the request asked for, without reading all of it again: see read_reply().
+local function asked_of(exchange)
+  local first, operator = byte(exchanges.kept[exchange], 1, 2)
+  if not first then return {} end
+  local extended = first == 0x1E or first == 0x1F
+  return { format = first % 2, symbol = extended and operator and char(operator) or nil }
+end
+
+-- Classic replies carry no identifier: an exchange is found by the payload that answers it correctly or, from a server
+-- that wraps, by the value modulo 2^32, as four octets or as C's unsigned or signed int prints it.
+local function owe_classic_answer(flow, exchange, wanted)
+  local owed = flow.owed
+  enqueue(owed, wanted.payload or CLASSIC_ERROR, exchange)
+  if not wanted.wrapped then return end
+  if wanted.error then
+    enqueue(owed, word_octets(wanted.wrapped), exchange)
+    return
+  end
+  local text = format("%.0f", wanted.wrapped)
+  if text ~= wanted.payload then enqueue(owed, text, exchange) end
+  if wanted.wrapped >= WORD / 2 then enqueue(owed, format("%.0f", wanted.wrapped - WORD), exchange) end
+end
+
+local function new_exchange(flow, octets, request)
+  local exchange = exchanges.count + 1
+  exchanges.count = exchange
+  exchanges.kept[exchange], exchanges.length[exchange] = kept_of(octets), request.length
+  exchanges.name[exchange] = request.symbol and WORDS[request.symbol]
+    or (request.problem and request.problem.kind:gsub("_", " ")) or "truncated"
+  exchanges.requests[exchange], exchanges.replies[exchange] = 0, 0
+  exchanges.first_reply[exchange], exchanges.last_reply[exchange] = 0, 0
+  exchanges.payload[exchange] = false
   if not request.id then
     local wanted = outcome(request)
-    exchange.payload = wanted.payload or wanted.error
-    exchange.wrapped = wanted.error and wanted.wrapped and word_octets(wanted.wrapped) or nil
+    exchanges.payload[exchange] = wanted.payload or (wanted.error and CLASSIC_ERROR) or NO_ANSWER
+    if wanted.payload or wanted.error then owe_classic_answer(flow, exchange, wanted) end
   end
+  local silent = request.problem and request.problem.answer == "silence"
+  enqueue(flow.owed, silent and NO_ANSWER or ANY_ANSWER, exchange)
   return exchange
 end
 
-local function repeated_exchange(flow, octets, request)
-  local kept = kept_of(octets)
-  if request.id then
-    local before = flow.by_id[request.id]
-    return before and before.kept == kept and before or nil
-  end
-  local function same(exchange) return exchange.kept == kept end
-  return find_open(flow.open, same) or find_open(flow.silent, same)
-end
-
-local function record_request(record, flow, octets, request)
-  local exchange = repeated_exchange(flow, octets, request)
-  if not exchange then
-    exchange = new_exchange(octets, request)
-    if request.id then
-      local before = flow.by_id[request.id]
-      record.reused = before and before.requests[1].frame or nil
-      flow.by_id[request.id] = exchange
+-- A client that repeats a classic request waits before it does; one that sends copies without waiting asks again, and
+-- each copy is owed a reply of its own. So copies are taken in rounds: a pause begins a round, in which each copy
+-- repeats one of the exchanges that are still open from the rounds before, oldest first, until none is left.
+local function repeated_classic(flow, kept, now, pause)
+  local exchange, queue = oldest_open(flow.sent, kept)
+  if not exchange then return nil end
+  local last, time = exchanges.last, records.time
+  if not queue then return now - time[last[exchange]] >= pause and exchange or nil end
+  if now - queue.heard >= pause then queue.round, queue.next = now, queue.at end
+  queue.heard = now
+  queue.next = math.max(queue.next, queue.at)
+  while queue.next <= queue.last do
+    local candidate = queue[queue.next]
+    if exchanges.replies[candidate] == 0 then
+      if time[last[candidate]] >= queue.round then return nil end
+      queue.next = queue.next + 1
+      return candidate
     end
-    local silent = request.problem and request.problem.answer == "silence"
-    push(silent and flow.silent or flow.open, exchange)
+    queue.next = queue.next + 1
   end
-  record.exchange, record.nth = exchange, #exchange.requests + 1
-  exchange.requests[record.nth] = record
 end
 
--- The exchange that a classic reply answers: the oldest open one that it answers rightly; else a late one that the same
--- octets answered before, if that was sent again; else the oldest open one, of whatever form, as a peer that knows only
--- the classic form answers an extended request so; else one that should have met silence.
+local function wait_classic(flow, exchange, now)
+  local kept = exchanges.kept[exchange]
+  local queue = enqueue(flow.sent, kept, exchange)
+  if queue and not queue.heard then
+    queue.heard, queue.next = now, queue.at
+    queue.round = records.time[exchanges.last[queue[queue.at]]]
+  end
+end
+
+local function exchange_of_request(record, flow, octets, request, pause)
+  local now, kept = records.time[record], kept_of(octets)
+  if not request.id then
+    local repeated = repeated_classic(flow, kept, now, pause)
+    if repeated then return repeated end
+    local exchange = new_exchange(flow, octets, request)
+    wait_classic(flow, exchange, now)
+    return exchange
+  end
+  flow.by_id = flow.by_id or {}
+  local before = flow.by_id[request.id]
+  if before and exchanges.kept[before] == kept then
+    local last = exchanges.last[before]
+    if now - records.time[last] < pause then records.copy_of[record] = last end
+    return before
+  end
+  records.reused[record] = before and exchanges.first[before] or nil
+  local exchange = new_exchange(flow, octets, request)
+  flow.by_id[request.id] = exchange
+  return exchange
+end
+
+local function record_request(record, flow, octets, request, pause)
+  local exchange = exchange_of_request(record, flow, octets, request, pause)
+  local nth = exchanges.requests[exchange] + 1
+  exchanges.requests[exchange] = nth
+  if nth == 1 then
+    exchanges.first[exchange] = record
+  else
+    records.later[exchanges.last[exchange]] = record
+  end
+  exchanges.last[exchange] = record
+  records.exchange[record], records.nth[record] = exchange, nth
+end
+
+-- The exchange that a classic reply answers: the oldest open one that it answers correctly; else a late one that the
+-- same octets answered before, if that was sent again; else the oldest open one, of whatever form, because a peer that
+-- knows only the classic form answers an extended request so; else one that is owed no answer.
 local function classic_exchange(flow, octets)
-  local success, payload = byte(octets, 1) >= 128, sub(octets, 2)
-  local cut = sub(payload, -1) == "\0" and #payload ~= 4 and sub(payload, 1, -2) or payload
-  local exact = find_open(flow.open, function(exchange)
-    if not success then return exchange.payload == true end
-    return exchange.payload == payload or exchange.payload == cut or exchange.wrapped == payload
-  end)
+  local owed, exact = flow.owed, nil
+  if byte(octets, 1) < 128 then
+    exact = oldest_open(owed, CLASSIC_ERROR)
+  else
+    local payload = sub(octets, 2)
+    exact = oldest_open(owed, payload)
+    if not exact and sub(payload, -1) == "\0" then exact = oldest_open(owed, sub(payload, 1, -2)) end
+  end
   if exact then return exact end
-  local answered, before = flow.answered, nil
-  for i = answered.last, answered.at, -1 do
-    if answered[i].answer == octets then
-      before = answered[i]
-      break
-    end
-  end
-  if before and #before.requests > #before.replies then return before end
-  return find_open(flow.open) or find_open(flow.silent) or before
+  local before = answered_before(flow, octets)
+  if before and exchanges.requests[before] > exchanges.replies[before] then return before end
+  return oldest_open(owed, ANY_ANSWER) or oldest_open(owed, NO_ANSWER) or before
 end
 
-local function remember_answer(flow, exchange, octets)
-  local answered = flow.answered
-  if exchange.answer ~= octets then
-    exchange.answer = octets
-    push(answered, exchange)
-  end
-  if answered.last - answered.at >= LOOK_BACK then
-    answered[answered.at] = nil
-    answered.at = answered.at + 1
-  end
-end
-
--- By what the statistics count a reply.
-local function status_of(octets, length)
+-- The name under which the statistics count a reply.
+local function status_of(octets, extended)
   if octets == "" then return "empty" end
-  if looks_extended_reply(octets, length) then
+  if extended then
     local status = byte(octets, 2)
     return format("%d %s", status, STATUS[status] or "not assigned")
   end
@@ -894,69 +1031,89 @@ local function status_of(octets, length)
 end
 
 local function record_reply(record, flow, octets, length)
-  record.status = status_of(octets, length)
+  local extended = looks_extended_reply(octets, length)
+  records.status[record] = status_of(octets, extended)
   if not flow or octets == "" then return end
   local exchange
-  if looks_extended_reply(octets, length) then
-    exchange = flow.by_id[sub(octets, 5, 12)]
+  if extended then
+    exchange = flow.by_id and flow.by_id[sub(octets, 5, 12)]
   else
     exchange = classic_exchange(flow, octets)
     if exchange then remember_answer(flow, exchange, octets) end
   end
-  if exchange then
-    record.exchange, record.nth, record.asked = exchange, #exchange.replies + 1, #exchange.requests
-    exchange.replies[record.nth] = record
+  if not exchange then return end
+  local nth = exchanges.replies[exchange] + 1
+  exchanges.replies[exchange] = nth
+  if nth == 1 then
+    exchanges.first_reply[exchange] = record
+  else
+    records.later[exchanges.last_reply[exchange]] = record
+  end
+  exchanges.last_reply[exchange] = record
+  records.exchange[record], records.nth[record] = exchange, nth
+  records.asked[record], records.latest[record] = exchanges.requests[exchange], exchanges.last[exchange]
+  if exchanges.payload[exchange] then
+    oldest_open(flow.owed, exchanges.payload[exchange])
+    oldest_open(flow.sent, exchanges.kept[exchange])
   end
 end
 
--- Which way a datagram goes. Direction is not in the octets (clause 4.7), but for replies that mark themselves; so it
--- goes by ports: those of the preference, then (Decode As) the one that was matched, or what this pair was seen to do.
+-- Which way a datagram goes. Direction is not in the octets (clause 4.7), except in the replies of this specification;
+-- so ports decide: those of the preference, then (Decode As) the one that was matched, or what this pair did before.
 local function direction(octets, forward, backward, ports)
   if marked_as_reply(octets) then
     if not ports.from_server and not ports.to_server then state.servers[backward] = true end
     return "reply"
   end
   if ports.from_server ~= ports.to_server then return ports.from_server and "reply" or "request" end
-  if ports.from_server then
-    local flow = state.flows[backward]
-    return flow and (find_open(flow.open) or find_open(flow.silent)) and "reply" or "request"
-  end
+  if ports.from_server then return is_open(state.flows[backward]) and "reply" or "request" end
   if state.servers[backward] then return "reply" end
   if ports.matched_source and not state.servers[forward] then return "reply" end
   state.servers[forward] = true
   return "request"
 end
 
--- Records of one frame, which has several where packets travel in packets, are chained.
+-- The records of one frame, which has several where packets travel in packets, are linked by `beside`.
 local function find_record(frame, path)
   local record = state.frames[frame]
-  while record and record.path ~= path do record = record.next end
+  while record and records.path[record] ~= path do record = records.beside[record] end
   return record
 end
 
 local function kind_of(record)
-  return record.status and "reply" or "request"
+  return records.status[record] and "reply" or "request"
 end
 
--- The record of this datagram, made when it is seen for the first time.
-local function track(pinfo, octets, length, forward, backward, kind, between_servers)
-  local record = { frame = pinfo.number, path = forward, time = seconds_of(pinfo) }
+-- The record of this datagram, made when it is seen for the first time. `view` is the datagram, and is given what was
+-- read of it.
+local function track(pinfo, view, forward, backward, kind, between_servers, pause)
+  local record = records.count + 1
+  records.count = record
+  records.frame[record], records.path[record], records.time[record] = view.frame, forward, seconds_of(pinfo)
+  records.exchange[record], records.nth[record], records.status[record] = false, 0, false
+  records.verdict[record], records.asked[record], records.latest[record] = false, 0, 0
   local pair = forward < backward and forward or backward
   local last = state.last[pair]
   if kind == "request" then
-    local flow = state.flows[forward] or new_flow()
-    state.flows[forward] = flow
-    record_request(record, flow, octets, read_request(octets, length))
+    local flow = state.flows[forward]
+    if not flow then
+      flow = new_flow()
+      state.flows[forward] = flow
+    end
+    view.request = read_request(view.octets, view.length)
+    record_request(record, flow, view.octets, view.request, pause)
   else
-    record_reply(record, state.flows[backward], octets, length)
+    record_reply(record, state.flows[backward], view.octets, view.length)
   end
-  local after_reply = last and last.status and last.path == backward
-  if after_reply and ((record.status and not record.exchange) or (not record.status and between_servers)) then
-    record.answers = last.frame
+  local after_reply = last and records.status[last] and records.path[last] == backward
+  local is_reply = records.status[record]
+  if after_reply and ((is_reply and not records.exchange[record]) or (not is_reply and between_servers)) then
+    records.answers[record] = records.frame[last]
   end
   state.last[pair] = record
-  record.next = state.frames[record.frame]
-  state.frames[record.frame] = record
+  local frame = records.frame[record]
+  records.beside[record] = state.frames[frame]
+  state.frames[frame] = record
   return record
 end
 
@@ -985,7 +1142,7 @@ local fields = {
   reserved = ProtoField.uint8("calc6.reserved", "Reserved", base.HEX),
   id = ProtoField.uint64("calc6.id", "Request identifier", base.HEX),
   operands = ProtoField.uint32("calc6.operands", "Operands", base.DEC),
-  operand = ProtoField.int64("calc6.operand", "Operand", base.DEC),
+  operand = ProtoField.double("calc6.operand", "Operand"),
   operand_text = ProtoField.string("calc6.operand.text", "Operand"),
   success = ProtoField.bool("calc6.success", "Success", 8, nil, 0x80),
   reply_unused = ProtoField.uint8("calc6.unused", "Unused", base.DEC, nil, 0x7F),
@@ -993,19 +1150,24 @@ local fields = {
   status = ProtoField.uint8("calc6.status", "Status", base.DEC, STATUS),
   reply_format = ProtoField.uint8("calc6.format", "Format", base.DEC, FORMATS),
   needed = ProtoField.uint32("calc6.needed", "Octets needed", base.DEC),
-  result = ProtoField.string("calc6.result", "Result"),
+  result = ProtoField.double("calc6.result", "Result"),
+  result_text = ProtoField.string("calc6.result.text", "Result"),
   text = ProtoField.string("calc6.text", "Error text"),
   rest = ProtoField.bytes("calc6.rest", "No field"),
   reply_in = ProtoField.framenum("calc6.reply_in", "Reply in frame", base.NONE, frametype.RESPONSE),
   request_in = ProtoField.framenum("calc6.request_in", "Request in frame", base.NONE, frametype.REQUEST),
   time = ProtoField.relative_time("calc6.time", "Time since the request"),
   time_repeat = ProtoField.relative_time("calc6.time.repeat", "Time since the last repeat"),
+  sent = ProtoField.uint32("calc6.sent", "Times sent", base.DEC),
+  replies = ProtoField.uint32("calc6.replies", "Replies", base.DEC),
   repeat_of = ProtoField.framenum("calc6.repeat_of", "Retransmission of frame", base.NONE, frametype.RETRANS_PREV),
   repeated_in = ProtoField.framenum("calc6.repeated_in", "Retransmitted in frame", base.NONE, frametype.RETRANS_NEXT),
+  copy_of = ProtoField.framenum("calc6.copy_of", "Copy of frame", base.NONE),
   duplicate_of = ProtoField.framenum("calc6.duplicate_of", "Duplicate of the reply in frame", base.NONE),
   answers = ProtoField.framenum("calc6.answers", "Answers the reply in frame", base.NONE),
   check = ProtoField.string("calc6.check", "Recomputed"),
-  expected = ProtoField.string("calc6.expected", "Expected result"),
+  expected = ProtoField.double("calc6.expected", "Expected result"),
+  expected_text = ProtoField.string("calc6.expected.text", "Expected result"),
 }
 
 local FIELD_ORDER = {}
@@ -1025,7 +1187,7 @@ local experts = {
   unknown_opcode = ProtoExpert.new("calc6.unknown_opcode", "Unknown opcode", PROTOCOL, WARN),
   unknown_operator = ProtoExpert.new("calc6.unknown_operator", "Unknown operator", PROTOCOL, WARN),
   unsupported = ProtoExpert.new("calc6.unsupported", "Unsupported", PROTOCOL, WARN),
-  domain = ProtoExpert.new("calc6.domain", "Without a result", PROTOCOL, NOTE),
+  domain = ProtoExpert.new("calc6.domain", "Outside the operator's domain", PROTOCOL, NOTE),
   overflow = ProtoExpert.new("calc6.overflow", "The exact result does not fit a classic reply", PROTOCOL, WARN),
   wrong = ProtoExpert.new("calc6.wrong", "Wrong result", PROTOCOL, ERROR),
   error = ProtoExpert.new("calc6.error", "Error reply", CODE, NOTE),
@@ -1035,19 +1197,28 @@ local experts = {
   stray = ProtoExpert.new("calc6.stray", "Reply sent to a server", PROTOCOL, WARN),
   unanswered = ProtoExpert.new("calc6.unanswered", "No reply in this capture", SEQUENCE, WARN),
   silence = ProtoExpert.new("calc6.silence", "No reply, and none is owed", SEQUENCE, CHAT),
+  copy = ProtoExpert.new("calc6.copy", "The same request again, too early for a retransmission", SEQUENCE, NOTE),
   retransmission = ProtoExpert.new("calc6.retransmission", "Retransmission", SEQUENCE, NOTE),
   reused = ProtoExpert.new("calc6.reused", "Identifier of an earlier, different request", SEQUENCE, WARN),
   orphan = ProtoExpert.new("calc6.orphan", "No request in this capture", SEQUENCE, NOTE),
   duplicate = ProtoExpert.new("calc6.duplicate", "Duplicate reply", SEQUENCE, NOTE),
   liberty = ProtoExpert.new("calc6.liberty", "Not as this specification sends it", PROTOCOL, CHAT),
-  cut = ProtoExpert.new("calc6.cut", "Cut short by the capture", expert.group.UNDECODED, NOTE),
+  cut = ProtoExpert.new("calc6.cut", "Truncated by the capture", expert.group.UNDECODED, NOTE),
 }
 
 local EXPERT_ORDER = {}
 for _, item in pairs(experts) do EXPERT_ORDER[#EXPERT_ORDER + 1] = item end
 calc6.experts = EXPERT_ORDER
 
--- What a datagram is shown by: its octets, the tree item of the protocol, and the words for the Info column.
+-- TreeItem.referenced, looked up once, because that takes longer than most calls, and this dissector's handle.
+local referenced, handle
+
+-- A view is a datagram with the tree item of the protocol. A field is added only where it is looked at: the tree is
+-- visible, or a filter, a column or a tap refers to the field. Then `watched` is true, whatever the field.
+local function wanted(view, field)
+  return view.visible or (view.watched and referenced(view.tree, field))
+end
+
 local function remark(view, kind, text)
   if text then
     view.item:add_proto_expert_info(experts[kind], text)
@@ -1058,14 +1229,37 @@ end
 
 -- Adds a field where the capture holds at least one of its octets.
 local function show(view, field, offset, count, ...)
-  local held = view.tvb:len() - offset
-  if held <= 0 or count <= 0 then return nil end
+  if count <= 0 or not wanted(view, field) then return nil end
+  local held = #view.octets - offset
+  if held <= 0 then return nil end
   return view.item:add(field, view.tvb:range(offset, math.min(count, held)), ...)
 end
 
 -- Adds a field that is not in the octets but follows from them.
 local function infer(view, field, ...)
+  if not wanted(view, field) then return nil end
   return view.item:add(field, ...):set_generated()
+end
+
+-- Adds an integer twice: as a number, which filters compare, and as its exact decimal text. The tree shows the number
+-- if that is exact, else the text. `place` is { offset, count } of its octets, or nil if it is not in the octets.
+local function show_integer(view, number_field, text_field, place, label, text)
+  if not (wanted(view, number_field) or wanted(view, text_field)) then return end
+  local function add(field, value)
+    local item
+    if place then
+      item = show(view, field, place[1], place[2], value, format("%s: %s", label, text))
+    else
+      item = infer(view, field, value)
+      if item then item:set_text(format("%s: %s", label, text)) end
+    end
+    return item
+  end
+  local number = tonumber(text) + 0.0
+  local exact = number < EXACT and number > -EXACT
+  local hidden = add(exact and text_field or number_field, exact and text or number)
+  if hidden then hidden:set_hidden() end
+  add(exact and number_field or text_field, exact and number or text)
 end
 
 local function nstime(seconds)
@@ -1085,9 +1279,9 @@ end
 -- The tree and the Info column of a request
 ------------------------------------------------------------------------------------------------------------------------
 
-local LISTED_IN_INFO = 90  -- characters of operands; then dots
+local LISTED_IN_INFO = 90  -- characters of operands, then dots
 
--- Problems of requests whose operands can be listed all the same.
+-- Problems of requests whose operands can be listed nevertheless.
 local WELL_SHAPED = { domain = true, unknown_opcode = true, unknown_operator = true }
 
 local function operand_list(request)
@@ -1106,19 +1300,19 @@ local function describe_request(request)
   if trouble and not WELL_SHAPED[trouble.kind] then
     return format("[%s: %s]", trouble.kind == "unsupported" and "Unsupported" or "Malformed", trouble.text)
   end
-  if request.symbol == "?" then return "? (describe)" end
-  local head = request.symbol or "[cut by the capture]"
+  if request.symbol == "?" then return "describe" end
+  local head = WORDS[request.symbol] or "[Truncated by the capture]"
   if trouble and not request.symbol then head = format("[%s]", trouble.text:gsub("^%l", string.upper)) end
   if request.operands == 0 then return head end
   return format("%s %s (%s)%s", head, operand_list(request), plural(request.operands, "operand"),
     request.format == 1 and " as text" or "")
 end
 
--- Octets that are not what they should be, under the label of what should be there.
+-- Octets that are not a whole field, under the label of the field that should be there.
 local function show_rest(view, offset, count, label, note)
   local item = show(view, fields.rest, offset, count)
   if not item then return end
-  if label then item:set_text(label .. ": cut short, " .. plural(count, "octet")) end
+  if label then item:set_text(format("%s: truncated, %s", label, plural(count, "octet"))) end
   if note then item:append_text(note) end
 end
 
@@ -1129,22 +1323,18 @@ local function show_operands(view, request)
     return
   end
   local shown = math.min(request.operands, REQUEST_LIMIT)
-  for i = 1, shown do
+  local listed = wanted(view, fields.operand) or wanted(view, fields.operand_text) or wanted(view, fields.rest)
+  for i = 1, listed and shown or 0 do
     local text, offset = operand_text(request, i), request.offset + (i - 1) * request.width
     if not text then break end
-    local label = format("Operand %d: %s", i, text)
-    if request.width <= 8 or fits_signed_64(operand(request, i)) then
-      show(view, fields.operand, offset, request.width, Int64.new(text), label)
-    else
-      show(view, fields.operand_text, offset, request.width, text, label)
-    end
+    show_integer(view, fields.operand, fields.operand_text, { offset, request.width }, format("Operand %d", i), text)
   end
   local offset = request.offset + shown * request.width
-  local cut = shown == request.operands and request.width > 0
+  local cut = shown == request.operands and request.width and request.width > 0
   show_rest(view, offset, request.length - offset, cut and format("Operand %d", shown + 1))
 end
 
-local function show_request(view, request)
+local function show_request_fields(view, request)
   infer(view, fields.form, request.form)
   infer(view, fields.message, "request")
   if request.opcode then
@@ -1175,35 +1365,61 @@ local function show_request(view, request)
     if item then item:set_generated() end
   end
   if request.offset then show_operands(view, request) end
+end
+
+local function show_request(view, request)
+  if view.watched then show_request_fields(view, request) end
   if request.problem then remark(view, request.problem.kind, request.problem.text) end
   if request.unused and request.unused ~= 0 then
     remark(view, "liberty", "Unused is sent as 0, and ignored")
   end
 end
 
--- Links to what was seen of the exchange. Replies are known only once the whole capture was read: with two passes
--- (tshark -2), or when a packet is looked at again.
+local LISTED_LINKS = 8  -- frames of one exchange, in each direction; of more the first seven and the last
+
+-- Links to the records from `first` on, of which there are `count`, the last being `last`.
+local function link(view, field, first, count, last)
+  if not wanted(view, field) then return end
+  local record = first
+  for i = 1, math.min(count, LISTED_LINKS) do
+    if i == LISTED_LINKS then record = last end
+    infer(view, field, records.frame[record])
+    record = records.later[record]
+  end
+end
+
+-- Links to the rest of the exchange. Replies are known only after the whole capture was read: with two passes
+-- (tshark -2), or when a packet is selected.
 local function show_request_links(view, record, request)
-  local exchange = record.exchange
-  local first, later = exchange.requests[1], exchange.requests[record.nth + 1]
-  if record.nth > 1 then
-    infer(view, fields.repeat_of, first.frame)
-    remark(view, "retransmission", format("Repeats the request of frame %d", first.frame))
+  local exchange = records.exchange[record]
+  local first = records.frame[exchanges.first[exchange]]
+  local later, copied = records.later[record], records.copy_of[record]
+  local replies = exchanges.replies[exchange]
+  if copied then
+    infer(view, fields.copy_of, records.frame[copied])
+    remark(view, "copy", format("Copies the request of frame %d after %s: too early for a retransmission",
+      records.frame[copied], duration(records.time[record] - records.time[copied])))
+  elseif records.nth[record] > 1 then
+    infer(view, fields.repeat_of, first)
+    remark(view, "retransmission", format("Repeats the request of frame %d", first))
   end
-  if later then infer(view, fields.repeated_in, later.frame) end
-  for _, reply in ipairs(exchange.replies) do infer(view, fields.reply_in, reply.frame) end
-  if record.reused then
-    remark(view, "reused", format("The identifier of a different request, in frame %d", record.reused))
+  if later then infer(view, fields.repeated_in, records.frame[later]) end
+  if exchanges.requests[exchange] > 1 then infer(view, fields.sent, exchanges.requests[exchange]) end
+  if replies > 1 then infer(view, fields.replies, replies) end
+  link(view, fields.reply_in, exchanges.first_reply[exchange], replies, exchanges.last_reply[exchange])
+  local reused = records.reused[record]
+  if reused then
+    remark(view, "reused", format("The identifier of a different request, in frame %d", records.frame[reused]))
   end
-  if record.answers then
-    infer(view, fields.answers, record.answers)
+  if records.answers[record] then
+    infer(view, fields.answers, records.answers[record])
     remark(view, "reply_to_reply",
-      format("Sent after the reply of frame %d, between two servers: perhaps a loop", record.answers))
+      format("Sent after the reply of frame %d, between two servers: perhaps a loop", records.answers[record]))
   end
-  if view.again and #exchange.replies == 0 then
+  if view.again and replies == 0 then
     remark(view, request.problem and request.problem.answer == "silence" and "silence" or "unanswered")
   end
-  local exact = request.form == "classic" and outcome(request).exact
+  local exact = exchanges.payload[exchange] == CLASSIC_ERROR and outcome(request).exact
   if exact then
     remark(view, "overflow", request.format == 0
       and format("The result, %s, exceeds 32 bits: an error, or the value modulo 2^32", shorten(exact))
@@ -1212,13 +1428,17 @@ local function show_request_links(view, record, request)
 end
 
 local function dissect_request(view, record)
-  local request = read_request(view.octets, view.length)
+  local request = view.request or read_request(view.octets, view.length)
   local summary = describe_request(request)
   show_request(view, request)
   if record then
     show_request_links(view, record, request)
-    if record.nth > 1 then summary = "[Retransmission] " .. summary end
-    if record.answers then summary = "[Reply to a reply?] " .. summary end
+    if records.copy_of[record] then
+      summary = "[Copy] " .. summary
+    elseif records.nth[record] > 1 then
+      summary = "[Retransmission] " .. summary
+    end
+    if records.answers[record] then summary = "[Reply to a reply?] " .. summary end
   end
   return request.form, summary
 end
@@ -1232,7 +1452,7 @@ local function describe_reply(reply)
   if reply.success then
     if reply.description then return "Description " .. reply.result:match("^[^\n]*") end
     if reply.either then return format("Result %s or \"%s\"", reply.result, reply.either) end
-    return reply.result and "Result " .. shorten(reply.result) or "Result [cut short]"
+    return reply.result and "Result " .. shorten(reply.result) or "Result [truncated by the capture]"
   end
   if reply.form == "extended" then
     return format("Error %d (%s)", reply.status, STATUS[reply.status] or "not assigned")
@@ -1240,7 +1460,7 @@ local function describe_reply(reply)
   return reply.text and format("Error \"%s\"", reply.text) or "Error"
 end
 
-local function show_reply(view, reply)
+local function show_reply_fields(view, reply)
   local length = reply.length
   infer(view, fields.form, reply.form)
   infer(view, fields.message, "reply")
@@ -1256,15 +1476,21 @@ local function show_reply(view, reply)
     show(view, fields.reply_unused, 0, 1)
   end
   local offset = reply.form == "extended" and EXTENDED_HEADER or CLASSIC_HEADER
-  if reply.result then
-    show(view, fields.result, offset, length - offset, reply.result)
+  if reply.description then
+    show(view, fields.result_text, offset, length - offset, reply.result)
+  elseif reply.result then
+    show_integer(view, fields.result, fields.result_text, { offset, length - offset }, "Result", reply.result)
   elseif reply.text then
     show(view, fields.text, reply.text_from - 1, length - reply.text_from + 1, reply.text)
   elseif length > offset then
     local item = show(view, fields.rest, offset, length - offset)
     local error_text = reply.form == "extended" and reply.status ~= OK
-    if item then item:set_text(error_text and "Error text: does not count" or "Result: does not count") end
+    if item then item:set_text(error_text and "Error text: not valid" or "Result: not valid") end
   end
+end
+
+local function show_reply(view, reply)
+  if view.watched then show_reply_fields(view, reply) end
   if reply.problem then remark(view, "malformed", reply.problem) end
   if reply.wider then remark(view, "liberty", "Wider than the result needs") end
   if reply.terminated then remark(view, "liberty", "A NUL after the text") end
@@ -1273,65 +1499,82 @@ local function show_reply(view, reply)
   if reply.success == false then remark(view, "error", describe_reply(reply)) end
 end
 
-local function show_check(view, exchange, request, reply)
-  local verdict, reason = judge(request, exchange, reply)
+local function show_expected(view, text)
+  show_integer(view, fields.expected, fields.expected_text, nil, "Expected result", text)
+end
+
+-- The verdict is computed once, when the reply is first seen; the reason for one that is not "right" on each look.
+local function show_check(view, record, reply)
+  local exchange, verdict, reason, request = records.exchange[record], records.verdict[record], nil, nil
+  if not verdict and reply.success and reply.form == "classic"
+    and exchanges.payload[exchange] == sub(reply.octets, 2) then
+    verdict = "right"
+  end
+  if verdict ~= "right" then
+    request = request_of(exchange)
+    verdict, reason = judge(request, reply)
+  end
+  records.verdict[record] = verdict
   local item = infer(view, fields.check, verdict)
-  if reason then item:append_text(format(" (%s)", reason)) end
+  if item and reason then item:append_text(format(" (%s)", reason)) end
   if verdict == "right" or verdict == "not checked" then return "" end
-  local wanted = outcome(request)
+  local expected = outcome(request)
   if verdict == "wrong" then
-    if wanted.result then infer(view, fields.expected, wanted.result) end
+    if expected.result then show_expected(view, expected.result) end
     remark(view, "wrong", "Wrong: " .. reason)
     return format(" [Wrong: %s]", reason)
   end
-  infer(view, fields.expected, wanted.exact or wanted.result)
+  show_expected(view, expected.exact or expected.result)
   remark(view, "overflow", reason)
   return format(" [%s]", reason)
 end
 
--- Links to the request, and what follows from having both. Gives what the Info column adds.
-local function show_reply_links(view, record, request, reply)
-  local exchange = record.exchange
+-- Links to the request, and what follows from having both. Returns what the Info column adds.
+local function show_reply_links(view, record, reply)
+  local exchange = records.exchange[record]
   if not exchange then
     remark(view, "orphan")
     return " [no request seen]"
   end
-  for i = 1, record.asked do infer(view, fields.request_in, exchange.requests[i].frame) end
-  local seconds = record.time - exchange.requests[1].time
-  infer(view, fields.time, nstime(seconds))
-  if record.asked > 1 then
-    infer(view, fields.time_repeat, nstime(record.time - exchange.requests[record.asked].time))
+  local first, asked, latest = exchanges.first[exchange], records.asked[record], records.latest[record]
+  local seconds = records.time[record] - records.time[first]
+  link(view, fields.request_in, first, asked, latest)
+  if wanted(view, fields.time) then infer(view, fields.time, nstime(seconds)) end
+  if asked > 1 then
+    infer(view, fields.sent, asked)
+    infer(view, fields.time_repeat, nstime(records.time[record] - records.time[latest]))
   end
   local added = " in " .. duration(seconds)
-  if record.nth > 1 then
-    local first = exchange.replies[1].frame
-    infer(view, fields.duplicate_of, first)
-    remark(view, "duplicate", format("A reply was seen in frame %d", first))
-    added = format("%s [Duplicate of frame %d]", added, first)
+  if records.nth[record] > 1 then
+    local earlier = records.frame[exchanges.first_reply[exchange]]
+    infer(view, fields.duplicate_of, earlier)
+    remark(view, "duplicate", format("A reply was seen in frame %d", earlier))
+    added = format("%s [Duplicate of frame %d]", added, earlier)
   end
-  if request.id and reply.form == "classic" then
-    remark(view, "classic_peer", "The peer answers an extended request as classic: it may know no other form")
+  local length = exchanges.length[exchange]
+  if reply.form == "classic" and exchanges.payload[exchange] == false then
+    remark(view, "classic_peer", "The peer answers an extended request as classic: perhaps it knows no other form")
   end
-  if reply.length > AMPLIFICATION * request.length then
-    remark(view, "long_reply",
-      format("%d octets answer %d, more than three times as many", reply.length, request.length))
+  if reply.length > AMPLIFICATION * length then
+    remark(view, "long_reply", format("%d octets answer %d, more than three times as many", reply.length, length))
     added = added .. " [over three times its request]"
   end
-  return added .. show_check(view, exchange, request, reply)
+  return added .. show_check(view, record, reply)
 end
 
 local function dissect_reply(view, record, to_server)
-  local request = record and record.exchange and request_of(record.exchange)
-  local reply = read_reply(view.octets, view.length, request)
+  local exchange = record and records.exchange[record]
+  local reply = read_reply(view.octets, view.length, exchange and asked_of(exchange))
   local summary = describe_reply(reply)
   show_reply(view, reply)
   if record then
-    summary = summary .. show_reply_links(view, record, request, reply)
-    if record.answers then
-      infer(view, fields.answers, record.answers)
-      remark(view, "reply_to_reply", format("Answers the reply of frame %d: a loop", record.answers))
+    summary = summary .. show_reply_links(view, record, reply)
+    local answers = records.answers[record]
+    if answers then
+      infer(view, fields.answers, answers)
+      remark(view, "reply_to_reply", format("Answers the reply of frame %d: a loop", answers))
       summary = "[Reply to a reply] " .. summary
-    elseif to_server and not record.exchange then
+    elseif to_server and not exchange then
       remark(view, "stray", "A reply sent to a server, which never answers it")
       summary = "[Reply to a server] " .. summary
     end
@@ -1340,10 +1583,14 @@ local function dissect_reply(view, record, to_server)
 end
 
 ------------------------------------------------------------------------------------------------------------------------
--- Registration: port preference, Decode As, heuristic
+-- Registration: preferences, Decode As, heuristic
 ------------------------------------------------------------------------------------------------------------------------
 
 calc6.prefs.ports = Pref.range("UDP ports", DEFAULT_PORTS, "Ports of servers, such as 10000,10010-10019", 65535)
+calc6.prefs.heuristic = Pref.bool("Recognise extended requests on any UDP port", false,
+  "By their octets, and the replies to them by their identifiers")
+calc6.prefs.pause = Pref.uint("Shortest pause before a retransmission (ms)", 5,
+  "The same request after a shorter time is a copy: a client that repeats a request waits before it does")
 
 local udp_ports = DissectorTable.get("udp.port")
 local ports_in_use, port_ranges
@@ -1359,21 +1606,30 @@ local function use_ports(text)
 end
 
 local function is_server_port(port)
-  for _, range in ipairs(port_ranges) do
-    if port >= range[1] and port <= range[2] then return true end
+  for i = 1, #port_ranges do
+    if port >= port_ranges[i][1] and port <= port_ranges[i][2] then return true end
   end
   return false
 end
 
 local function view_of(tvb, pinfo, tree)
-  local octets = tvb:len() > 0 and tvb:raw() or ""
-  return { tvb = tvb, octets = octets, length = tvb:reported_len(), tree = tree, again = pinfo.visited }
+  if not referenced then referenced, handle = tree.referenced, Dissector.get("calc6") end
+  local visible = tree.visible
+  return { tvb = tvb, octets = tvb:len() > 0 and tvb:raw() or "", length = tvb:reported_len(), tree = tree,
+    visible = visible, watched = visible or referenced(tree, handle), again = pinfo.visited, frame = pinfo.number,
+    from_port = pinfo.src_port, to_port = pinfo.dst_port }
 end
+
+local ARROW = "\226\134\146"  -- U+2192, as in Wireshark's own Info column of UDP
 
 -- Shows a datagram of the given kind; `record` is nil for the copy of a packet that an ICMP error carries.
 local function dissect(view, pinfo, kind, record, to_server)
-  pinfo.cols.protocol:set("calc6")
-  view.item = #view.octets > 0 and view.tree:add(calc6, view.tvb:range()) or view.tree:add(calc6)
+  local columns = pinfo.cols
+  columns.protocol:set("calc6")
+  view.item = view.tree
+  if view.watched then
+    view.item = #view.octets > 0 and view.tree:add(calc6, view.tvb:range()) or view.tree:add(calc6)
+  end
   local form, summary
   if kind == "request" then
     form, summary = dissect_request(view, record)
@@ -1383,34 +1639,35 @@ local function dissect(view, pinfo, kind, record, to_server)
   if #view.octets < view.length then
     remark(view, "cut", format("The capture holds %d of %d octets", #view.octets, view.length))
   end
-  view.item:append_text(format(", %s %s: %s", form, kind, summary))
-  pinfo.cols.info:set(summary)
+  if view.visible then view.item:append_text(format(", %s %s: %s", form, kind, summary)) end
+  columns.info:set(format("%d %s %d %s", view.from_port, ARROW, view.to_port, summary))
 end
+
+local pause = 0.005  -- seconds; see calc6.prefs.pause
 
 function calc6.dissector(tvb, pinfo, tree)
   local view = view_of(tvb, pinfo, tree)
-  local forward, backward = paths(pinfo)
-  local ports = {
-    from_server = is_server_port(pinfo.src_port), to_server = is_server_port(pinfo.dst_port),
-    matched_source = pinfo.match_uint == pinfo.src_port and pinfo.match_uint ~= pinfo.dst_port,
-  }
-  local record = find_record(pinfo.number, forward)
+  local forward, backward = paths(pinfo, view)
+  local from_server, to_server = is_server_port(view.from_port), is_server_port(view.to_port)
+  local record = find_record(view.frame, forward)
   local kind = record and kind_of(record)
   if not kind then
-    kind = direction(view.octets, forward, backward, ports)
+    local matched = pinfo.match_uint
+    local matched_source = matched == view.from_port and matched ~= view.to_port
+    kind = direction(view.octets, forward, backward,
+      { from_server = from_server, to_server = to_server, matched_source = matched_source })
     if not pinfo.in_error_pkt then
-      local between_servers = ports.from_server and ports.to_server
-      record = track(pinfo, view.octets, view.length, forward, backward, kind, between_servers)
+      record = track(pinfo, view, forward, backward, kind, from_server and to_server, pause)
     end
   end
-  dissect(view, pinfo, kind, record, ports.to_server and not ports.from_server)
-  return tvb:len()
+  dissect(view, pinfo, kind, record, to_server and not from_server)
+  return #view.octets
 end
 
--- The heuristic claims extended requests that are right in every octet, and the replies to those. A request must be one
--- that a server computes, and its identifier must look drawn at random: a DNS query numbered 0x1e2b has the octets of a
--- sum of Width 1, but its counts stand where the identifier should be. A reply alone is never claimed: a QUIC Retry
--- packet can start with ff 00 00 00.
+-- The heuristic claims extended requests that are valid in every octet, and the replies to them. A request must be one
+-- that a server computes, and its identifier must look random: a DNS query with the identifier 0x1e2b has the octets of
+-- a sum of Width 1, but its counts are where the request identifier should be. A reply alone is never claimed: a QUIC
+-- Retry packet can start with ff 00 00 00.
 local function looks_random(id)
   local zeros, distinct, seen = 0, 0, {}
   for i = 1, #id do
@@ -1431,16 +1688,18 @@ end
 local function expected_reply(octets, length, backward)
   if not looks_extended_reply(octets, length) then return false end
   local flow = state.flows[backward]
-  return flow ~= nil and flow.by_id[sub(octets, 5, 12)] ~= nil
+  return flow ~= nil and flow.by_id ~= nil and flow.by_id[sub(octets, 5, 12)] ~= nil
 end
 
+local heuristic_wanted, heuristic_registered = false, false  -- see calc6.prefs_changed()
+
 local function heuristic(tvb, pinfo, tree)
-  if tvb:len() < EXTENDED_HEADER then return false end
+  if not heuristic_wanted or tvb:len() < EXTENDED_HEADER then return false end
   local first = tvb:range(0, 1):uint()
   if first ~= 0x1E and first ~= 0x1F and first ~= 0x7F and first ~= 0xFF then return false end
   local view = view_of(tvb, pinfo, tree)
-  local forward, backward = paths(pinfo)
-  local record = find_record(pinfo.number, forward)
+  local forward, backward = paths(pinfo, view)
+  local record = find_record(view.frame, forward)
   local kind = record and kind_of(record)
   if not kind then
     if plausible_request(view.octets, view.length) then
@@ -1450,7 +1709,7 @@ local function heuristic(tvb, pinfo, tree)
     else
       return false
     end
-    if not pinfo.in_error_pkt then record = track(pinfo, view.octets, view.length, forward, backward, kind) end
+    if not pinfo.in_error_pkt then record = track(pinfo, view, forward, backward, kind, false, pause) end
   end
   dissect(view, pinfo, kind, record)
   return true
@@ -1460,33 +1719,39 @@ function calc6.init()
   forget_everything()
 end
 
+-- Wireshark adds a hidden item, _ws.lua.fake, to every packet that a Lua heuristic is asked about, and shows it in the
+-- protocol hierarchy. So the heuristic is registered only when the preference first asks for it.
 function calc6.prefs_changed()
   use_ports(calc6.prefs.ports)
+  pause = calc6.prefs.pause / 1000
+  heuristic_wanted = calc6.prefs.heuristic
+  if heuristic_wanted and not heuristic_registered then
+    heuristic_registered = true
+    calc6:register_heuristic("udp", heuristic)
+  end
 end
 
 use_ports(DEFAULT_PORTS)
 udp_ports:add_for_decode_as(calc6)
-calc6:register_heuristic("udp", heuristic)
 
 ------------------------------------------------------------------------------------------------------------------------
 -- Statistics: a window under Statistics, and `tshark -z calc6,stat[,FILTER]`
 ------------------------------------------------------------------------------------------------------------------------
 
-
 local function line_for(counts, list, name)
   local line = counts[list][name]
   if not line then
-    line = { name = name, requests = 0, repeats = 0, unanswered = 0, replies = 0, times = {} }
+    line = { name = name, requests = 0, repeats = 0, unanswered = 0, replies = 0, wrong = 0, times = {} }
     counts[list][name] = line
   end
   return line
 end
 
 local function count_record(counts, record)
-  local exchange = record.exchange
-  local line = exchange and line_for(counts, "operators", exchange.name)
-  if not record.status then
-    if record.nth > 1 then
+  local exchange, status = records.exchange[record], records.status[record]
+  local line = exchange and line_for(counts, "operators", exchanges.name[exchange])
+  if not status then
+    if records.nth[record] > 1 then
       line.repeats = line.repeats + 1
     else
       line.requests = line.requests + 1
@@ -1494,15 +1759,20 @@ local function count_record(counts, record)
     end
     return
   end
-  local status = line_for(counts, "statuses", record.status)
-  status.replies = status.replies + 1
+  local same = line_for(counts, "statuses", status)
+  same.replies = same.replies + 1
   if not exchange then
     counts.orphans = counts.orphans + 1
-  elseif record.nth > 1 then
+    return
+  end
+  local verdict = records.verdict[record]
+  if verdict == "wrong" then line.wrong = line.wrong + 1 end
+  if verdict == "wrapped" then counts.wrapped = counts.wrapped + 1 end
+  if records.nth[record] > 1 then
     counts.duplicates = counts.duplicates + 1
   else
     line.replies = line.replies + 1
-    line.times[#line.times + 1] = (record.time - exchange.requests[1].time) * 1000
+    line.times[#line.times + 1] = (records.time[record] - records.time[exchanges.first[exchange]]) * 1000
   end
 end
 
@@ -1513,7 +1783,7 @@ local function sorted_lines(lines)
   return list
 end
 
--- Least, median, 99th percentile (nearest rank) and greatest of times that are sorted.
+-- Least, median, 99th percentile (nearest rank) and greatest of sorted times.
 local function spread(times)
   local function rank(share) return times[math.max(1, math.ceil(share * #times))] end
   return times[1], rank(0.5), rank(0.99), times[#times]
@@ -1523,15 +1793,14 @@ end
 local function report(counts)
   for _, line in pairs(counts.operators) do line.unanswered = 0 end
   for _, exchange in ipairs(counts.exchanges) do
-    local line = counts.operators[exchange.name]
-    if #exchange.replies == 0 then line.unanswered = line.unanswered + 1 end
+    local line = counts.operators[exchanges.name[exchange]]
+    if exchanges.replies[exchange] == 0 then line.unanswered = line.unanswered + 1 end
   end
-  local text = {
-    format("%-18s %11s %11s %11s %11s", "Operator", "requests", "repeats", "unanswered", "replies"),
-  }
+  local columns = "%-18s %9s %9s %11s %9s %8s"
+  local text = { format(columns, "Operator", "requests", "repeats", "unanswered", "replies", "wrong") }
   for _, line in ipairs(sorted_lines(counts.operators)) do
-    text[#text + 1] = format("%-18s %11d %11d %11d %11d", line.name, line.requests, line.repeats, line.unanswered,
-      line.replies)
+    text[#text + 1] = format("%-18s %9d %9d %11d %9d %8d", line.name, line.requests, line.repeats, line.unanswered,
+      line.replies, line.wrong)
   end
   text[#text + 1] = ""
   text[#text + 1] = format("%-18s %11s %11s %11s %11s", "Response time, ms", "least", "median", "99%", "greatest")
@@ -1547,17 +1816,22 @@ local function report(counts)
     text[#text + 1] = format("%-42s %11d", line.name, line.replies)
   end
   text[#text + 1] = ""
+  text[#text + 1] = format("%-42s %11d", "Results modulo 2^32", counts.wrapped)
   text[#text + 1] = format("%-42s %11d", "Duplicate replies", counts.duplicates)
   text[#text + 1] = format("%-42s %11d", "Replies without a request", counts.orphans)
   return concat(text, "\n") .. "\n"
 end
 
--- Listens to every packet of this protocol that passes the filter, and hands the report to `draw` when it is due.
+-- Listens to every packet of this protocol that passes the filter, and gives the report to `draw` at the end. Returns
+-- nothing but the reason if the filter is not valid.
 local function listen(filter, draw)
-  local tap = Listener.new("frame", filter ~= "" and format("calc6 && (%s)", filter) or "calc6")
+  local valid, tap = pcall(Listener.new, "frame", filter ~= "" and format("calc6 && (%s)", filter) or "calc6")
+  if not valid then
+    return nil, format("invalid filter '%s': %s", filter, tostring(tap):match("invalid %- ([^\n]*)") or tap)
+  end
   local counts
   local function reset()
-    counts = { operators = {}, statuses = {}, exchanges = {}, duplicates = 0, orphans = 0 }
+    counts = { operators = {}, statuses = {}, exchanges = {}, wrapped = 0, duplicates = 0, orphans = 0 }
   end
   reset()
   tap.reset = reset
@@ -1565,7 +1839,7 @@ local function listen(filter, draw)
     local record = state.frames[pinfo.number]
     while record do
       count_record(counts, record)
-      record = record.next
+      record = records.beside[record]
     end
   end
   function tap.draw()
@@ -1575,10 +1849,21 @@ local function listen(filter, draw)
 end
 
 local function show_statistics_window()
-  local window = TextWindow.new("Calculator over UDP (calc6)")
-  local tap = listen(get_filter and get_filter() or "", function(text) window:set(text) end)
+  local window
+  local tap, reason = listen(get_filter and get_filter() or "", function(text) window:set(text) end)
+  if not tap then
+    report_failure(reason)
+    return
+  end
+  window = TextWindow.new("Calculator over UDP (calc6)")
   window:set_atclose(function() tap:remove() end)
   retap_packets()
+end
+
+-- As tshark does for a bad -Y: one line, and exit status 2.
+local function fail(reason)
+  io.stderr:write("tshark: -z calc6,stat: ", reason, "\n")
+  os.exit(2)
 end
 
 if gui_enabled() then
@@ -1586,6 +1871,7 @@ if gui_enabled() then
 else
   register_stat_cmd_arg("calc6,stat", function(argument)
     local filter = (argument or ""):match("^calc6,stat,(.+)$") or ""
-    listen(filter, function(text) print(text) end)
+    local tap, reason = listen(filter, function(text) print(text) end)
+    if not tap then fail(reason) end
   end)
 end

@@ -4,17 +4,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::fields::{CONTENT, EXPERTS, strip_times};
+use crate::fields::{CONTENT, EXPERTS, summary};
 use crate::tools::{Desk, run};
 
 const SCENES: [&str; 6] = ["classic", "extended", "errors", "loss", "malformed", "loop"];
 
-/// The fields that tell one datagram of others; times differ from run to run.
-const LINKS: [&str; 6] = [
+/// The fields that link datagrams; times differ from run to run.
+const LINKS: [&str; 9] = [
     "calc6.reply_in",
     "calc6.request_in",
     "calc6.repeat_of",
     "calc6.repeated_in",
+    "calc6.copy_of",
+    "calc6.sent",
+    "calc6.replies",
     "calc6.duplicate_of",
     "calc6.answers",
 ];
@@ -33,11 +36,12 @@ fn transcript(desk: &Desk, capture: &Path) -> String {
     let rows = desk.fields(capture, &["-2"], &columns);
     let mut text = String::new();
     for (number, (info, row)) in desk.info(capture, &["-2"]).iter().zip(&rows).enumerate() {
-        let description = info.starts_with("Description");
-        let info = if description { "Description *".to_owned() } else { strip_times(info) };
-        text += &format!("{} {info}\n", number + 1);
+        let summary = summary(info);
+        let description = summary.starts_with("Description");
+        let summary = if description { "Description *".to_owned() } else { summary };
+        text += &format!("{} {} {summary}\n", number + 1, ports(info));
         for (name, value) in columns.iter().zip(row).filter(|(_, value)| !value.is_empty()) {
-            let varies = *name == "calc6.id" || (description && *name == "calc6.result");
+            let varies = *name == "calc6.id" || (description && *name == "calc6.result.text");
             let value = match value.as_str() {
                 _ if varies => "*",
                 "True" => "1",
@@ -48,6 +52,13 @@ fn transcript(desk: &Desk, capture: &Path) -> String {
         }
     }
     text
+}
+
+/// The ports at the start of the Info column; those that the kernel chose are a `*`.
+fn ports(info: &str) -> String {
+    let shown = |port: &str| if ["10000", "10001"].contains(&port) { port.to_owned() } else { "*".to_owned() };
+    let words: Vec<&str> = info.split(' ').collect();
+    format!("{} → {}", shown(words[0]), shown(words[2]))
 }
 
 /// The transcript that a scene must have.
@@ -129,18 +140,18 @@ fn the_commands_of_the_readme_are_seen_live() {
         unshare
     });
     // Repeats and their answers depend on how busy the machine is.
-    let seen: Vec<String> = seen.lines().map(|line| strip_times(line.trim_end())).collect();
+    let seen: Vec<String> = seen.lines().map(|line| summary(line.trim_end())).collect();
     let seen: Vec<&str> = seen
         .iter()
         .map(String::as_str)
         .filter(|line| !line.contains("Retransmission") && !line.contains("Duplicate"))
         .collect();
     let expected = [
-        "+ 1, 3, 5, 7, 9 (5 operands)",
+        "sum 1, 3, 5, 7, 9 (5 operands)",
         "Result 25 in T",
-        "* 1, 3, 5, 7, 9 (5 operands) as text",
+        "product 1, 3, 5, 7, 9 (5 operands) as text",
         "Result 945 in T",
-        "+ 1, 3, 5 (3 operands)",
+        "sum 1, 3, 5 (3 operands)",
         "Result 9 in T",
     ];
     assert_eq!(seen, expected);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::capture::{SERVER, Traffic, octets};
 use crate::tools::Desk;
 
-/// The fields that stand in the octets or follow from one datagram and its request.
+/// The fields that are in the octets or follow from one datagram and its request.
 pub const CONTENT: &[&str] = &[
     "calc6.form",
     "calc6.message",
@@ -28,10 +28,12 @@ pub const CONTENT: &[&str] = &[
     "calc6.status",
     "calc6.needed",
     "calc6.result",
+    "calc6.result.text",
     "calc6.text",
     "calc6.rest",
     "calc6.check",
     "calc6.expected",
+    "calc6.expected.text",
 ];
 
 /// The expert items.
@@ -53,6 +55,7 @@ pub const EXPERTS: &[&str] = &[
     "calc6.stray",
     "calc6.unanswered",
     "calc6.silence",
+    "calc6.copy",
     "calc6.retransmission",
     "calc6.reused",
     "calc6.orphan",
@@ -75,7 +78,7 @@ pub fn check(desk: &Desk, capture: &std::path::Path, options: &[&str], expected:
     let rows = desk.fields(capture, options, &columns);
     assert_eq!((infos.len(), rows.len()), (expected.len(), expected.len()), "{infos:#?}");
     for (number, ((info, row), expected)) in infos.iter().zip(&rows).zip(expected).enumerate() {
-        assert_eq!(strip_times(info), expected.info, "frame {}", number + 1);
+        assert_eq!(summary(info), expected.info, "frame {}", number + 1);
         assert_eq!(present(row), wanted(expected.fields), "frame {}, {info}", number + 1);
     }
 }
@@ -94,19 +97,36 @@ fn present(row: &[String]) -> BTreeMap<String, String> {
             value => drop(fields.insert(name.to_owned(), value.to_owned())),
         }
     }
+    leave_out_equal_texts(&mut fields);
     if !experts.is_empty() {
         fields.insert("experts".to_owned(), experts.join(" "));
     }
     fields
 }
 
+/// An integer is a number and an exact text: the text is left out where the number says the same.
+fn leave_out_equal_texts(fields: &mut BTreeMap<String, String>) {
+    for name in ["operand", "result", "expected"] {
+        let text = format!("{name}.text");
+        if fields.get(name).is_some_and(|number| fields.get(&text) == Some(number)) {
+            fields.remove(&text);
+        }
+    }
+}
+
 fn wanted(fields: &[(&str, &str)]) -> BTreeMap<String, String> {
     fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// `Result 25 in 0.042 ms` without the time, which differs from run to run: `Result 25 in T`.
-pub fn strip_times(info: &str) -> String {
-    let words: Vec<&str> = info.split(' ').collect();
+/// The Info column without what differs from run to run: `10000 → 51234 Result 25 in 0.042 ms` is `Result 25 in T`.
+///
+/// # Panics
+/// If it does not begin with the ports.
+pub fn summary(info: &str) -> String {
+    let (from, rest) = info.split_once(" → ").unwrap_or_else(|| panic!("no ports: {info}"));
+    let (to, rest) = rest.split_once(' ').unwrap();
+    assert!(from.parse::<u16>().is_ok() && to.parse::<u16>().is_ok(), "no ports: {info}");
+    let words: Vec<&str> = rest.split(' ').collect();
     let mut kept: Vec<&str> = Vec::new();
     let mut at = 0;
     while at < words.len() {
@@ -121,13 +141,13 @@ pub fn strip_times(info: &str) -> String {
     kept.join(" ")
 }
 
-/// One line of the table below: from port, to port, octets, and what is to be seen.
+/// One line of the table below: from port, to port, octets, the Info column, and the fields.
 type Line = (u16, u16, &'static str, &'static str, &'static [(&'static str, &'static str)]);
 
 #[rustfmt::skip]
 const TABLE: &[Line] = &[
     // The golden octets of clause 2.13.
-    (41000, SERVER, "00 00000001 00000003 00000005 00000007 00000009", "+ 1, 3, 5, 7, 9 (5 operands)", &[
+    (41000, SERVER, "00 00000001 00000003 00000005 00000007 00000009", "sum 1, 3, 5, 7, 9 (5 operands)", &[
         ("form", "classic"), ("message", "request"), ("unused", "0"), ("opcode", "0"), ("format", "0"), ("op", "+"),
         ("operands", "5"), ("operand", "1,3,5,7,9"),
     ]),
@@ -135,7 +155,7 @@ const TABLE: &[Line] = &[
         ("form", "classic"), ("message", "reply"), ("success", "1"), ("unused", "127"), ("result", "25"),
         ("check", "right"),
     ]),
-    (41001, SERVER, "03 00000001 00000003 00000005 00000007 00000009", "* 1, 3, 5, 7, 9 (5 operands) as text", &[
+    (41001, SERVER, "03 00000001 00000003 00000005 00000007 00000009", "product 1, 3, 5, 7, 9 (5 operands) as text", &[
         ("form", "classic"), ("message", "request"), ("unused", "0"), ("opcode", "1"), ("format", "1"), ("op", "*"),
         ("operands", "5"), ("operand", "1,3,5,7,9"),
     ]),
@@ -143,7 +163,7 @@ const TABLE: &[Line] = &[
         ("form", "classic"), ("message", "reply"), ("success", "1"), ("unused", "127"), ("result", "945"),
         ("check", "right"),
     ]),
-    (41002, SERVER, "71 00000004 00000002 00000003", "+ 4, 2, 3 (3 operands) as text", &[
+    (41002, SERVER, "71 00000004 00000002 00000003", "sum 4, 2, 3 (3 operands) as text", &[
         ("form", "classic"), ("message", "request"), ("unused", "7"), ("opcode", "0"), ("format", "1"), ("op", "+"),
         ("operands", "3"), ("operand", "4,2,3"), ("experts", "liberty"),
     ]),
@@ -160,7 +180,7 @@ const TABLE: &[Line] = &[
         ("check", "right"), ("experts", "error"),
     ]),
     // Clause 3.13.
-    (41004, SERVER, "1e 2b 04 00 0102030405060708 fffffffe 00000005", "+ -2, 5 (2 operands)", &[
+    (41004, SERVER, "1e 2b 04 00 0102030405060708 fffffffe 00000005", "sum -2, 5 (2 operands)", &[
         ("form", "extended"), ("message", "request"), ("version", "1"), ("opcode", "7"), ("format", "0"),
         ("operator", "0x2b"), ("op", "+"), ("width", "4"), ("reserved", "0x00"), ("id", "0x0102030405060708"),
         ("operands", "2"), ("operand", "-2,5"),
@@ -171,25 +191,29 @@ const TABLE: &[Line] = &[
     ]),
     // Operands around the ends of 64 bits: 2^63 - 1, -2^63, then 2^63, -2^63 - 1.
     (41004, SERVER, "1f 3c 09 00 0202030405060708 007fffffffffffffff ff8000000000000000",
-        "< 9223372036854775807, -9223372036854775808 (2 operands) as text", &[
+        "min 9223372036854775807, -9223372036854775808 (2 operands) as text", &[
         ("form", "extended"), ("message", "request"), ("version", "1"), ("opcode", "7"), ("format", "1"),
         ("operator", "0x3c"), ("op", "<"), ("width", "9"), ("reserved", "0x00"), ("id", "0x0202030405060708"),
-        ("operands", "2"), ("operand", "9223372036854775807,-9223372036854775808"),
+        ("operands", "2"), ("operand", "9.22337203685478e+18,-9.22337203685478e+18"),
+        ("operand.text", "9223372036854775807,-9223372036854775808"),
     ]),
     (SERVER, 41004, "ff 00 01 00 0202030405060708 2d39323233333732303336383534373735383038",
         "Result -9223372036854775808 in T", &[
         ("form", "extended"), ("message", "reply"), ("success", "1"), ("ones", "127"), ("status", "0"), ("format", "1"),
-        ("reserved", "0x00"), ("id", "0x0202030405060708"), ("result", "-9223372036854775808"), ("check", "right"),
+        ("reserved", "0x00"), ("id", "0x0202030405060708"), ("result", "-9.22337203685478e+18"),
+        ("result.text", "-9223372036854775808"), ("check", "right"),
     ]),
     (41004, SERVER, "1e 3e 09 00 0302030405060708 008000000000000000 ff7fffffffffffffff",
-        "> 9223372036854775808, -9223372036854775809 (2 operands)", &[
+        "max 9223372036854775808, -9223372036854775809 (2 operands)", &[
         ("form", "extended"), ("message", "request"), ("version", "1"), ("opcode", "7"), ("format", "0"),
         ("operator", "0x3e"), ("op", ">"), ("width", "9"), ("reserved", "0x00"), ("id", "0x0302030405060708"),
-        ("operands", "2"), ("operand.text", "9223372036854775808,-9223372036854775809"),
+        ("operands", "2"), ("operand", "9.22337203685478e+18,-9.22337203685478e+18"),
+        ("operand.text", "9223372036854775808,-9223372036854775809"),
     ]),
     (SERVER, 41004, "ff 00 00 00 0302030405060708 008000000000000000", "Result 9223372036854775808 in T", &[
         ("form", "extended"), ("message", "reply"), ("success", "1"), ("ones", "127"), ("status", "0"), ("format", "0"),
-        ("reserved", "0x00"), ("id", "0x0302030405060708"), ("result", "9223372036854775808"), ("check", "right"),
+        ("reserved", "0x00"), ("id", "0x0302030405060708"), ("result", "9.22337203685478e+18"),
+        ("result.text", "9223372036854775808"), ("check", "right"),
     ]),
     // Each status, and the shapes that earn it.
     (41005, SERVER, "1e 2b 04 00 0402030405060708 00000001 00",
@@ -212,7 +236,7 @@ const TABLE: &[Line] = &[
         ("form", "extended"), ("message", "reply"), ("success", "0"), ("ones", "127"), ("status", "2"), ("format", "1"),
         ("reserved", "0x00"), ("id", "0x0502030405060708"), ("check", "right"), ("experts", "error"),
     ]),
-    (41005, SERVER, "1e 2f 01 00 0602030405060708 07 00", "/ 7, 0 (2 operands)", &[
+    (41005, SERVER, "1e 2f 01 00 0602030405060708 07 00", "quotient 7, 0 (2 operands)", &[
         ("form", "extended"), ("message", "request"), ("version", "1"), ("opcode", "7"), ("format", "0"),
         ("operator", "0x2f"), ("op", "/"), ("width", "1"), ("reserved", "0x00"), ("id", "0x0602030405060708"),
         ("operands", "2"), ("operand", "7,0"), ("experts", "domain"),
@@ -221,7 +245,7 @@ const TABLE: &[Line] = &[
         ("form", "extended"), ("message", "reply"), ("success", "0"), ("ones", "127"), ("status", "3"), ("format", "1"),
         ("reserved", "0x00"), ("id", "0x0602030405060708"), ("text", "z"), ("check", "right"), ("experts", "error"),
     ]),
-    (41005, SERVER, "1f 5e 02 00 0702030405060708 0002 0fa0", "^ 2, 4000 (2 operands) as text", &[
+    (41005, SERVER, "1f 5e 02 00 0702030405060708 0002 0fa0", "power 2, 4000 (2 operands) as text", &[
         ("form", "extended"), ("message", "request"), ("version", "1"), ("opcode", "7"), ("format", "1"),
         ("operator", "0x5e"), ("op", "^"), ("width", "2"), ("reserved", "0x00"), ("id", "0x0702030405060708"),
         ("operands", "2"), ("operand", "2,4000"),
@@ -240,7 +264,7 @@ const TABLE: &[Line] = &[
         ("form", "extended"), ("message", "reply"), ("success", "0"), ("ones", "127"), ("status", "5"), ("format", "1"),
         ("reserved", "0x00"), ("id", "0x0802030405060708"), ("text", "r"), ("check", "right"), ("experts", "error"),
     ]),
-    (41005, SERVER, "1e 5e 01 00 0902030405060708 02 ff", "^ 2, -1 (2 operands)", &[
+    (41005, SERVER, "1e 5e 01 00 0902030405060708 02 ff", "power 2, -1 (2 operands)", &[
         ("form", "extended"), ("message", "request"), ("version", "1"), ("opcode", "7"), ("format", "0"),
         ("operator", "0x5e"), ("op", "^"), ("width", "1"), ("reserved", "0x00"), ("id", "0x0902030405060708"),
         ("operands", "2"), ("operand", "2,-1"), ("experts", "domain"),
@@ -250,7 +274,7 @@ const TABLE: &[Line] = &[
         ("reserved", "0x00"), ("id", "0x0902030405060708"), ("text", "d"), ("check", "right"), ("experts", "error"),
     ]),
     // Too many, too few and wrongly shaped.
-    (41006, SERVER, "1e 5e 01 00 0a02030405060708 02 03 04", "[Malformed: 3 operands for ^, which takes 2]", &[
+    (41006, SERVER, "1e 5e 01 00 0a02030405060708 02 03 04", "[Malformed: 3 operands for power, which takes 2]", &[
         ("form", "extended"), ("message", "request"), ("version", "1"), ("opcode", "7"), ("format", "0"),
         ("operator", "0x5e"), ("op", "^"), ("width", "1"), ("reserved", "0x00"), ("id", "0x0a02030405060708"),
         ("operands", "3"), ("operand", "2,3,4"), ("experts", "malformed"),
@@ -284,7 +308,7 @@ const TABLE: &[Line] = &[
         ("experts", "error"),
     ]),
     // Servers that are not ours: other unused bits, %d, a NUL, 2^32 exceeded.
-    (41009, SERVER, "00 00000019", "+ 25 (1 operand)", &[
+    (41009, SERVER, "00 00000019", "sum 25 (1 operand)", &[
         ("form", "classic"), ("message", "request"), ("unused", "0"), ("opcode", "0"), ("format", "0"), ("op", "+"),
         ("operands", "1"), ("operand", "25"),
     ]),
@@ -292,7 +316,7 @@ const TABLE: &[Line] = &[
         ("form", "classic"), ("message", "reply"), ("success", "1"), ("unused", "0"), ("result", "25"),
         ("check", "right"),
     ]),
-    (41009, SERVER, "01 fffffffe", "+ 4294967294 (1 operand) as text", &[
+    (41009, SERVER, "01 fffffffe", "sum 4294967294 (1 operand) as text", &[
         ("form", "classic"), ("message", "request"), ("unused", "0"), ("opcode", "0"), ("format", "1"), ("op", "+"),
         ("operands", "1"), ("operand", "4294967294"),
     ]),
@@ -300,7 +324,7 @@ const TABLE: &[Line] = &[
         ("form", "classic"), ("message", "reply"), ("success", "1"), ("unused", "0"), ("result", "-2"),
         ("check", "wrapped"), ("expected", "4294967294"), ("experts", "overflow liberty"),
     ]),
-    (41010, SERVER, "00 ffffffff ffffffff", "+ 4294967295, 4294967295 (2 operands)", &[
+    (41010, SERVER, "00 ffffffff ffffffff", "sum 4294967295, 4294967295 (2 operands)", &[
         ("form", "classic"), ("message", "request"), ("unused", "0"), ("opcode", "0"), ("format", "0"), ("op", "+"),
         ("operands", "2"), ("operand", "4294967295,4294967295"), ("experts", "overflow"),
     ]),
@@ -308,7 +332,7 @@ const TABLE: &[Line] = &[
         ("form", "classic"), ("message", "reply"), ("success", "1"), ("unused", "0"), ("result", "4294967294"),
         ("check", "wrapped"), ("expected", "8589934590"), ("experts", "overflow"),
     ]),
-    (41011, SERVER, "00 ffffffff 00000001", "+ 4294967295, 1 (2 operands)", &[
+    (41011, SERVER, "00 ffffffff 00000001", "sum 4294967295, 1 (2 operands)", &[
         ("form", "classic"), ("message", "request"), ("unused", "0"), ("opcode", "0"), ("format", "0"), ("op", "+"),
         ("operands", "2"), ("operand", "4294967295,1"), ("experts", "overflow"),
     ]),
@@ -317,7 +341,7 @@ const TABLE: &[Line] = &[
         ("experts", "error"),
     ]),
     // Wrong.
-    (41012, SERVER, "00 00000001 00000003", "+ 1, 3 (2 operands)", &[
+    (41012, SERVER, "00 00000001 00000003", "sum 1, 3 (2 operands)", &[
         ("form", "classic"), ("message", "request"), ("unused", "0"), ("opcode", "0"), ("format", "0"), ("op", "+"),
         ("operands", "2"), ("operand", "1,3"),
     ]),
@@ -325,7 +349,7 @@ const TABLE: &[Line] = &[
         ("form", "classic"), ("message", "reply"), ("success", "1"), ("unused", "127"), ("result", "5"),
         ("check", "wrong"), ("expected", "4"), ("experts", "wrong"),
     ]),
-    (41013, SERVER, "1e 2d 01 00 0c02030405060708 01 03", "- 1, 3 (2 operands)", &[
+    (41013, SERVER, "1e 2d 01 00 0c02030405060708 01 03", "difference 1, 3 (2 operands)", &[
         ("form", "extended"), ("message", "request"), ("version", "1"), ("opcode", "7"), ("format", "0"),
         ("operator", "0x2d"), ("op", "-"), ("width", "1"), ("reserved", "0x00"), ("id", "0x0c02030405060708"),
         ("operands", "2"), ("operand", "1,3"),
@@ -335,7 +359,7 @@ const TABLE: &[Line] = &[
         ("reserved", "0x07"), ("id", "0x0c02030405060708"), ("result", "2"), ("check", "wrong"), ("expected", "-2"),
         ("experts", "wrong liberty"),
     ]),
-    (41013, SERVER, "1e 25 01 00 0d02030405060708 01 00", "% 1, 0 (2 operands)", &[
+    (41013, SERVER, "1e 25 01 00 0d02030405060708 01 00", "remainder 1, 0 (2 operands)", &[
         ("form", "extended"), ("message", "request"), ("version", "1"), ("opcode", "7"), ("format", "0"),
         ("operator", "0x25"), ("op", "%"), ("width", "1"), ("reserved", "0x00"), ("id", "0x0d02030405060708"),
         ("operands", "2"), ("operand", "1,0"), ("experts", "domain"),
@@ -345,7 +369,7 @@ const TABLE: &[Line] = &[
         ("reserved", "0x00"), ("id", "0x0d02030405060708"), ("result", "1"), ("check", "wrong"), ("experts", "wrong"),
     ]),
     // A reply that is longer than three times its request: 12 octets may earn 36.
-    (41014, SERVER, "1e 3f 01 00 0e02030405060708", "? (describe)", &[
+    (41014, SERVER, "1e 3f 01 00 0e02030405060708", "describe", &[
         ("form", "extended"), ("message", "request"), ("version", "1"), ("opcode", "7"), ("format", "0"),
         ("operator", "0x3f"), ("op", "?"), ("width", "1"), ("reserved", "0x00"), ("id", "0x0e02030405060708"),
         ("operands", "0"),
@@ -353,14 +377,27 @@ const TABLE: &[Line] = &[
     (SERVER, 41014, "ff 00 01 00 0e02030405060708 63616c63362030 0a 6c6172676573742d7265706c793d3132",
         "Description calc6 0 in T", &[
         ("form", "extended"), ("message", "reply"), ("success", "1"), ("ones", "127"), ("status", "0"), ("format", "1"),
-        ("reserved", "0x00"), ("id", "0x0e02030405060708"), ("result", "calc6 0\\nlargest-reply=12"),
+        ("reserved", "0x00"), ("id", "0x0e02030405060708"), ("result.text", "calc6 0\\nlargest-reply=12"),
         ("check", "not checked"),
     ]),
     (SERVER, 41014, "ff 00 01 00 0e02030405060708 63616c63362030 0a 6c6172676573742d7265706c793d313233",
         "Description calc6 0 in T [Duplicate of frame 49] [over three times its request]", &[
         ("form", "extended"), ("message", "reply"), ("success", "1"), ("ones", "127"), ("status", "0"), ("format", "1"),
-        ("reserved", "0x00"), ("id", "0x0e02030405060708"), ("result", "calc6 0\\nlargest-reply=123"),
+        ("reserved", "0x00"), ("id", "0x0e02030405060708"), ("result.text", "calc6 0\\nlargest-reply=123"),
         ("check", "not checked"), ("experts", "long_reply duplicate"),
+    ]),
+    // A text of three digits and a NUL has four octets, as an integer has.
+    (41017, SERVER, "03 00000001 00000003 00000005 00000007 00000009", "product 1, 3, 5, 7, 9 (5 operands) as text", &[
+        ("form", "classic"), ("message", "request"), ("unused", "0"), ("opcode", "1"), ("format", "1"), ("op", "*"),
+        ("operands", "5"), ("operand", "1,3,5,7,9"),
+    ]),
+    (SERVER, 41017, "80 393435 00", "Result 945 in T", &[
+        ("form", "classic"), ("message", "reply"), ("success", "1"), ("unused", "0"), ("result", "945"),
+        ("check", "right"), ("experts", "liberty"),
+    ]),
+    (SERVER, 41018, "80 393435 00", "Result 959722752 or \"945\" [no request seen]", &[
+        ("form", "classic"), ("message", "reply"), ("success", "1"), ("unused", "0"), ("result", "959722752"),
+        ("experts", "orphan liberty"),
     ]),
     // Replies that are none.
     (SERVER, 41015, "ff 01 00 00 0f02030405060708 01", "[Malformed: S is 1, but Status is 1] [no request seen]", &[
@@ -489,18 +526,24 @@ fn fields_can_be_filtered_by() {
     let filters = [
         ("calc6.op == \"-\"", 1),
         ("calc6.form == \"extended\" && calc6.message == \"request\"", 16),
-        ("calc6.operands > 3", 2),
-        ("calc6.operand < -1000000000", 1),
+        ("calc6.operands > 3", 3),
+        ("calc6.operand < -1000000000", 2),
+        ("calc6.operand > 4294967294", 4),
         ("calc6.operand.text == \"9223372036854775808\"", 1),
-        ("calc6.result == \"945\"", 1),
+        ("calc6.result == 945", 2),
+        ("calc6.result.text == \"945\"", 2),
+        ("calc6.result > 10 && calc6.result < 1000", 4),
+        ("calc6.result > 9000000000000000000", 1),
+        ("calc6.result < 0", 2),
+        ("calc6.result.text == \"9223372036854775808\"", 1),
+        ("calc6.expected > 3 && calc6.expected < 10", 1),
         ("calc6.status == 3", 1),
         ("calc6.status > 0 && calc6.status < 4", 4),
         ("calc6.id == 0x0102030405060708", 2),
-        ("calc6.time > 0.00004 && calc6.time < 0.00005", 22),
+        ("calc6.time > 0.00004 && calc6.time < 0.00005", 23),
         ("calc6.check == \"wrong\"", 3),
         ("calc6.wrong || calc6.ragged", 4),
     ];
-    for (filter, count) in filters {
-        assert_eq!(desk.info(&capture, &["-Y", filter]).len(), count, "{filter}");
-    }
+    let counted = filters.map(|(filter, _)| (filter, desk.info(&capture, &["-Y", filter]).len()));
+    assert_eq!(counted, filters);
 }

@@ -14,8 +14,11 @@ const ELSEWHERE: u16 = 45999;
 
 const OPERATORS: &[u8] = b"+*-/%^gl<>&|~?";
 
-/// The heuristic is asked before any dissector that a port selects.
-const HEURISTICS_FIRST: [&str; 2] = ["-o", "udp.try_heuristic_first:TRUE"];
+/// Our heuristic is on.
+const ANYWHERE: [&str; 2] = ["-o", "calc6.heuristic:TRUE"];
+
+/// Our heuristic is on, and asked before any dissector that a port selects.
+const HEURISTICS_FIRST: [&str; 4] = ["-o", "calc6.heuristic:TRUE", "-o", "udp.try_heuristic_first:TRUE"];
 
 fn random() -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(53)
@@ -188,7 +191,8 @@ fn extended_messages_are_recognised_anywhere() {
     let capture = desk.path("extended.pcapng");
     traffic.write(&capture);
     for passes in [&[][..], &["-2"][..]] {
-        let rows = desk.fields(&capture, passes, &["calc6.message", "calc6.request_in"]);
+        let options = [&ANYWHERE[..], passes].concat();
+        let rows = desk.fields(&capture, &options, &["calc6.message", "calc6.request_in"]);
         for (number, row) in rows.iter().enumerate() {
             let asked_in = number.to_string();
             let expected = if number % 2 == 0 { ["request", ""] } else { ["reply", &asked_in] };
@@ -210,9 +214,25 @@ fn other_messages_need_a_port() {
     traffic.send(CLIENT, ELSEWHERE, extended(false, b'+', 2, 0xa1b2_c3d4_e5f6_0718, &[1, 3, 5]));
     let capture = desk.path("rest.pcapng");
     traffic.write(&capture);
-    assert_eq!(desk.info(&capture, &["-Y", "calc6"]), [""; 0]);
+    assert_eq!(desk.info(&capture, &[&ANYWHERE[..], &["-Y", "calc6"]].concat()), [""; 0]);
     let named = format!("udp.port=={ELSEWHERE},calc6");
     assert_eq!(desk.info(&capture, &["-d", &named, "-Y", "calc6"]).len(), traffic.datagrams.len());
+}
+
+/// Wireshark puts `_ws.lua.fake` into the hierarchy of packets about which it asks a Lua heuristic.
+#[test]
+fn the_protocol_hierarchy_of_others_is_untouched() {
+    let desk = Desk::new();
+    let mut traffic = Traffic::new();
+    traffic.send(CLIENT, 53, dns(7, 0x0100, 0, "example.com")).send(CLIENT, ELSEWHERE, octets("00 01 02"));
+    let capture = desk.path("hierarchy.pcapng");
+    traffic.write(&capture);
+    let hierarchy =
+        |options: &[&str]| desk.tshark(&[&["-q", "-z", "io,phs", "-r", capture.to_str().unwrap()], options].concat());
+    let without = hierarchy(&[]);
+    assert!(without.contains("dns") && without.contains("data") && !without.contains("lua"), "{without}");
+    // If this fails, Wireshark has changed, and the heuristic can be on by default.
+    assert!(hierarchy(&ANYWHERE).contains("_ws.lua.fake"));
 }
 
 #[test]

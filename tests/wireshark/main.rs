@@ -5,9 +5,11 @@
 mod calculator;
 mod capture;
 mod captures;
+mod colours;
 mod fields;
 mod fuzz;
 mod heuristic;
+mod large;
 mod lua;
 mod names;
 #[allow(dead_code, reason = "lab relay uses the rest")]

@@ -1,12 +1,12 @@
--- As much of Wireshark's Lua interface as docs/wireshark/calc6.lua uses, so that plain lua5.1 to lua5.4 can run it.
+-- The part of Wireshark's Lua interface that docs/wireshark/calc6.lua uses, so that plain lua5.1 to lua5.4 can run it.
 --
 --   luaX.Y stub.lua calc6.lua DATAGRAMS
 --
 -- A line of DATAGRAMS is: frame, seconds, source, port, destination, port, "port" or "heuristic", octets in hex ("-"
--- for none). Each is dissected in turn, as in a first pass, then all again from the last to the first, as if clicked.
--- Printed is the Info column of both, and after the second one every item of the tree with its octets.
+-- for none). Each is dissected in turn, as in a first pass, then all again from the last to the first, as if selected.
+-- It prints the Info column of both passes, and after each of the second pass every item of the tree with its octets.
 --
--- It is stricter than Wireshark where that costs nothing: numbers must be whole, and unknown attributes are errors.
+-- It is stricter than Wireshark where that is cheap: integers must be whole, and unknown attributes are errors.
 
 local script, input = arg[1], arg[2]
 
@@ -32,18 +32,20 @@ local function field_maker(kind)
 end
 ProtoField = strict("ProtoField", {
   string = field_maker("string"), uint8 = field_maker("uint"), uint32 = field_maker("uint"),
-  uint64 = field_maker("uint64"), int64 = field_maker("int64"), bool = field_maker("bool"),
+  uint64 = field_maker("uint64"), double = field_maker("double"), bool = field_maker("bool"),
   bytes = field_maker("bytes"), framenum = field_maker("framenum"), relative_time = field_maker("time"),
 })
 ProtoExpert = { new = function(abbreviation, text, _, severity)
   return { expert = abbreviation, text = text, severity = severity }
 end }
-Pref = { range = function(_, default) return default end }
+local function preference(_, default) return default end
+Pref = strict("Pref", { range = preference, bool = preference, uint = preference })
+Dissector = { get = function(name) return { dissector = name } end }
 
 local calc6, heuristic
 function Proto(name)
   calc6 = { name = name, prefs = {}, register_heuristic = function(_, list, run)
-    assert(list == "udp")
+    assert(list == "udp" and calc6.prefs.heuristic, "nobody asked for the heuristic")
     heuristic = run
   end }
   return calc6
@@ -57,10 +59,6 @@ NSTime = { new = function(seconds, nanoseconds)
   whole(seconds, "seconds")
   whole(nanoseconds, "nanoseconds")
   return { time = string.format("%d.%09d", seconds, nanoseconds) }
-end }
-Int64 = { new = function(text)
-  assert(type(text) == "string" and text:match("^%-?%d+$"), "no decimal text")
-  return { int64 = text }
 end }
 
 -- Tvb and TvbRange.
@@ -108,7 +106,10 @@ local function value_text(field, range, value)
   local kind = field.field
   if kind == "framenum" then return whole(value, field.abbreviation) end
   if kind == "time" then return value.time end
-  if kind == "int64" then return value.int64 end
+  if kind == "double" then
+    assert(type(value) == "number", field.abbreviation .. " is no number")
+    return string.format("%.15g", value)
+  end
   if kind == "string" then
     assert(type(value) == "string", field.abbreviation .. " is not a string")
     return value
@@ -133,6 +134,9 @@ local function new_item()
     return new_item()
   end
   function item.set_generated(self) return self end
+  function item.set_hidden(self) return self end
+  function item.referenced(_, what) return assert(what.field or what.dissector) and true end
+  item.visible = true
   function item.append_text(self, text)
     assert(type(text) == "string")
     return self
@@ -147,6 +151,8 @@ end
 -- Packets.
 
 dofile(script)
+calc6.prefs.heuristic = true
+calc6.prefs_changed()
 
 local Address = {}
 Address.__index = Address
