@@ -254,15 +254,22 @@ fn captured(file: Vec<u8>, port: Option<u16>) -> Result<Value, String> {
     let Some(port) = port.or(ports.first().copied()) else {
         return Err("the capture holds no UDP datagram".to_owned());
     };
+    // Twice, because only their answers prove that classic requests are trains of segments.
+    let mut sequence = Sequence::first_reading();
+    let mut capture = capture::Capture::new(Box::new(std::io::Cursor::new(file.clone())), port)?;
+    while let Some(Ok(captured)) = capture.next_datagram() {
+        sequence.explain_captured(&captured.as_datagram());
+    }
+    let mut sequence = sequence.again();
     let mut capture = capture::Capture::new(Box::new(std::io::Cursor::new(file)), port)?;
-    let mut sequence = Sequence::default();
     let mut datagrams = Vec::new();
     let mut damage = None;
     while let Some(captured) = capture.next_datagram() {
         match captured {
             Ok(captured) => {
-                let explained = sequence.explain(&captured.as_datagram());
-                datagrams.push(value(&Datagram::new(&explained))?);
+                for explained in sequence.explain_captured(&captured.as_datagram()) {
+                    datagrams.push(value(&Datagram::new(&explained))?);
+                }
             }
             // What came before is shown.
             Err(error) => {

@@ -11,5 +11,7 @@ pub mod json;
 mod pairs;
 #[path = "../lab/explain/sequence.rs"]
 pub mod sequence;
+#[path = "../lab/explain/train.rs"]
+mod train;
 #[path = "../lab/explain/verdict.rs"]
 pub mod verdict;

@@ -42,8 +42,8 @@ local STATUS = {
 }
 local OK, MALFORMED, UNKNOWN_OPERATOR, DIVISION_BY_ZERO, TOO_LARGE, UNSUPPORTED, DOMAIN = 0, 1, 2, 3, 4, 5, 6
 
-local byte, char, concat, floor, format, sub = string.byte, string.char, table.concat, math.floor, string.format,
-  string.sub
+local byte, char, concat, find, floor, format, sub = string.byte, string.char, table.concat, string.find, math.floor,
+  string.format, string.sub
 local unpack_list = unpack or table.unpack  -- moved in Lua 5.2
 
 local WORD = 4294967296             -- 2^32
@@ -551,10 +551,98 @@ local function read_reply(octets, length, asked)
 end
 
 ------------------------------------------------------------------------------------------------------------------------
+-- Trains of segments
+--
+-- A sender can give the system several datagrams of one length in one message, of which the last may be shorter
+-- (UDP_SEGMENT, udp(7)), and a receiver can take them so (UDP_GRO). A capture that is taken before the datagrams are
+-- divided, or after they are joined, holds such a train as one large datagram: always on the loopback interface, which
+-- never divides. It does not say where a segment ends: only the octets of the messages do.
+------------------------------------------------------------------------------------------------------------------------
+
+local MOST_SEGMENTS = 128  -- of one train: UDP_MAX_SEGMENTS since Linux 6.9, 64 before
+
+-- The shortest length that divides the octets into messages that all pass `fits`; nil if there is none. `starts` is a
+-- pattern of the octets with which a message starts, `shortest` the least length of one.
+local function segment_length(octets, starts, shortest, fits)
+  local count = #octets
+  local at = find(octets, starts, math.max(shortest, math.ceil(count / MOST_SEGMENTS)) + 1)
+  while at do
+    local length, from = at - 1, 1
+    while from <= count and fits(octets, from, math.min(from + length - 1, count)) do from = from + length end
+    if from > count then return length end
+    at = find(octets, starts, at + 1)
+  end
+end
+
+-- Whether these octets are a reply as this specification sends it. Other servers' replies are never divided: their
+-- first octet can be anything, so that octets after a reply could look like another one.
+local function is_our_reply(octets, from, to)
+  local count, first, status, form, reserved = to - from + 1, byte(octets, from, from + 3)
+  if first ~= 0xFF and first ~= 0x7F then return false end
+  if count >= EXTENDED_HEADER and status < 32 then
+    if reserved ~= 0 or (first == 0xFF) ~= (status == OK) then return false end
+    if form == 0 then return status == OK and count > EXTENDED_HEADER end
+    local text = from + EXTENDED_HEADER + (status == TOO_LARGE and 4 or 0)
+    return form == 1 and not find(sub(octets, text, to), "[^\32-\126\n]")
+  end
+  if first == 0x7F then return not find(sub(octets, from + 1, to), "[^\32-\126]") end
+  return count == 5 or (count > 1 and is_number(sub(octets, from + 1, to)))
+end
+
+-- Whether these octets are an extended request of a known operator.
+local function is_extended_request(octets, from, to)
+  local first, operator, width, reserved = byte(octets, from, from + 3)
+  local operation, rest = OPERATORS[operator], to - from + 1 - EXTENDED_HEADER
+  if (first ~= 0x1E and first ~= 0x1F) or reserved ~= 0 or not operation or rest < 0 then return false end
+  if width == 0 then return rest == 0 and operation.least == 0 end
+  local count = rest / width
+  return rest % width == 0 and count >= operation.least and (not operation.most or count <= operation.most)
+end
+
+-- Whether operands of a single request could have made this train by chance, or no request is so long. A short request
+-- has few places for a second header; in a longer one two headers must also agree in Width.
+local function could_be_operands(octets, length)
+  if #octets > REQUEST_LIMIT or #octets > 2 * length or #octets <= 256 then return false end
+  return byte(octets, 3) ~= byte(octets, length + 3)
+end
+
+-- Each has an identifier of its own.
+local function extended_requests_length(octets)
+  local length = segment_length(octets, "[\30\31]", EXTENDED_HEADER, is_extended_request)
+  if not length or length == #octets or could_be_operands(octets, length) then return nil end
+  local seen = {}
+  for from = 1, #octets, length do
+    local id = sub(octets, from + 4, from + 11)
+    if seen[id] then return nil end
+    seen[id] = true
+  end
+  return length
+end
+
+local LONGEST_CLASSIC = CLASSIC_HEADER + 4 * CLASSIC_OPERANDS
+
+-- Whether the octets divide into classic sums and products of this length. That alone is no proof, because the octets
+-- of a request with padding in its header, or of a buffer with zeros, do so too.
+local function divides_into_classic(octets, length)
+  local last = #octets % length
+  if #octets <= length or #octets > length * MOST_SEGMENTS or (last > 0 and (last % 4 ~= 1 or last == 1)) then
+    return false
+  end
+  for from = 1, #octets, length do
+    if byte(octets, from) > 3 then return false end
+  end
+  return true
+end
+
+------------------------------------------------------------------------------------------------------------------------
 -- The calculator
 --
--- Each function takes a well-formed request and returns its exact result, or nil and why it was not computed.
+-- Each function takes a well-formed request and returns its exact result, or nil and why it was not computed. The block
+-- keeps this file below the 200 local variables that Lua allows one function.
 ------------------------------------------------------------------------------------------------------------------------
+
+local outcome, judge
+do
 
 local function fold(request, step)
   local total = operand(request, 1)
@@ -706,7 +794,7 @@ local function evaluate(request)
 end
 
 -- The same, computed once for each reading of a request.
-local function outcome(request)
+function outcome(request)
   request.outcome = request.outcome or evaluate(request)
   return request.outcome
 end
@@ -717,7 +805,7 @@ local function is_wrapped(text, word)
 end
 
 -- "right", "wrong", "wrapped" (modulo 2^32) or "not checked", and why.
-local function judge(request, reply)
+function judge(request, reply)
   local wanted = outcome(request)
   if wanted.unchecked then return "not checked", wanted.unchecked end
   if wanted.silence then return "wrong", "no answer was owed" end
@@ -748,6 +836,8 @@ local function judge(request, reply)
   return "not checked", "the server's own limits"
 end
 
+end  -- of the block
+
 ------------------------------------------------------------------------------------------------------------------------
 -- Matching replies to requests
 --
@@ -764,10 +854,10 @@ local state, records, exchanges
 local function forget_everything()
   state = { flows = {}, frames = {}, servers = {}, last = {}, addresses = {}, address_count = 0, endpoints = {},
     endpoint_count = 0 }
-  -- `asked` counts the requests that were seen before a reply, and `latest` is the last of them. The second line is
-  -- for the few that have such a property.
+  -- `asked` counts the requests that were seen before a reply, and `latest` is the last of them. The last line is for
+  -- the few that have such a property. `train`, of the first segment's record, has those of all segments.
   records = { count = 0, frame = {}, path = {}, time = {}, exchange = {}, nth = {}, status = {}, verdict = {},
-    asked = {}, latest = {}, beside = {}, later = {}, answers = {}, reused = {}, copy_of = {} }
+    asked = {}, latest = {}, beside = {}, later = {}, answers = {}, reused = {}, copy_of = {}, train = {} }
   exchanges = { count = 0, kept = {}, length = {}, name = {}, payload = {}, first = {}, last = {}, requests = {},
     first_reply = {}, last_reply = {}, replies = {} }
 end
@@ -863,9 +953,11 @@ local CLASSIC_ERROR, ANY_ANSWER, NO_ANSWER = 1, 2, 3
 
 -- `owed` holds the open exchanges by the answer that they are owed; `sent` the open classic ones by their octets;
 -- `by_id` the extended ones, once there is one; `answered` those of which a classic answer was seen, by its octets,
--- once there are two, as most flows have one exchange: then `exchange` and `answer` are enough.
+-- once there are two, as most flows have one exchange: then `exchange` and `answer` are enough. `undivided` is for
+-- trains of classic requests, of which `segment` is the length.
 local function new_flow()
-  return { owed = {}, sent = {}, by_id = nil, answered = nil, answer = nil, exchange = nil }
+  return { owed = {}, sent = {}, by_id = nil, answered = nil, answer = nil, exchange = nil, undivided = nil,
+    segment = nil }
 end
 
 local function answered_before(flow, octets)
@@ -1002,6 +1094,57 @@ local function record_request(record, flow, octets, request, pause)
   records.exchange[record], records.nth[record] = exchange, nth
 end
 
+local function new_record(frame, path, time)
+  local record = records.count + 1
+  records.count = record
+  records.frame[record], records.path[record], records.time[record] = frame, path, time
+  records.exchange[record], records.nth[record], records.status[record] = false, 0, false
+  records.verdict[record], records.asked[record], records.latest[record] = false, 0, 0
+  return record
+end
+
+-- The octets of a train of classic requests could also be one malformed request, and their answers decide: the request
+-- is divided when the result of its first segment comes. Only a few are compared, and each with a few answers.
+local UNDIVIDED, COMPARED = 8, 8
+
+local function note_undivided(record, flow, message)
+  local octets, trouble = message.octets, message.request.problem
+  if not trouble or (trouble.kind ~= "ragged" and trouble.kind ~= "too_many") or #octets < message.length then return end
+  local list = flow.undivided or {}
+  flow.undivided = list
+  list[#list + 1] = { record = record, octets = octets, compared = 0 }
+  if #list > UNDIVIDED then table.remove(list, 1) end
+end
+
+local function divide_request(flow, record, octets, length)
+  exchanges.replies[records.exchange[record]] = 1  -- no answer is for the undivided one
+  local train = { length = length }
+  for from = 1, #octets, length do
+    local part = sub(octets, from, from + length - 1)
+    local segment = from == 1 and record or new_record(records.frame[record], records.path[record], records.time[record])
+    record_request(segment, flow, part, read_request(part, #part), math.huge)
+    train[#train + 1] = segment
+  end
+  records.train[record], flow.segment = train, length
+end
+
+local function divided_by_answer(flow, payload)
+  local list = flow.undivided
+  for i = #list, 1, -1 do
+    local octets = list[i].octets
+    for length = CLASSIC_HEADER + 4, math.min(LONGEST_CLASSIC, #octets - CLASSIC_HEADER), 4 do
+      if divides_into_classic(octets, length)
+        and outcome(read_request(sub(octets, 1, length), length)).payload == payload then
+        divide_request(flow, table.remove(list, i).record, octets, length)
+        return true
+      end
+    end
+    list[i].compared = list[i].compared + 1
+    if list[i].compared == COMPARED then table.remove(list, i) end
+  end
+  return false
+end
+
 -- The exchange that a classic reply answers: the oldest open one that it answers correctly; else a late one that the
 -- same octets answered before, if that was sent again; else the oldest open one, of whatever form, because a peer that
 -- knows only the classic form answers an extended request so; else one that is owed no answer.
@@ -1013,6 +1156,7 @@ local function classic_exchange(flow, octets)
     local payload = sub(octets, 2)
     exact = oldest_open(owed, payload)
     if not exact and sub(payload, -1) == "\0" then exact = oldest_open(owed, sub(payload, 1, -2)) end
+    if not exact and flow.undivided and divided_by_answer(flow, payload) then exact = oldest_open(owed, payload) end
   end
   if exact then return exact end
   local before = answered_before(flow, octets)
@@ -1084,26 +1228,53 @@ local function kind_of(record)
   return records.status[record] and "reply" or "request"
 end
 
--- The record of this datagram, made when it is seen for the first time. `view` is the datagram, and is given what was
--- read of it.
-local function track(pinfo, view, forward, backward, kind, between_servers, pause)
-  local record = records.count + 1
-  records.count = record
-  records.frame[record], records.path[record], records.time[record] = view.frame, forward, seconds_of(pinfo)
-  records.exchange[record], records.nth[record], records.status[record] = false, 0, false
-  records.verdict[record], records.asked[record], records.latest[record] = false, 0, 0
+-- The length of the segments, if the request is a train of them: extended ones, or classic ones where an answer proved
+-- that this flow has such trains.
+local function request_segment_length(octets, flow)
+  local first = byte(octets, 1)
+  if first == 0x1E or first == 0x1F then
+    if #octets < 2 * EXTENDED_HEADER then return nil end
+    local length = extended_requests_length(octets)
+    local before = length and flow.by_id and flow.by_id[sub(octets, 5, 12)]
+    return not (before and exchanges.kept[before] == kept_of(octets)) and length or nil
+  end
+  local length = flow.segment
+  local ragged = length and ((#octets - CLASSIC_HEADER) % 4 > 0 or #octets > LONGEST_CLASSIC)
+  return ragged and divides_into_classic(octets, length) and length or nil
+end
+
+-- The same of a reply. One that is correct as a whole is one reply; and five octets are an integer, unless two texts are
+-- owed.
+local function reply_segment_length(octets, flow)
+  if #octets < 4 or not marked_as_reply(octets) then return nil end
+  local length = segment_length(octets, "[\127\255]", 2, is_our_reply)
+  if not length then return nil end
+  if #octets == CLASSIC_HEADER + 4 then
+    local owed = flow and flow.owed or {}
+    local texts = oldest_open(owed, sub(octets, 2, length)) and oldest_open(owed, sub(octets, length + 2))
+    return texts and not oldest_open(owed, sub(octets, 2)) and length or nil
+  end
+  if flow and flow.by_id and looks_extended_reply(octets, #octets) then
+    local exchange = flow.by_id[sub(octets, 5, 12)]
+    if exchange and judge(request_of(exchange), read_reply(octets, #octets, asked_of(exchange))) == "right" then
+      return nil
+    end
+  end
+  return length
+end
+
+-- The record of a datagram, or of a segment. `message` has its octets, and is given what was read of it.
+local function track_message(message, frame, time, forward, backward, kind, between_servers, pause)
+  local record = new_record(frame, forward, time)
   local pair = forward < backward and forward or backward
   local last = state.last[pair]
   if kind == "request" then
     local flow = state.flows[forward]
-    if not flow then
-      flow = new_flow()
-      state.flows[forward] = flow
-    end
-    view.request = read_request(view.octets, view.length)
-    record_request(record, flow, view.octets, view.request, pause)
+    message.request = read_request(message.octets, message.length)
+    record_request(record, flow, message.octets, message.request, pause)
+    if message.request.problem and message.request.form == "classic" then note_undivided(record, flow, message) end
   else
-    record_reply(record, state.flows[backward], view.octets, view.length)
+    record_reply(record, state.flows[backward], message.octets, message.length)
   end
   local after_reply = last and records.status[last] and records.path[last] == backward
   local is_reply = records.status[record]
@@ -1111,7 +1282,35 @@ local function track(pinfo, view, forward, backward, kind, between_servers, paus
     records.answers[record] = records.frame[last]
   end
   state.last[pair] = record
-  local frame = records.frame[record]
+  return record
+end
+
+-- The record of this datagram, or of the first segment of this train, made when it is seen for the first time.
+local function track(pinfo, view, forward, backward, kind, between_servers, pause)
+  local octets, frame, time, record = view.octets, view.frame, seconds_of(pinfo), nil
+  local length
+  if kind == "request" then
+    local flow = state.flows[forward]
+    if not flow then
+      flow = new_flow()
+      state.flows[forward] = flow
+    end
+    length = #octets == view.length and request_segment_length(octets, flow)
+  else
+    length = #octets == view.length and reply_segment_length(octets, state.flows[backward])
+  end
+  if length then
+    local train = { length = length }
+    for from = 1, #octets, length do
+      local part = sub(octets, from, from + length - 1)
+      local message = { octets = part, length = #part }
+      train[#train + 1] = track_message(message, frame, time, forward, backward, kind, between_servers, pause)
+    end
+    record = train[1]
+    records.train[record] = train
+  else
+    record = track_message(view, frame, time, forward, backward, kind, between_servers, pause)
+  end
   records.beside[record] = state.frames[frame]
   state.frames[frame] = record
   return record
@@ -1144,6 +1343,8 @@ local fields = {
   operands = ProtoField.uint32("calc6.operands", "Operands", base.DEC),
   operand = ProtoField.double("calc6.operand", "Operand"),
   operand_text = ProtoField.string("calc6.operand.text", "Operand"),
+  segment = ProtoField.uint32("calc6.segment", "Segment", base.DEC),
+  segments = ProtoField.uint32("calc6.segments", "Segments", base.DEC),
   success = ProtoField.bool("calc6.success", "Success", 8, nil, 0x80),
   reply_unused = ProtoField.uint8("calc6.unused", "Unused", base.DEC, nil, 0x7F),
   ones = ProtoField.uint8("calc6.ones", "Ones", base.DEC, nil, 0x7F),
@@ -1203,6 +1404,7 @@ local experts = {
   orphan = ProtoExpert.new("calc6.orphan", "No request in this capture", SEQUENCE, NOTE),
   duplicate = ProtoExpert.new("calc6.duplicate", "Duplicate reply", SEQUENCE, NOTE),
   liberty = ProtoExpert.new("calc6.liberty", "Not as this specification sends it", PROTOCOL, CHAT),
+  train = ProtoExpert.new("calc6.train", "A train of segments", SEQUENCE, CHAT),
   cut = ProtoExpert.new("calc6.cut", "Truncated by the capture", expert.group.UNDECODED, NOTE),
 }
 
@@ -1586,6 +1788,8 @@ end
 -- Registration: preferences, Decode As, heuristic
 ------------------------------------------------------------------------------------------------------------------------
 
+do
+
 calc6.prefs.ports = Pref.range("UDP ports", DEFAULT_PORTS, "Ports of servers, such as 10000,10010-10019", 65535)
 calc6.prefs.heuristic = Pref.bool("Recognise extended requests on any UDP port", false,
   "By their octets, and the replies to them by their identifiers")
@@ -1622,14 +1826,8 @@ end
 
 local ARROW = "\226\134\146"  -- U+2192, as in Wireshark's own Info column of UDP
 
--- Shows a datagram of the given kind; `record` is nil for the copy of a packet that an ICMP error carries.
-local function dissect(view, pinfo, kind, record, to_server)
-  local columns = pinfo.cols
-  columns.protocol:set("calc6")
-  view.item = view.tree
-  if view.watched then
-    view.item = #view.octets > 0 and view.tree:add(calc6, view.tvb:range()) or view.tree:add(calc6)
-  end
+-- Shows one message below view.item. Returns its form, and the words for the Info column.
+local function dissect_message(view, kind, record, to_server)
   local form, summary
   if kind == "request" then
     form, summary = dissect_request(view, record)
@@ -1639,7 +1837,56 @@ local function dissect(view, pinfo, kind, record, to_server)
   if #view.octets < view.length then
     remark(view, "cut", format("The capture holds %d of %d octets", #view.octets, view.length))
   end
-  if view.visible then view.item:append_text(format(", %s %s: %s", form, kind, summary)) end
+  return form, summary
+end
+
+local LISTED_SEGMENTS = 4  -- in the Info column
+
+-- Shows each segment of a train below an item of its own, and returns the words for the Info column.
+local function dissect_train(view, kind, train, to_server)
+  local head, count, listed = view.item, #train, {}
+  infer(view, fields.segments, count)
+  remark(view, "train", format("%d datagrams that the capture holds as one: a train of segments (UDP_SEGMENT, UDP_GRO)",
+    count))
+  for i = 1, count do
+    local offset = (i - 1) * train.length
+    local octets = sub(view.octets, offset + 1, offset + train.length)
+    local segment = {}
+    for key, value in pairs(view) do segment[key] = value end
+    segment.octets, segment.length, segment.request = octets, #octets, nil
+    if view.watched then
+      local range = view.tvb:range(offset, #octets)
+      segment.tvb = range:tvb()
+      segment.item = wanted(view, fields.segment) and head:add(fields.segment, range, i) or head
+    end
+    local form, summary = dissect_message(segment, kind, train[i], to_server)
+    if view.visible then
+      segment.item:set_text(format("Segment %d of %d, %s %s: %s", i, count, form, kind, summary))
+    end
+    if i <= LISTED_SEGMENTS then listed[i] = summary end
+  end
+  if count > LISTED_SEGMENTS then listed[LISTED_SEGMENTS + 1] = "..." end
+  return format("[%d segments] %s", count, concat(listed, "; "))
+end
+
+-- Shows a datagram of the given kind; `record` is nil for the copy of a packet that an ICMP error carries.
+local function dissect(view, pinfo, kind, record, to_server)
+  local columns = pinfo.cols
+  columns.protocol:set("calc6")
+  view.item = view.tree
+  if view.watched then
+    view.item = #view.octets > 0 and view.tree:add(calc6, view.tvb:range()) or view.tree:add(calc6)
+  end
+  local train = record and records.train[record]
+  local summary
+  if train then
+    summary = dissect_train(view, kind, train, to_server)
+    if view.visible then view.item:append_text(format(", train of %d segments", #train)) end
+  else
+    local form
+    form, summary = dissect_message(view, kind, record, to_server)
+    if view.visible then view.item:append_text(format(", %s %s: %s", form, kind, summary)) end
+  end
   columns.info:set(format("%d %s %d %s", view.from_port, ARROW, view.to_port, summary))
 end
 
@@ -1678,11 +1925,27 @@ local function looks_random(id)
   return zeros <= 2 and distinct >= 5
 end
 
-local function plausible_request(octets, length)
+local function plausible_first(octets)
   local first = byte(octets, 1)
-  if (first ~= 0x1E and first ~= 0x1F) or length < EXTENDED_HEADER or #octets < length then return false end
+  return first == 0x1E or first == 0x1F
+end
+
+local function plausible_request(octets, length)
+  if not plausible_first(octets) or length < EXTENDED_HEADER or #octets < length then return false end
   local request = read_request(octets, length)
   return request.form == "extended" and request.problem == nil and request.width > 0 and looks_random(request.id)
+end
+
+-- A train whose segments are all plausible.
+local function plausible_train(octets, length)
+  if #octets < length or not plausible_first(octets) then return false end
+  local segment = extended_requests_length(octets)
+  if not segment then return false end
+  for from = 1, length, segment do
+    local part = sub(octets, from, from + segment - 1)
+    if not plausible_request(part, #part) then return false end
+  end
+  return true
 end
 
 local function expected_reply(octets, length, backward)
@@ -1702,7 +1965,7 @@ local function heuristic(tvb, pinfo, tree)
   local record = find_record(view.frame, forward)
   local kind = record and kind_of(record)
   if not kind then
-    if plausible_request(view.octets, view.length) then
+    if plausible_request(view.octets, view.length) or plausible_train(view.octets, view.length) then
       kind = "request"
     elseif expected_reply(view.octets, view.length, backward) then
       kind = "reply"
@@ -1734,9 +1997,13 @@ end
 use_ports(DEFAULT_PORTS)
 udp_ports:add_for_decode_as(calc6)
 
+end
+
 ------------------------------------------------------------------------------------------------------------------------
 -- Statistics: a window under Statistics, and `tshark -z calc6,stat[,FILTER]`
 ------------------------------------------------------------------------------------------------------------------------
+
+do
 
 local function line_for(counts, list, name)
   local line = counts[list][name]
@@ -1774,6 +2041,20 @@ local function count_record(counts, record)
     line.replies = line.replies + 1
     line.times[#line.times + 1] = (records.time[record] - records.time[exchanges.first[exchange]]) * 1000
   end
+end
+
+-- Counted when the report is due, because a train of classic requests is recognised only by its answers.
+local function count_frames(frames)
+  local counts = { operators = {}, statuses = {}, exchanges = {}, wrapped = 0, duplicates = 0, orphans = 0 }
+  for i = 1, #frames do
+    local record = state.frames[frames[i]]
+    while record do
+      local train = records.train[record]
+      for k = 1, train and #train or 1 do count_record(counts, train and train[k] or record) end
+      record = records.beside[record]
+    end
+  end
+  return counts
 end
 
 local function sorted_lines(lines)
@@ -1829,22 +2110,10 @@ local function listen(filter, draw)
   if not valid then
     return nil, format("invalid filter '%s': %s", filter, tostring(tap):match("invalid %- ([^\n]*)") or tap)
   end
-  local counts
-  local function reset()
-    counts = { operators = {}, statuses = {}, exchanges = {}, wrapped = 0, duplicates = 0, orphans = 0 }
-  end
-  reset()
-  tap.reset = reset
-  function tap.packet(pinfo)
-    local record = state.frames[pinfo.number]
-    while record do
-      count_record(counts, record)
-      record = records.beside[record]
-    end
-  end
-  function tap.draw()
-    draw(report(counts))
-  end
+  local frames = {}
+  function tap.reset() frames = {} end
+  function tap.packet(pinfo) frames[#frames + 1] = pinfo.number end
+  function tap.draw() draw(report(count_frames(frames))) end
   return tap
 end
 
@@ -1874,4 +2143,6 @@ else
     local tap, reason = listen(filter, function(text) print(text) end)
     if not tap then fail(reason) end
   end)
+end
+
 end

@@ -61,6 +61,7 @@ pub const EXPERTS: &[&str] = &[
     "calc6.orphan",
     "calc6.duplicate",
     "calc6.liberty",
+    "calc6.train",
     "calc6.cut",
 ];
 
@@ -131,9 +132,10 @@ pub fn summary(info: &str) -> String {
     let mut at = 0;
     while at < words.len() {
         kept.push(words[at]);
-        let timed = words[at] == "in" && words.get(at + 2).is_some_and(|unit| ["ms", "s"].contains(unit));
+        let unit = words.get(at + 2).copied().unwrap_or_default();
+        let timed = words[at] == "in" && ["ms", "s"].contains(&unit.trim_end_matches(';'));
         if timed && words[at + 1].parse::<f64>().is_ok() {
-            kept.push("T");
+            kept.push(if unit.ends_with(';') { "T;" } else { "T" });
             at += 2;
         }
         at += 1;

@@ -18,3 +18,4 @@ mod pcap;
 mod statistics;
 mod tools;
 mod tracking;
+mod trains;

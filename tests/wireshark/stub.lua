@@ -67,15 +67,17 @@ local function hex(octets)
   return (octets:gsub(".", function(c) return string.format("%02x", c:byte()) end))
 end
 
+local new_tvb
+
 local function new_range(octets, offset, count)
   return { range = true, octets = octets, offset = offset, count = count, uint = function(self)
     local value = 0
     for i = 1, self.count do value = value * 256 + self.octets:byte(self.offset + i) end
     return value
-  end }
+  end, tvb = function() return new_tvb(octets:sub(offset + 1, offset + count)) end }
 end
 
-local function new_tvb(octets)
+function new_tvb(octets)
   return strict("Tvb", {
     len = function() return #octets end,
     reported_len = function() return #octets end,

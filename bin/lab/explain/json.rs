@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::pairs::Relation;
 use super::sequence::{Explained, Seen};
+use super::train;
 
 /// A datagram of a sequence.
 #[derive(Debug, Serialize)]
@@ -17,6 +18,9 @@ pub struct Datagram<'a> {
     description: Description<'a>,
     /// What it is to the datagrams before it.
     relation: Related,
+    /// Where it stands in a train that the capture holds as one datagram; absent if it is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    segment: Option<Segment>,
     /// When it was captured, and between whom; absent outside of captures.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     captured: Option<Captured>,
@@ -71,6 +75,13 @@ struct Fault<'a> {
 }
 
 #[derive(Debug, Serialize)]
+struct Segment {
+    /// From 1.
+    number: usize,
+    of: usize,
+}
+
+#[derive(Debug, Serialize)]
 struct Captured {
     /// Since the first datagram of the capture.
     time_s: f64,
@@ -109,6 +120,7 @@ impl<'a> Datagram<'a> {
             number: explained.number,
             description: Description::new(&explained.view),
             relation: Related::new(&explained.relation),
+            segment: explained.segment.map(|train::Segment { number, count }| Segment { number, of: count }),
             captured,
         }
     }

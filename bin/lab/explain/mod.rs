@@ -5,6 +5,7 @@ mod hex;
 mod json;
 mod pairs;
 mod sequence;
+mod train;
 mod verdict;
 
 use std::fs::File;
@@ -22,6 +23,7 @@ use crate::common::usage::whole;
 use calc6::view::{Direction, Drawing, Ladder, Role, Severity, Step, Style, View, diagram, dump};
 use pairs::{Flow, Relation};
 use sequence::{Datagram, Explained, Seen, Sequence};
+use train::Segment;
 
 /// Draws datagrams bit by bit, names every field with the clause that rules it, and points at what is wrong
 ///
@@ -159,17 +161,37 @@ fn explain_capture(explainer: &mut Explainer, path: &Path, port: u16) -> Result<
     let failed = |error: io::Error| Failure::run(format_args!("cannot read {}", path.display()), error);
     let reader: Box<dyn Read> = match path.to_str() {
         Some("-") => Box::new(io::stdin().lock()),
-        _ => Box::new(File::open(path).map_err(failed)?),
+        _ => {
+            let file = File::open(path).map_err(failed)?;
+            // A pipe can be read only once.
+            if file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+                explainer.sequence = first_reading(path, port);
+            }
+            Box::new(file)
+        }
     };
     let mut capture = capture::Capture::new(reader, port).map_err(|error| Failure::run(path.display(), error))?;
     while let Some(datagram) = capture.next_datagram() {
         let datagram = datagram.map_err(|error| Failure::run(path.display(), error))?;
-        explainer.explain(&datagram.as_datagram())?;
+        explainer.explain_captured(&datagram.as_datagram())?;
     }
     if explainer.sequence.datagrams() == 0 {
         warn_of_other_ports(path, port);
     }
     explainer.end(&capture.left_out().to_string())
+}
+
+/// A sequence that knows which datagrams of the capture their answers prove to be trains. What cannot be read is left to
+/// the second reading to report.
+fn first_reading(path: &Path, port: u16) -> Sequence {
+    let mut sequence = Sequence::first_reading();
+    let capture = File::open(path).ok().and_then(|file| capture::Capture::new(Box::new(file), port).ok());
+    if let Some(mut capture) = capture {
+        while let Some(Ok(datagram)) = capture.next_datagram() {
+            sequence.explain_captured(&datagram.as_datagram());
+        }
+    }
+    sequence.again()
 }
 
 /// The usual mistake is the wrong port: says which there are, if the capture can be read again.
@@ -209,11 +231,19 @@ impl Explainer {
 
     fn explain(&mut self, datagram: &Datagram<'_>) -> Result<(), Failure> {
         let explained = self.sequence.explain(datagram);
+        self.print(&explained)
+    }
+
+    fn explain_captured(&mut self, datagram: &Datagram<'_>) -> Result<(), Failure> {
+        self.sequence.explain_captured(datagram).iter().try_for_each(|explained| self.print(explained))
+    }
+
+    fn print(&mut self, explained: &Explained<'_>) -> Result<(), Failure> {
         let drawn = if self.json {
-            let json = serde_json::to_string(&json::Datagram::new(&explained)).map_err(io::Error::from)?;
+            let json = serde_json::to_string(&json::Datagram::new(explained)).map_err(io::Error::from)?;
             json + "\n"
         } else {
-            self.draw(&explained)
+            self.draw(explained)
         };
         let mut stdout = io::stdout().lock();
         stdout.write_all(drawn.as_bytes())?;
@@ -222,7 +252,7 @@ impl Explainer {
     }
 
     fn draw(&mut self, explained: &Explained<'_>) -> String {
-        let Explained { number, ref view, ref relation, flow, seen, judged } = *explained;
+        let Explained { number, ref view, ref relation, flow, seen, segment, judged } = *explained;
         let truncated = match seen {
             Some(Seen { cut: cut @ 1.., .. }) => {
                 format!("   truncated by the capture, which lacks its last {cut} octets: not judged\n")
@@ -239,7 +269,10 @@ impl Explainer {
                 self.ends = flow;
             }
             let time = seen.map_or(Duration::ZERO, |seen| seen.time);
-            let text = format!("#{number} {view}");
+            let text = match segment {
+                Some(Segment { number: place, count }) => format!("#{number} ({place} of {count}) {view}"),
+                None => format!("#{number} {view}"),
+            };
             drawn += &self.ladder.rung(time, relation.step(view), &text);
         }
         if self.show == [Show::Ladder] {
@@ -247,6 +280,9 @@ impl Explainer {
         }
         let blank = if number > 1 { "\n" } else { "" };
         drawn += &format!("{blank}{}\n", self.drawing.style.paint(Role::Heading, &heading(number, seen, view)));
+        if let Some(Segment { number, count }) = segment {
+            drawn += &format!("   segment {number} of {count} of a train, which the capture holds as one datagram\n");
+        }
         if let Some(said) = relation.said_with_time() {
             drawn += &format!("   {said}\n");
         }
@@ -288,8 +324,15 @@ impl Explainer {
             ),
         };
         let unanswered = pairs.unanswered();
+        let trains = match self.sequence.trains() {
+            0 => String::new(),
+            count => format!(
+                "\ntrains: {count}, which the capture holds as one datagram each (UDP_SEGMENT, UDP_GRO; --segmentation off \
+                 of server and lab bench sends single datagrams)"
+            ),
+        };
         let totals = format!(
-            "{}{datagrams} datagrams: {} requests, {unanswered} of them unanswered; {} replies; {wrong} wrong{truncated}{left_out}\n",
+            "{}{datagrams} datagrams: {} requests, {unanswered} of them unanswered; {} replies; {wrong} wrong{truncated}{trains}{left_out}\n",
             if datagrams > 0 { "\n" } else { "" },
             pairs.requests(),
             pairs.replies(),

@@ -4,9 +4,10 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::train;
 use super::verdict;
 use calc6::view::{Name, View};
-use calc6::wire::{Form, Kind, extended};
+use calc6::wire::{Form, Kind, classic, extended};
 
 /// Client and server; `None` where there is only one of each.
 pub type Flow = Option<(SocketAddr, SocketAddr)>;
@@ -14,6 +15,9 @@ pub type Flow = Option<(SocketAddr, SocketAddr)>;
 /// Flows, and requests of a flow, beyond which the oldest are forgotten.
 const MAX_FLOWS: usize = 65_536;
 const MAX_REQUESTS: usize = 256;
+
+/// How many malformed requests are compared with a reply that no request is answered by, in case they are trains.
+const UNDIVIDED: usize = 8;
 
 /// What a datagram is to those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +66,10 @@ impl Relation {
 #[derive(Debug, Default)]
 pub struct Pairs {
     flows: HashMap<Flow, VecDeque<Asked>>,
+    /// Flows with trains of classic requests, and the length of the segments: an answer proved it.
+    segments: HashMap<Flow, usize>,
+    /// The request that the last answer proved to be a train, and the length of its segments.
+    divided: Option<(u64, usize)>,
     /// In the order of their first datagrams.
     order: VecDeque<Flow>,
     requests: u64,
@@ -75,6 +83,8 @@ struct Asked {
     octets: Vec<u8>,
     /// Whether the capture has all of it.
     whole: bool,
+    /// Of the classic form, and whole: perhaps a train.
+    malformed: bool,
     last_sent: Duration,
     times: u32,
     replies: u32,
@@ -84,9 +94,11 @@ impl Pairs {
     /// Takes note of a request.
     pub fn request(&mut self, flow: Flow, number: u64, time: Duration, octets: &[u8], whole: bool) -> Relation {
         if !self.flows.contains_key(&flow) {
-            if self.order.len() == MAX_FLOWS {
-                let oldest = self.order.pop_front();
-                oldest.and_then(|oldest| self.flows.remove(&oldest));
+            if self.order.len() == MAX_FLOWS
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.flows.remove(&oldest);
+                self.segments.remove(&oldest);
             }
             self.order.push_back(flow);
         }
@@ -101,10 +113,12 @@ impl Pairs {
             return Relation::RepeatOf { request: known.number, times: known.times };
         }
         self.requests += 1;
-        if asked.len() == MAX_REQUESTS {
+        while asked.len() >= MAX_REQUESTS {
             asked.pop_front();
         }
-        asked.push_back(Asked { number, octets: octets.to_vec(), whole, last_sent: time, times: 1, replies: 0 });
+        let malformed = whole && Kind::of(octets) == Kind::Classic && classic::Request::decode(octets).is_err();
+        let octets = octets.to_vec();
+        asked.push_back(Asked { number, octets, whole, malformed, last_sent: time, times: 1, replies: 0 });
         Relation::First
     }
 
@@ -113,7 +127,17 @@ impl Pairs {
     pub fn reply(&mut self, flow: Flow, time: Duration, octets: &[u8]) -> (Relation, Option<(Vec<u8>, bool)>) {
         self.replies += 1;
         let Some(asked) = self.flows.get_mut(&flow) else { return (Relation::ReplyToNothing, None) };
-        let Some(place) = answered_by(asked, octets) else { return (Relation::ReplyToNothing, None) };
+        let mut place = answered_by(asked, octets);
+        if asked.iter().any(|request| request.malformed)
+            && !place.is_some_and(|place| answers(&asked[place].octets, octets))
+            && let Some((number, length, more)) = divide_by_answer(asked, octets)
+        {
+            self.divided = Some((number, length));
+            self.segments.insert(flow, length);
+            self.requests += more;
+            place = answered_by(asked, octets);
+        }
+        let Some(place) = place else { return (Relation::ReplyToNothing, None) };
         let request = &mut asked[place];
         request.replies = request.replies.saturating_add(1);
         let relation = if request.replies > 1 {
@@ -132,6 +156,28 @@ impl Pairs {
         (last.replies == 0).then_some(&last.octets)
     }
 
+    /// The request of an extended reply, by its identifier.
+    pub fn identified(&self, flow: Flow, reply: &[u8]) -> Option<&[u8]> {
+        let asked = self.flows.get(&flow)?;
+        identified(asked, reply).map(|place| &*asked[place].octets)
+    }
+
+    /// Whether an open request of the flow is answered rightly by this.
+    pub fn awaits(&self, flow: Flow, reply: &[u8]) -> bool {
+        let open = |asked: &Asked| asked.replies == 0 && answers(&asked.octets, reply);
+        self.flows.get(&flow).is_some_and(|asked| asked.iter().take(TRIED).any(open))
+    }
+
+    /// The length of the segments of classic requests in this flow, once an answer has proved that it has trains.
+    pub fn classic_segment(&self, flow: Flow) -> Option<usize> {
+        self.segments.get(&flow).copied()
+    }
+
+    /// The number of the request that the last answer proved to be a train, and the length of its segments.
+    pub fn take_divided(&mut self) -> Option<(u64, usize)> {
+        self.divided.take()
+    }
+
     /// How many requests there were, repeats not counted.
     pub fn requests(&self) -> u64 {
         self.requests
@@ -148,25 +194,54 @@ impl Pairs {
     }
 }
 
+/// How many open requests are evaluated to find the one whose result a reply carries.
+const TRIED: usize = 16;
+
+fn identified(asked: &VecDeque<Asked>, reply: &[u8]) -> Option<usize> {
+    if View::reply(reply, None).form() != Form::Extended {
+        return None;
+    }
+    asked.iter().rposition(|request| {
+        Kind::of(&request.octets) == Kind::Extended && extended::id(&request.octets) == extended::id(reply)
+    })
+}
+
+/// Whether this is the right result.
+fn answers(request: &[u8], reply: &[u8]) -> bool {
+    let view = View::reply(reply, Some(request));
+    let has_result = view.fields().iter().any(|field| field.name == Name::Result);
+    has_result && !view.is_wrong() && verdict::verdict(request, &view).is_none()
+}
+
+/// The octets of a train of classic requests could also be one malformed request. It is a train if the reply is the
+/// result of its first segment: then the segments take its place. Gives its number, the length of the segments, and how
+/// many requests there are more.
+fn divide_by_answer(asked: &mut VecDeque<Asked>, reply: &[u8]) -> Option<(u64, usize, u64)> {
+    let candidate = |request: &Asked| request.malformed && request.replies == 0;
+    let candidates = asked.iter().enumerate().rev().filter(|(_, request)| candidate(request)).take(UNDIVIDED);
+    let (place, length) = candidates
+        .flat_map(|(place, _)| train::classic_lengths().map(move |length| (place, length)))
+        .find(|&(place, length)| {
+            let octets = &asked[place].octets;
+            train::divides_into_classic(octets, length) && answers(&octets[..length], reply)
+        })?;
+    let Asked { number, octets, whole, last_sent, times, replies, .. } = asked.remove(place)?;
+    for (offset, segment) in octets.chunks(length).enumerate() {
+        let octets = segment.to_vec();
+        let segment = Asked { number, octets, whole, malformed: false, last_sent, times, replies };
+        asked.insert(place + offset, segment);
+    }
+    Some((number, length, octets.len().div_ceil(length) as u64 - 1))
+}
+
 fn answered_by(asked: &VecDeque<Asked>, reply: &[u8]) -> Option<usize> {
-    // How many open requests are evaluated to find the one whose result this is.
-    const TRIED: usize = 16;
-    if View::reply(reply, None).form() == Form::Extended
-        && let Some(place) = asked.iter().rposition(|request| {
-            Kind::of(&request.octets) == Kind::Extended && extended::id(&request.octets) == extended::id(reply)
-        })
-    {
+    if let Some(place) = identified(asked, reply) {
         return Some(place);
     }
     let open = || asked.iter().enumerate().filter(|(_, request)| request.replies == 0);
-    let right = |request: &Asked| {
-        let view = View::reply(reply, Some(&request.octets));
-        let has_result = view.fields().iter().any(|field| field.name == Name::Result);
-        has_result && !view.is_wrong() && verdict::verdict(&request.octets, &view).is_none()
-    };
     open()
         .take(TRIED)
-        .find(|(_, request)| right(request))
+        .find(|(_, request)| answers(&request.octets, reply))
         .or_else(|| open().next_back())
         .map(|(place, _)| place)
         .or_else(|| asked.len().checked_sub(1))

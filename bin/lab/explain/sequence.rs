@@ -1,12 +1,14 @@
 //! Datagrams one after the other: which way each went, what it answers, its fields, and what is wrong with it.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use calc6::view::{Direction, View};
-use calc6::wire::SUCCESS_BIT;
+use calc6::wire::{Kind, SUCCESS_BIT, classic};
 
 use super::pairs::{Flow, Pairs, Relation};
+use super::train::{self, Segment};
 use super::verdict;
 
 /// A datagram, and what is known about it.
@@ -40,6 +42,8 @@ pub struct Explained<'a> {
     /// Client and server, where the capture says who they are.
     pub flow: Flow,
     pub seen: Option<Seen>,
+    /// Where it stands in a train that the capture holds as one datagram.
+    pub segment: Option<Segment>,
     /// Whether all of it, and of the request that it answers, is there; else nothing is said to be wrong with it.
     pub judged: bool,
 }
@@ -51,9 +55,96 @@ pub struct Sequence {
     datagrams: u64,
     wrong: u64,
     not_judged: u64,
+    trains: u64,
+    /// How many datagrams of a capture there were, trains not divided.
+    captured: u64,
+    /// The captured datagrams that are trains, by their places, and the length of the segments: from the first reading.
+    divided: HashMap<u64, usize>,
+    first_reading: Option<FirstReading>,
+}
+
+/// Which captured datagrams are trains. For a file only: it grows with the capture.
+#[derive(Debug, Default)]
+struct FirstReading {
+    divided: HashMap<u64, usize>,
+    /// The places of malformed classic requests, which may turn out to be trains, by their numbers.
+    places: HashMap<u64, u64>,
 }
 
 impl Sequence {
+    /// The first reading of a capture that is read twice, because only their answers prove that classic requests are
+    /// trains.
+    pub fn first_reading() -> Sequence {
+        Sequence { first_reading: Some(FirstReading::default()), ..Sequence::default() }
+    }
+
+    /// The second reading.
+    pub fn again(self) -> Sequence {
+        Sequence { divided: self.first_reading.unwrap_or_default().divided, ..Sequence::default() }
+    }
+
+    /// Explains the next datagram of a capture, or each segment if it is a train.
+    pub fn explain_captured<'a>(&mut self, datagram: &Datagram<'a>) -> Vec<Explained<'a>> {
+        self.captured += 1;
+        let Some(length) = self.segment_length(datagram) else {
+            // Only malformed classic requests can turn out to be trains.
+            if let Some(reading) = &mut self.first_reading
+                && Kind::of(datagram.octets) == Kind::Classic
+                && classic::Request::decode(datagram.octets).is_err()
+            {
+                reading.places.insert(self.datagrams + 1, self.captured);
+            }
+            return vec![self.explain(datagram)];
+        };
+        self.trains += 1;
+        if let Some(reading) = &mut self.first_reading {
+            reading.divided.insert(self.captured, length);
+        }
+        let explain = |(segment, octets)| {
+            let explained = self.explain(&Datagram { octets, ..*datagram });
+            Explained { segment: Some(segment), ..explained }
+        };
+        train::segments(datagram.octets, length).map(explain).collect()
+    }
+
+    /// How many datagrams of the capture were trains.
+    pub fn trains(&self) -> u64 {
+        self.trains
+    }
+
+    /// The length of the segments, if a captured datagram is a train.
+    fn segment_length(&self, datagram: &Datagram<'_>) -> Option<usize> {
+        let Datagram { octets, message, seen } = *datagram;
+        let seen = seen.filter(|seen| seen.cut == 0)?;
+        if let Some(length) = self.divided.get(&self.captured) {
+            return Some(*length).filter(|length| *length < octets.len());
+        }
+        let message = message.unwrap_or_else(|| self.guess(Some((seen.to, seen.from)), octets));
+        match message {
+            Direction::Reply => {
+                let flow = Some((seen.to, seen.from));
+                let length = train::replies(octets)?;
+                let right_as_it_is = self.pairs.identified(flow, octets).is_some_and(|request| {
+                    let view = View::reply(octets, Some(request));
+                    !view.is_wrong() && verdict::verdict(request, &view).is_none()
+                });
+                // Five octets are an integer, unless two texts are awaited.
+                let integer = octets.len() == classic::HEADER + classic::OPERAND
+                    && !octets.chunks(length).all(|segment| self.pairs.awaits(flow, segment));
+                (!right_as_it_is && !integer).then_some(length)
+            }
+            Direction::Request => {
+                let flow = Some((seen.from, seen.to));
+                let classic = || {
+                    let length = self.pairs.classic_segment(flow)?;
+                    let malformed = classic::Request::decode(octets).is_err();
+                    (malformed && train::divides_into_classic(octets, length)).then_some(length)
+                };
+                train::extended_requests(octets).or_else(classic)
+            }
+        }
+    }
+
     /// Explains the next datagram: a request is kept, a reply is put beside its request and its result computed again.
     pub fn explain<'a>(&mut self, datagram: &Datagram<'a>) -> Explained<'a> {
         self.datagrams += 1;
@@ -71,6 +162,12 @@ impl Sequence {
             Direction::Request => (self.pairs.request(flow, self.datagrams, time, octets, whole), None),
             Direction::Reply => self.pairs.reply(flow, time, octets),
         };
+        if let Some((number, length)) = self.pairs.take_divided()
+            && let Some(reading) = &mut self.first_reading
+            && let Some(place) = reading.places.remove(&number)
+        {
+            reading.divided.insert(place, length);
+        }
         let (asked, asked_whole) = asked.unzip();
         let mut view = match message {
             Direction::Request => View::request(octets),
@@ -87,7 +184,7 @@ impl Sequence {
             view.clear_faults();
             self.not_judged += 1;
         }
-        Explained { number: self.datagrams, view, relation, flow, seen, judged }
+        Explained { number: self.datagrams, view, relation, flow, seen, segment: None, judged }
     }
 
     /// How many datagrams there were.
