@@ -148,10 +148,23 @@ impl Terminal {
         self.shows(&format!("{end:?} at the end"), |screen| before_cursor(screen).ends_with(end));
     }
 
-    /// Makes the window this wide.
+    /// Makes the window this wide, and waits until the program has drawn its line again. Keys typed before that would be
+    /// drawn for the old width; and what is drawn for the new one must not reach a screen of the old one.
+    #[track_caller]
     pub fn resize(&self, columns: u16) {
-        tcsetwinsize(&self.line, size(columns)).unwrap();
-        self.display.state.lock().unwrap().parser.screen_mut().set_size(of(ROWS), of(columns));
+        let drawn = {
+            let mut state = self.display.state.lock().unwrap();
+            tcsetwinsize(&self.line, size(columns)).unwrap();
+            state.parser.screen_mut().set_size(of(ROWS), of(columns));
+            state.octets.len()
+        };
+        let until = Instant::now() + LIMIT;
+        let mut state = self.display.state.lock().unwrap();
+        while state.octets.len() == drawn {
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "nothing is drawn after SIGWINCH:\n{}", text(state.parser.screen()));
+            state = self.display.changed.wait_timeout(state, left).unwrap().0;
+        }
     }
 
     /// Waits for the program's end, and checks that it leaves the terminal's settings as it found them.
