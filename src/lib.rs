@@ -87,12 +87,6 @@
 
 extern crate alloc;
 
-#[cfg(all(feature = "net", not(target_os = "linux")))]
-compile_error!(
-    "feature `net` of calc6 uses Linux's socket interface (recvmmsg, SO_RXQ_OVFL, SO_REUSEPORT): build it on Linux, or \
-     without that feature (default-features = false)"
-);
-
 pub mod arithmetic;
 #[cfg(feature = "capi")]
 pub mod capi;

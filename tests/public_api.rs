@@ -148,6 +148,7 @@ impl Library {
         lines: &mut BTreeSet<String>,
         types: &mut BTreeMap<(ModulePath, String), String>,
     ) {
+        let from = &self.without_alias(from);
         let Some(module) = self.modules.get(from) else { return };
         for item in &module.items {
             if name == "*" || name_of(item).is_some_and(|found| found == name) {
@@ -161,6 +162,22 @@ impl Library {
                 }
             }
         }
+    }
+}
+
+impl Library {
+    /// The path of a module, parts of which may be other names: `use linux as system`.
+    fn without_alias(&self, path: &[String]) -> ModulePath {
+        let mut found = ModulePath::new();
+        for part in path {
+            let items = self.modules.get(&found).into_iter().flat_map(|module| &module.items);
+            let named = items.into_iter().find_map(|item| match item {
+                Item::Use(ItemUse { tree: UseTree::Rename(tree), .. }) if tree.rename == part => Some(&tree.ident),
+                _ => None,
+            });
+            found.push(named.map_or_else(|| part.clone(), ToString::to_string));
+        }
+        found
     }
 }
 

@@ -144,6 +144,51 @@ fn unsafe_is_only_in_its_rooms() {
     }
 }
 
+/// Where code may be for one system only: sockets, what hardens the server, the terminal of the client, the programs that
+/// lab starts. Everything else asks for capabilities by name.
+const SYSTEMS: [&str; 5] =
+    ["src/net/", "bin/server/", "bin/client/terminal.rs", "bin/client/terminal/", "bin/lab/process/"];
+
+#[test]
+fn systems_are_told_apart_in_few_places() {
+    let mut wrong = Vec::new();
+    for path in source_files().into_iter().filter(|path| path.starts_with("src") || path.starts_with("bin")) {
+        if !SYSTEMS.iter().any(|place| path.to_str().unwrap().starts_with(place)) {
+            wrong.extend(systems(tokens(&path)).map(|name| format!("{}: cfg({name})", path.display())));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn conditions_on_the_system_are_found() {
+    let found = |source: &str| systems(source.parse().unwrap()).collect::<Vec<_>>();
+    assert_eq!(found("#[cfg(all(test, unix))] mod a { fn b() {} }"), ["unix"]);
+    assert_eq!(found("mod a { fn b() { if cfg!(target_os = \"linux\") {} } }"), ["target_os"]);
+    assert_eq!(found("#![cfg_attr(windows, allow(dead_code))]"), ["windows"]);
+    assert_eq!(found("#[cfg(feature = \"net\")] use std::os::unix; fn windows() {}"), [""; 0]);
+}
+
+/// The systems that the conditions of these tokens name, at every depth.
+fn systems(tokens: TokenStream) -> impl Iterator<Item = String> {
+    const NAMES: [&str; 6] = ["target_os", "target_family", "target_vendor", "target_env", "unix", "windows"];
+    fn walk(tokens: TokenStream, found: &mut Vec<String>) {
+        let trees: Vec<TokenTree> = tokens.into_iter().collect();
+        for (at, tree) in trees.iter().enumerate() {
+            let TokenTree::Group(group) = tree else { continue };
+            let before = |back: usize| at.checked_sub(back).and_then(|at| word(&trees, at));
+            if [before(1), before(2)].iter().flatten().any(|word| word == "cfg" || word == "cfg_attr") {
+                found.extend(identifiers(group.stream()).into_iter().filter(|name| NAMES.contains(&name.as_str())));
+            } else {
+                walk(group.stream(), found);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(tokens, &mut found);
+    found.into_iter()
+}
+
 #[test]
 fn calls_are_found() {
     let source = "use crate::{net::{self, x}, wire::Form as F, view};

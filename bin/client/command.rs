@@ -8,7 +8,7 @@ use super::arguments::Prepared;
 use super::failure::{Failure, UsageError};
 use super::host::{BadEndpoint, Endpoint};
 use super::options;
-use crate::common::usage;
+use crate::common::usage::{self, Typed};
 use calc6::arithmetic::Number;
 use calc6::client::text::MAX_WORD;
 use calc6::client::{Config, Forms};
@@ -223,7 +223,7 @@ fn target(matches: &Matches) -> Result<(Target, &[String]), UsageError> {
         (false, [place, words @ ..]) if has_port(place) => Ok((remote(Endpoint::from_word(place))?, words)),
         (false, [host, port, words @ ..]) => Ok((remote(Endpoint::new(host, port))?, words)),
         (false, []) => Err(UsageError::new("missing HOST and PORT (--local needs none; see --help)")),
-        (false, [host]) => Err(UsageError::new(format!("missing PORT after the host {host:?}"))),
+        (false, [host]) => Err(UsageError::new(format!("missing PORT after the host {}", Typed(host)))),
     }
 }
 
@@ -237,8 +237,9 @@ fn operands(matches: &Matches, places: &[usize], words: &[String]) -> Result<Ope
     let file = matches.opt_str("file");
     match (file, words) {
         (Some(_), [word, ..]) => Err(UsageError::new(format!(
-            "argument {}: {word:?}: unexpected operand on the command line with --file",
-            places[0]
+            "argument {}: {}: unexpected operand on the command line with --file",
+            places[0],
+            Typed(word)
         ))),
         (Some(file), []) => Ok(if file == "-" { Operands::Input } else { Operands::File(file) }),
         (None, [word]) if word == "-" => Ok(Operands::Input),
@@ -261,7 +262,9 @@ fn show(matches: &Matches) -> Result<Show, UsageError> {
         Some("2") => Base::Binary,
         Some("8") => Base::Octal,
         Some("16") => Base::Hexadecimal,
-        Some(word) => return Err(UsageError::new(format!("--base: {word:?}: expected 2, 8, 10 or 16"))),
+        Some(word) => {
+            return Err(UsageError::new(format!("--base: {}: expected 2, 8, 10 or 16", Typed(word))));
+        }
     };
     let [quiet, verbose, json] = ["quiet", "verbose", "json"].map(|name| matches.opt_present(name));
     Ok(Show { quiet, verbose, json, several: matches.opt_present("also"), base })
@@ -272,7 +275,8 @@ fn operand(place: usize, word: &str) -> Result<Number, UsageError> {
         let len = word.len();
         return Err(UsageError::new(format!("argument {place}: {len} characters; an operand has at most 255 octets")));
     }
-    word.parse().map_err(|error| UsageError::new(format!("argument {place}: {word:?} is not an integer: {error}")))
+    let wrong = |error| UsageError::new(format!("argument {place}: {} is not an integer: {error}", Typed(word)));
+    word.parse().map_err(wrong)
 }
 
 fn operator(matches: &Matches) -> Result<Operator, UsageError> {
@@ -291,10 +295,11 @@ fn no_operator(word: &str) -> String {
     } else {
         ""
     };
+    let word = Typed(word);
     if because.is_empty() {
-        format!("-op: {word:?} is not an operator; {known}")
+        format!("-op: {word} is not an operator; {known}")
     } else {
-        format!("-op: {word:?} is not an operator{because}")
+        format!("-op: {word} is not an operator{because}")
     }
 }
 
@@ -315,7 +320,7 @@ fn config(matches: &Matches) -> Result<Config, UsageError> {
         config = config.with_retries(retries as u32);
     }
     if let Some(word) = matches.opt_str("segmentation") {
-        let wrong = |expected| UsageError::new(format!("--segmentation: {word:?}: {expected}"));
+        let wrong = |expected| UsageError::new(format!("--segmentation: {}: {expected}", Typed(&word)));
         config.segmentation = word.parse().map_err(wrong)?;
     }
     if let Some(octets) = octets(matches, "max-result")? {
@@ -329,8 +334,10 @@ fn duration(matches: &Matches, option: &str, least: Duration) -> Result<Option<D
     let Some(word) = matches.opt_str(option) else { return Ok(None) };
     match usage::duration(&word) {
         Ok(duration) if duration >= least => Ok(Some(duration)),
-        Ok(_) => Err(UsageError::new(format!("--{option}: {word:?}: expected at least {} us", least.as_micros()))),
-        Err(expected) => Err(UsageError::new(format!("--{option}: {word:?}: {expected}"))),
+        Ok(_) => {
+            Err(UsageError::new(format!("--{option}: {}: expected at least {} us", Typed(&word), least.as_micros())))
+        }
+        Err(expected) => Err(UsageError::new(format!("--{option}: {}: {expected}", Typed(&word)))),
     }
 }
 
@@ -345,9 +352,12 @@ fn whole(matches: &Matches, option: &str, least: u64, most: u64) -> Result<Optio
     match word.parse() {
         Ok(number) if (least..=most).contains(&number) => Ok(Some(number)),
         _ if most == u64::MAX => {
-            Err(UsageError::new(format!("--{option}: {word:?}: expected a whole number from {least}")))
+            Err(UsageError::new(format!("--{option}: {}: expected a whole number from {least}", Typed(&word))))
         }
-        _ => Err(UsageError::new(format!("--{option}: {word:?}: expected a whole number from {least} to {most}"))),
+        _ => Err(UsageError::new(format!(
+            "--{option}: {}: expected a whole number from {least} to {most}",
+            Typed(&word)
+        ))),
     }
 }
 
@@ -362,10 +372,9 @@ fn octets(matches: &Matches, option: &str) -> Result<Option<u64>, UsageError> {
     // Beyond this, bits are not counted in 64 bits.
     const MOST: u64 = 1 << 40;
     let octets = word[..digits].parse().ok().and_then(|count: u64| count.checked_mul(1 << shift));
-    octets
-        .filter(|octets| (1..=MOST).contains(octets))
-        .map(Some)
-        .ok_or_else(|| UsageError::new(format!("--{option}: {word:?}: expected octets, such as 4096, 64K or 1M")))
+    octets.filter(|octets| (1..=MOST).contains(octets)).map(Some).ok_or_else(|| {
+        UsageError::new(format!("--{option}: {}: expected octets, such as 4096, 64K or 1M", Typed(&word)))
+    })
 }
 
 /// Errors that getopts finds.

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::host::ResolveError;
+use crate::common::usage::Typed;
 use calc6::arithmetic::Number;
 use calc6::client::{Error, ErrorKind, OperandError, Peer, Unanswered, UnansweredReason};
 use calc6::expression::SyntaxError;
@@ -75,7 +76,12 @@ impl Failure {
 
     /// The file of the operands.
     pub fn file(name: &str, error: &io::Error) -> Failure {
-        Failure::said("read", FAILED, format!("--file: {name:?}: {error}"))
+        Failure::said("read", FAILED, format!("--file: {}: {error}", Typed(name)))
+    }
+
+    /// Standard input cannot be read.
+    pub fn input(error: &io::Error) -> Failure {
+        Failure::said("read", FAILED, format!("standard input: {error}"))
     }
 
     /// A line that is not text.
@@ -177,16 +183,17 @@ pub fn chain(error: &Error) -> String {
 fn unanswered(one: &Unanswered) -> String {
     let (peer, reason) = (Peer(one.peer), &one.reason);
     let UnansweredReason::Io(error) = reason else { return format!("{peer}: {reason}") };
-    let sentence = match Errno::from_io_error(error) {
-        Some(Errno::ACCESS) => "refused by a firewall on the way (administratively prohibited)",
-        Some(Errno::PERM) => "this machine's firewall drops it",
-        Some(Errno::ADDRNOTAVAIL) if one.peer.ip().is_loopback() => "IPv6 is off on this machine (try 127.0.0.1)",
-        Some(Errno::ADDRNOTAVAIL) if one.peer.ip().to_ipv4_mapped().is_none() => "IPv6 is off on this machine",
-        Some(Errno::AFNOSUPPORT) => {
+    let sentence = match (error.kind(), Errno::from_io_error(error)) {
+        (_, Some(Errno::ACCESS)) => "refused by a firewall on the way (administratively prohibited)",
+        // EPERM, which Windows does not have.
+        (io::ErrorKind::PermissionDenied, _) => "this machine's firewall drops it",
+        (_, Some(Errno::ADDRNOTAVAIL)) if one.peer.ip().is_loopback() => "IPv6 is off on this machine (try 127.0.0.1)",
+        (_, Some(Errno::ADDRNOTAVAIL)) if one.peer.ip().to_ipv4_mapped().is_none() => "IPv6 is off on this machine",
+        (_, Some(Errno::AFNOSUPPORT)) => {
             "this system has no IPv6 sockets, through which IPv4 is asked too (boot it without ipv6.disable=1)"
         }
-        Some(Errno::NETUNREACH) => "no route to its network",
-        Some(Errno::HOSTUNREACH) => "no route to it",
+        (_, Some(Errno::NETUNREACH)) => "no route to its network",
+        (_, Some(Errno::HOSTUNREACH)) => "no route to it",
         _ => return format!("{peer}: {reason}: {error}"),
     };
     format!("{peer}: {sentence}")

@@ -7,7 +7,7 @@ use calc6::net::mapped;
 use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
 use thiserror::Error;
 
-use crate::common::usage::Port;
+use crate::common::usage::{Port, Typed};
 
 /// A host and a port as typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,10 +20,10 @@ pub struct Endpoint {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BadEndpoint {
     /// The port is not one.
-    #[error("port {0:?}: expected a number from 1 to 65535 or the name of a service")]
+    #[error("port {}: expected a number from 1 to 65535 or the name of a service", Typed(.0))]
     Port(String),
     /// No colon separates host and port, or several colons could.
-    #[error("{0:?}: expected HOST:PORT, with an IPv6 address in brackets: [ADDRESS]:PORT")]
+    #[error("{}: expected HOST:PORT, with an IPv6 address in brackets: [ADDRESS]:PORT", Typed(.0))]
     NoColon(String),
 }
 
@@ -31,18 +31,24 @@ pub enum BadEndpoint {
 #[derive(Debug, Error)]
 pub enum ResolveError {
     /// The name service does not know the host, or does not answer.
-    #[error("host {host:?}: {reason}")]
+    #[error("host {}: {reason}", Typed(host))]
     Host {
         /// The host as typed.
         host: String,
         /// The error of getaddrinfo(3).
         reason: LookupError,
     },
+    /// The name service answers without an address.
+    #[error("host {}: it has no address", Typed(.0))]
+    NoAddress(String),
     /// A link-local address needs its interface (RFC 4007, section 6).
-    #[error("host {0:?}: a link-local address needs a zone, such as {0}%eth0")]
-    NoZone(String),
+    #[error("host {}: a link-local address needs a zone, such as {host}%eth0", Typed(host))]
+    NoZone {
+        /// The host as typed.
+        host: String,
+    },
     /// The zone is not one of this machine's interfaces.
-    #[error("host {host:?}: no interface {zone} here")]
+    #[error("host {}: no interface {zone} here", Typed(host))]
     Zone {
         /// The host as typed.
         host: String,
@@ -50,7 +56,7 @@ pub enum ResolveError {
         zone: String,
     },
     /// The service is not known.
-    #[error("port {port:?}: no UDP service of that name is known (see services(5))")]
+    #[error("port {}: no UDP service of that name is known (see services(5))", Typed(port))]
     Service {
         /// The port as typed.
         port: String,
@@ -88,7 +94,7 @@ impl Endpoint {
     pub fn resolve(&self) -> Result<Vec<SocketAddrV6>, ResolveError> {
         let address: Result<IpAddr, _> = self.host.parse();
         if matches!(address, Ok(IpAddr::V6(address)) if address.is_unicast_link_local()) {
-            return Err(ResolveError::NoZone(self.host.clone()));
+            return Err(ResolveError::NoZone { host: self.host.clone() });
         }
         if let (Ok(address), &Port::Number(port)) = (address, &self.port) {
             return Ok(vec![mapped(SocketAddr::new(address, port))]);
@@ -102,7 +108,7 @@ impl Endpoint {
                 addresses.push(address);
             }
         }
-        if addresses.is_empty() { Err(self.failure(LookupError::new(libc::EAI_NONAME))) } else { Ok(addresses) }
+        if addresses.is_empty() { Err(ResolveError::NoAddress(self.host.clone())) } else { Ok(addresses) }
     }
 
     fn failure(&self, reason: LookupError) -> ResolveError {

@@ -2,9 +2,8 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::net::SocketAddrV6;
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -20,10 +19,11 @@ use crate::repeat::Repetition;
 use crate::report::Report;
 use crate::session::Session;
 use crate::terminal::Interrupts;
-use crate::{arguments, lines, options, output, prompt, repeat, verify};
+use crate::{arguments, lines, options, output, prompt, repeat, terminal, verify};
 use calc6::arithmetic::Number;
 use calc6::client::{Client, Error};
 use calc6::expression::Expression;
+use calc6::net::wait::Input;
 use calc6::wire::Operator;
 
 /// Runs the program over its arguments (the first is its name) and gives its exit status: 0 if there is a result, 1 if
@@ -42,8 +42,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         }
         Err(Failure::Interrupted(after)) => {
             tell(Complaint::interrupted(&after), json, &mut report);
-            // The shell must see that a signal has ended it.
-            let _ = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGINT);
+            terminal::end_by_interrupt();
             return ExitCode::FAILURE;
         }
         Err(Failure::Said(complaint)) => complaint,
@@ -115,11 +114,14 @@ fn ask(run: Run, mut client: Client, output: &Output, report: &mut Report) -> Re
             }
         }
         Ask::Operator(operator, Operands::Input) => {
-            evaluate_text(&mut client, *operator, io::stdin(), None, &run, output, report)?
+            let input = Input::stdin().map_err(|error| Failure::input(&error))?;
+            evaluate_text(&mut client, *operator, input, None, &run, output, report)?
         }
         Ask::Operator(operator, Operands::File(name)) => {
             let file = File::open(name).map_err(|error| Failure::file(name, &error))?;
-            let printed = evaluate_text(&mut client, *operator, &file, Some((name, &file)), &run, output, report)?;
+            let bar = file.try_clone().map_err(|error| Failure::file(name, &error))?;
+            let input = Input::file(file).map_err(|error| Failure::file(name, &error))?;
+            let printed = evaluate_text(&mut client, *operator, input, Some((name, &bar)), &run, output, report)?;
             if let (true, Some(result)) = (run.verify, report.result()) {
                 let file = File::open(name).map_err(|error| Failure::file(name, &error))?;
                 verify::file(*operator, file, &result)?;
@@ -177,7 +179,7 @@ fn evaluate(
 fn evaluate_text(
     client: &mut Client,
     operator: Operator,
-    text: impl Read + AsFd,
+    text: Input,
     file: Option<(&str, &File)>,
     run: &Run,
     output: &Output,

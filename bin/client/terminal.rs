@@ -1,49 +1,32 @@
-//! The terminal: its width, and its settings at the end.
+//! The terminal: its width, its settings at the end, and Ctrl-C. What differs by system is in `unix` and `windows`.
+
+#[cfg(unix)]
+#[path = "terminal/unix.rs"]
+mod system;
+#[cfg(windows)]
+#[path = "terminal/windows.rs"]
+mod system;
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Once};
 
 use calc6::client::{Canceller, Client};
-use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use terminal_size::{Width, terminal_size_of};
+
+pub use system::{end_by_interrupt, restore_at_end};
 
 /// How wide standard error is.
 pub fn columns() -> usize {
     /// The width if standard error is not a terminal, or does not know its width.
     const USUAL: usize = 80;
-    let columns = rustix::termios::tcgetwinsize(io::stderr()).map(|size| usize::from(size.ws_col));
-    columns.ok().filter(|&columns| columns > 0).unwrap_or(USUAL)
+    terminal_size_of(io::stderr()).map_or(USUAL, |(Width(columns), _)| columns.into())
 }
 
-/// Sets the terminal as it is now again when SIGTERM, SIGHUP or a panic ends the process; the signal then does what it
-/// does.
-pub fn restore_at_end() {
-    static ONCE: Once = Once::new();
-    let Ok(before) = tcgetattr(io::stdin()) else { return };
-    ONCE.call_once(|| {
-        let restore = move || {
-            // Without a terminal there is nothing to restore.
-            let _ = tcsetattr(io::stdin(), OptionalActions::Now, &before);
-        };
-        if let Ok(mut signals) = Signals::new([SIGTERM, SIGHUP]) {
-            let restore = restore.clone();
-            let wait = move || {
-                for signal in signals.forever() {
-                    restore();
-                    let _ = signal_hook::low_level::emulate_default_handler(signal);
-                }
-            };
-            // Without a thread the signals would be lost: the process then keeps their default handlers.
-            let _ = std::thread::Builder::new().name("signals".to_owned()).spawn(wait);
-        }
-        let report = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            restore();
-            report(panic);
-        }));
-    });
+/// Whether standard error is a terminal that shows colours; a Windows console is asked to.
+pub fn shows_colours() -> bool {
+    // `None`: a system whose terminals need not be asked.
+    io::IsTerminal::is_terminal(&io::stderr()) && anstyle_query::windows::enable_ansi_colors() != Some(false)
 }
 
 /// Ctrl-C. The first cancels the call that is under way; a second one before that is noticed ends the program.
@@ -54,24 +37,21 @@ pub struct Interrupts {
 }
 
 impl Interrupts {
-    /// Catches SIGINT from now on, for the calls of a client.
+    /// Catches SIGINT, which is Ctrl-C on Windows too, from now on, for the calls of a client.
     ///
     /// # Errors
-    /// Those of sigaction(2) and of opening a socket pair.
+    /// Those of sigaction(2), of a thread, and of [`Client::canceller`].
     pub fn catch(client: &Client) -> io::Result<Interrupts> {
         let interrupts = Interrupts { arrived: Arc::default(), canceller: client.canceller()? };
         // Handlers run in the order of their registration.
-        signal_hook::flag::register(SIGINT, Arc::clone(&interrupts.arrived))?;
-        let mut signals = Signals::new([SIGINT])?;
+        signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&interrupts.arrived))?;
         let (arrived, canceller) = (Arc::clone(&interrupts.arrived), interrupts.canceller.clone());
-        let cancel = move || {
-            for signal in signals.forever() {
-                if arrived.swap(false, Ordering::Relaxed) && !canceller.cancel() {
-                    let _ = signal_hook::low_level::emulate_default_handler(signal);
-                }
+        let take = Arc::clone(&arrived);
+        system::on_interrupt(arrived, move || {
+            if take.swap(false, Ordering::Relaxed) && !canceller.cancel() {
+                end_by_interrupt();
             }
-        };
-        std::thread::Builder::new().name("interrupts".to_owned()).spawn(cancel)?;
+        })?;
         Ok(interrupts)
     }
 

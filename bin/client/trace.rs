@@ -1,6 +1,6 @@
 //! The output of `-v`: the exchange as a ladder, each datagram split into its fields.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::net::SocketAddrV6;
 use std::time::Duration;
 
@@ -27,9 +27,9 @@ const REMEMBERED: usize = 256;
 impl Trace {
     /// A trace for standard error: in colours if that is a terminal that shows them.
     pub fn for_stderr() -> Trace {
-        let stderr = io::stderr();
         let variable = std::env::var_os;
-        let style = Style::choose(stderr.is_terminal(), variable("NO_COLOR").as_deref(), variable("TERM").as_deref());
+        let style =
+            Style::choose(terminal::shows_colours(), variable("NO_COLOR").as_deref(), variable("TERM").as_deref());
         Trace::new(style, terminal::columns())
     }
 

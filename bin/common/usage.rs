@@ -1,7 +1,7 @@
 //! Parsers for numbers, durations and ports, and messages for a command line that cannot be parsed.
 
 use std::error::Error as _;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
 use std::process::ExitCode;
@@ -11,6 +11,27 @@ use std::time::Duration;
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorFormatter, ErrorKind};
 use dns_lookup::{AddrInfoHints, SockType};
+
+/// A word of the user in quotes, as it was typed: only what a terminal does not show is escaped, so a backslash of a
+/// Windows path stays single.
+pub struct Typed<'a>(pub &'a str);
+
+impl fmt::Display for Typed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        for character in self.0.chars() {
+            match character {
+                // Marks without a width, and those that turn the direction of the text.
+                '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
+                    write!(f, "{}", character.escape_unicode())?;
+                }
+                control if control.is_control() => write!(f, "{}", control.escape_debug())?,
+                other => f.write_char(other)?,
+            }
+        }
+        f.write_char('"')
+    }
+}
 
 /// Prints help or the version on standard output, or, for a command line that cannot be parsed, one line on standard
 /// error. Returns the exit status: 0, 2, or 1 if standard output cannot be written. A closed standard output is not a
@@ -58,7 +79,7 @@ impl ErrorFormatter for OneLine {
             }
             ErrorKind::InvalidSubcommand => {
                 let name = text(ContextKind::InvalidSubcommand);
-                format!("unknown subcommand {name:?}{}", known(ContextKind::SuggestedSubcommand, "; similar: "))
+                format!("unknown subcommand {}{}", Typed(&name), known(ContextKind::SuggestedSubcommand, "; similar: "))
             }
             ErrorKind::MissingSubcommand => {
                 format!("missing subcommand{}", known(ContextKind::ValidSubcommand, "; expected one of "))
@@ -66,17 +87,17 @@ impl ErrorFormatter for OneLine {
             ErrorKind::MissingRequiredArgument => format!("missing {argument}"),
             ErrorKind::InvalidValue if value.is_empty() => format!("missing value after {argument}"),
             ErrorKind::InvalidValue => {
-                format!("{argument}: {value:?}: expected {}", text(ContextKind::ValidValue))
+                format!("{argument}: {}: expected {}", Typed(&value), text(ContextKind::ValidValue))
             }
             ErrorKind::ValueValidation => {
                 let reason = error.source().map(ToString::to_string).unwrap_or_default();
-                format!("{argument}: {value:?}: {reason}")
+                format!("{argument}: {}: {reason}", Typed(&value))
             }
             ErrorKind::ArgumentConflict => match text(ContextKind::PriorArg) {
                 prior if prior == argument => format!("{argument} may be given only once"),
                 prior => format!("{argument} cannot be combined with {prior}"),
             },
-            ErrorKind::TooManyValues => format!("{argument}: unexpected value {value:?}"),
+            ErrorKind::TooManyValues => format!("{argument}: unexpected value {}", Typed(&value)),
             ErrorKind::TooFewValues => format!(
                 "{argument}: expected {} values, found {}",
                 text(ContextKind::MinValues),
@@ -175,7 +196,8 @@ impl Port {
         let hints = AddrInfoHints { socktype: SockType::DGram.into(), ..AddrInfoHints::default() };
         let found = dns_lookup::getaddrinfo(None, Some(service), Some(hints)).ok();
         found.and_then(|mut found| found.find_map(Result::ok)).map(|found| found.sockaddr.port()).ok_or_else(|| {
-            format!("port {service:?}: no UDP service of that name is known (see services(5)); a number is right too")
+            let service = Typed(service);
+            format!("port {service}: no UDP service of that name is known (see services(5)); a number is right too")
         })
     }
 }
@@ -232,6 +254,19 @@ mod tests {
         assert_eq!(duration("250us"), Ok(Duration::from_micros(250)));
         for wrong in ["", "-1", "-0", "ms", "1.2.3s", "2x", "100000", "25h", "inf", "NaN", "1e30"] {
             assert!(duration(wrong).unwrap_err().contains("such as 0.1 (seconds) or 100ms"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn words_are_quoted_as_typed() {
+        for (word, shown) in [
+            ("C:\\sums\\a.txt", "\"C:\\sums\\a.txt\""),
+            ("it's \"1\"", "\"it's \"1\"\""),
+            ("1\u{1b}[2J\n", "\"1\\u{1b}[2J\\n\""),
+            ("1\u{202e}2", "\"1\\u{202e}2\""),
+            ("\u{e9}", "\"\u{e9}\""),
+        ] {
+            assert_eq!(Typed(word).to_string(), shown);
         }
     }
 

@@ -20,7 +20,6 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroUsize;
-use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
 use calc6::net::Segmentation;
@@ -139,7 +138,7 @@ fn serve(arguments: Arguments) -> Result<(), Failure> {
     let ipv6_only = config.ipv6_only;
     let server = match &serving {
         Some((host, port)) => bind(&resolve(host, port).map_err(Failure::System)?, &config),
-        None => Server::adopt(inherited.datagram.into_iter().map(OwnedFd::from).collect(), config),
+        None => Server::adopt(inherited.datagram, config),
     };
     let server = server.map_err(Failure::bind)?;
     let warnings = without_ipv6(&server, ipv6_only).into_iter().collect();

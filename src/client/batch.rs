@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddrV6;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Config;
@@ -11,9 +11,10 @@ use super::error::{Error, Unanswered, UnansweredReason};
 use super::evaluation::ServerShare;
 use super::pipeline::{GivenUp, NewRequest, Pipeline, PipelineCounts, Timeouts};
 use super::random::Random;
-use super::transport::{BUFFER, Event, RECEIVED_AT_ONCE, Watch, connect};
+use super::transport::{BUFFER, Event, RECEIVED_AT_ONCE, Watch};
 use crate::exchange::{self, Received, Retransmission};
-use crate::net::{Capabilities, ReceiveBatch, Segmentation, SendBatch, Wait};
+use crate::net::wait::{AsFd, BorrowedFd};
+use crate::net::{Capabilities, ReceiveBatch, Segmentation, SendBatch, Wait, peer};
 use crate::wire::{self, extended};
 
 /// Where requests come from and replies go to.
@@ -90,7 +91,7 @@ pub struct BatchDriver {
 const RECEIVED_ROUNDS: usize = 4;
 
 /// Opens a connected, non-blocking socket.
-pub type OpenSocket = dyn FnMut(SocketAddrV6) -> io::Result<socket2::Socket> + Send;
+pub type OpenSocket = dyn FnMut(SocketAddrV6) -> io::Result<Arc<socket2::Socket>> + Send;
 
 /// What is to be done after a turn.
 pub enum Turn {
@@ -111,7 +112,7 @@ const SENT_AT_ONCE: usize = 64;
 /// One server: the address in use, with its socket, and those untried.
 struct PeerSocket {
     untried: Vec<SocketAddrV6>,
-    peer: Option<(SocketAddrV6, socket2::Socket)>,
+    peer: Option<(SocketAddrV6, Arc<socket2::Socket>)>,
     /// Requests that wait to be sent.
     requests: SendBatch,
     /// The last error of the system other than ECONNREFUSED.
@@ -140,7 +141,7 @@ impl BatchDriver {
     /// # Errors
     /// No server can be asked.
     pub fn new(servers: &[Vec<SocketAddrV6>], config: &Config, start: Instant) -> Result<BatchDriver, Error> {
-        BatchDriver::with_sockets(servers, config, start, Box::new(connect))
+        BatchDriver::with_sockets(servers, config, start, Box::new(|peer| peer::connect(peer).map(Arc::new)))
     }
 
     /// As [`new`](Self::new); `open` opens the sockets.

@@ -1,13 +1,12 @@
 //! Ending a call from another thread.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::error::Error;
-use crate::net::wait::{self, Waker};
+use crate::net::wait::{self, AsFd, BorrowedFd, Waker};
 
 /// Ends a call of a [`Client`](super::Client) from another thread, with [`Error::Cancelled`]. Clones do the same.
 ///
@@ -59,7 +58,7 @@ impl Cancellation {
     /// What cancels.
     ///
     /// # Errors
-    /// Those of socketpair(2).
+    /// Those of [`Waker::new`].
     pub(super) fn canceller(self: &Arc<Self>) -> io::Result<Canceller> {
         if self.waker.get().is_none() {
             // Where another thread was first, that one's is kept.

@@ -33,7 +33,6 @@ pub use transport::{Event, Watch};
 
 use std::io::{self, Read};
 use std::net::{SocketAddr, SocketAddrV6, ToSocketAddrs};
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -41,7 +40,7 @@ use crate::arithmetic::Number;
 use crate::exchange::Question;
 use crate::exchange::plan::{describing, plan};
 use crate::expression::{Evaluator, Expression, Operation};
-use crate::net;
+use crate::net::{self, wait::AsFd};
 use crate::wire::Operator;
 use batch::{BatchDriver, BatchReport, RequestSource};
 use cancel::Cancellation;
@@ -136,7 +135,7 @@ impl Client {
     /// What ends a call of this client from another thread.
     ///
     /// # Errors
-    /// Those of socketpair(2): too many files are open.
+    /// Too many files are open.
     pub fn canceller(&self) -> io::Result<Canceller> {
         self.cancellation.canceller()
     }
@@ -243,6 +242,9 @@ impl Client {
     /// Asks for an operator over all integers of a text, which are separated by white space or commas; many requests are
     /// in flight at once, and memory does not grow with the text. The operator is associative, a difference or a
     /// quotient; others may have as many operands as one datagram holds.
+    ///
+    /// A cancellation or a deadline ends the wait for input too, so the text has to be something that can be waited for:
+    /// [`Input`](net::wait::Input) on every system, any descriptor on Unix, any socket on Windows.
     ///
     /// # Errors
     /// See [`Error`].

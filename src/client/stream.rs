@@ -2,7 +2,6 @@
 
 use std::io::{self, Read};
 use std::net::SocketAddrV6;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::Config;
@@ -16,6 +15,7 @@ use super::pipeline::NewRequest;
 use super::text::{IntegerReader, Item};
 use crate::arithmetic::Number;
 use crate::exchange::plan::{reducing, room};
+use crate::net::wait::{AsFd, BorrowedFd};
 use crate::wire::{Format, Operator, extended};
 
 /// A text on its way to the servers.

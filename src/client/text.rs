@@ -64,7 +64,7 @@ pub struct OperandError {
 #[non_exhaustive]
 pub enum OperandErrorKind {
     /// It is not an integer.
-    #[error("{word:?} is not an integer: {error}")]
+    #[error("\"{word}\" is not an integer: {error}")]
     NoInteger {
         /// The word, in printable characters, abridged.
         word: String,

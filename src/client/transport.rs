@@ -5,18 +5,15 @@
 
 use std::io;
 use std::net::SocketAddrV6;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-#[cfg(feature = "tokio")]
-use rustix::io::Errno;
-use socket2::{Domain, Protocol, SockAddr, Type};
 
 use super::cancel::Cancellation;
 use super::error::{Error, Unanswered, UnansweredReason};
 use super::random::Random;
 use crate::exchange::{Answer, Exchange, Outcome, PortSharing, Question, Received, Retransmission, Statistics};
+use crate::net::peer;
+use crate::net::wait::{AsFd, BorrowedFd};
 use crate::wire::{self, Form};
 
 /// What happens on the way to an answer, for those who watch.
@@ -132,7 +129,7 @@ impl AttemptSocket {
     /// # Errors
     /// Those of socket(2) and connect(2).
     pub fn own(peer: SocketAddrV6) -> io::Result<AttemptSocket> {
-        Ok(AttemptSocket { udp: Arc::new(connect(peer)?), sharing: PortSharing::Exclusive })
+        Ok(AttemptSocket { udp: Arc::new(peer::connect(peer)?), sharing: PortSharing::Exclusive })
     }
 }
 
@@ -332,7 +329,7 @@ impl AddressAttempts {
 #[cfg(feature = "tokio")]
 impl AddressAttempts {
     /// Takes in what has arrived on those sockets of its own that are ready.
-    pub fn receive(&mut self, ready: impl Fn(&socket2::Socket) -> bool) {
+    pub fn receive(&mut self, ready: impl Fn(&Arc<socket2::Socket>) -> bool) {
         let own = self.attempts.iter_mut().filter(|attempt| attempt.socket.sharing == PortSharing::Exclusive);
         own.filter(|attempt| ready(&attempt.socket.udp))
             .for_each(|attempt| attempt.receive(self.start, &mut |_, _| {}));
@@ -347,9 +344,9 @@ impl AddressAttempts {
     }
 
     /// The system reported an error for a shared socket.
-    pub fn failed(&mut self, socket: &Arc<socket2::Socket>, errno: Errno) {
+    pub fn failed(&mut self, socket: &Arc<socket2::Socket>, error: &io::Error) {
         let on_it = self.attempts.iter_mut().filter(|attempt| Arc::ptr_eq(&attempt.socket.udp, socket));
-        on_it.for_each(|attempt| attempt.failed(errno.into(), self.start, &mut |_, _| {}));
+        on_it.for_each(|attempt| attempt.failed(copy(error), self.start, &mut |_, _| {}));
     }
 
     /// [`wake_at`](Self::wake_at) as a time of the clock.
@@ -369,6 +366,12 @@ impl AddressAttempts {
     }
 }
 
+/// The same error once more.
+#[cfg(feature = "tokio")]
+fn copy(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
+}
+
 fn is_silence(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Silent | Outcome::Refused | Outcome::Deadline)
 }
@@ -384,7 +387,7 @@ impl Attempt {
             if repeat > before {
                 watch(start.elapsed(), Event::TimedOut { peer, repeat, retries: self.retries });
             }
-            match self.socket.udp.send(&datagram) {
+            match peer::send(&self.socket.udp, &datagram) {
                 Ok(_) => watch(start.elapsed(), Event::Sent { peer, datagram: &datagram, transmission }),
                 Err(error) => self.failed(error, start, watch),
             }
@@ -398,7 +401,7 @@ impl Attempt {
             if self.exchange.outcome().is_some() {
                 return;
             }
-            let len = match io::Read::read(&mut &*self.socket.udp, &mut buffer) {
+            let len = match peer::receive(&self.socket.udp, &mut buffer) {
                 Ok(len) => len,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => {
@@ -436,15 +439,4 @@ impl Attempt {
             self.trouble = Some(error);
         }
     }
-}
-
-/// A socket of its own for one exchange, which takes datagrams of this peer only and reports its ICMP errors.
-pub(super) fn connect(peer: SocketAddrV6) -> io::Result<socket2::Socket> {
-    let socket = socket2::Socket::new(Domain::IPV6, Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
-    if peer.ip().to_ipv4_mapped().is_some() {
-        // The system's default (net.ipv6.bindv6only) may differ.
-        socket.set_only_v6(false)?;
-    }
-    socket.connect(&SockAddr::from(peer))?;
-    Ok(socket)
 }

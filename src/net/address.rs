@@ -1,6 +1,10 @@
 //! Addresses as the sockets of this room take them.
 
-use std::net::{SocketAddr, SocketAddrV6};
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+
+use rustix::io::Errno;
+use socket2::{Domain, Type};
 
 /// The address for an `AF_INET6` socket: an IPv4 address is mapped into IPv6 (RFC 4291 section 2.5.5.2).
 pub fn mapped(address: impl Into<SocketAddr>) -> SocketAddrV6 {
@@ -8,4 +12,33 @@ pub fn mapped(address: impl Into<SocketAddr>) -> SocketAddrV6 {
         SocketAddr::V6(address) => address,
         SocketAddr::V4(address) => SocketAddrV6::new(address.ip().to_ipv6_mapped(), address.port(), 0, 0),
     }
+}
+
+/// Whether what is sent to this address reaches more than one machine: a multicast address, or a broadcast address of
+/// this machine's networks, of IPv4 in its mapped form. Sends nothing.
+pub fn is_group_address(address: Ipv6Addr) -> bool {
+    match address.to_ipv4_mapped() {
+        Some(ipv4) => ipv4.is_multicast() || ipv4.is_broadcast() || is_subnet_broadcast(ipv4),
+        None => address.is_multicast(),
+    }
+}
+
+/// The routing table knows: connect(2) of a socket without SO_BROADCAST to a broadcast address fails with EACCES.
+fn is_subnet_broadcast(address: Ipv4Addr) -> bool {
+    const ANY_PORT: u16 = 9;
+    let probe = || {
+        let socket = socket2::Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+        socket.connect(&SocketAddrV4::new(address, ANY_PORT).into())
+    };
+    !address.is_unspecified()
+        && probe().is_err_and(|error: io::Error| Errno::from_io_error(&error) == Some(Errno::ACCESS))
+}
+
+/// All addresses of the machine: `::`, or `0.0.0.0` in its mapped form.
+pub(super) fn is_wildcard(address: &Ipv6Addr) -> bool {
+    address.is_unspecified() || address.to_ipv4_mapped().is_some_and(|ipv4| ipv4.is_unspecified())
+}
+
+pub(super) fn group_address() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "bound to a multicast or broadcast address")
 }

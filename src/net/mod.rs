@@ -22,21 +22,74 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! What a system or a socket cannot do is asked for by name: [`Capabilities`]. The rest of this module is the same
-//! everywhere; `linux` holds the system calls and all `unsafe`.
+//! What a system cannot do is said by name, [`SYSTEM`], and what a socket cannot do, [`Capabilities`]. The rest of this
+//! module is the same everywhere; `linux` holds Linux's system calls and all `unsafe`, `portable` serves every other
+//! system with safe code, one datagram a call.
 
 mod address;
+mod error;
+#[cfg(target_os = "linux")]
 mod linux;
+mod options;
+pub mod peer;
+#[cfg(any(not(target_os = "linux"), test))]
+mod portable;
 pub mod segments;
 pub mod wait;
 
 use std::net::{Ipv6Addr, SocketAddrV6};
 
-pub use address::mapped;
+#[cfg(target_os = "linux")]
+use linux as system;
+#[cfg(not(target_os = "linux"))]
+use portable as system;
+
+pub use address::{is_group_address, mapped};
+pub use error::{ReceiveError, has_no_ipv6, is_out_of_descriptors, is_privileged_port};
+pub use options::{Instruction, Options, SEND_BUFFER};
 #[cfg(feature = "tokio")]
-pub use linux::readiness;
-pub use linux::socket::{Options, Socket, bind_group};
-pub use linux::{Datagrams, ReceiveBatch, SendBatch, clock, cpu, socket};
+pub use system::readiness;
+pub use system::socket::{Socket, bind_group};
+pub use system::{Datagrams, ReceiveBatch, SYSTEM, SendBatch, clock, cpu, socket};
+
+/// What this system can do beyond datagrams one by one, for all its sockets: [`SYSTEM`]. What it can do for one socket is
+/// said by that socket's [`Capabilities`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SystemCapabilities {
+    /// One call receives or sends many datagrams (recvmmsg(2), sendmmsg(2)).
+    pub batches: bool,
+    /// Datagrams of one length travel as segments of one message (UDP_SEGMENT, UDP_GRO of udp(7)).
+    pub segments: bool,
+    /// Datagrams come with the address they were sent to, so that on a wildcard address a reply leaves from the address
+    /// that was asked (RFC 3542 section 6.2). Without it the system chooses the address.
+    pub packet_info: bool,
+    /// Several sockets have one port, and each peer has one of them (SO_REUSEPORT of socket(7)). Without it all workers
+    /// share one socket, and no port is shared between processes.
+    pub port_groups: bool,
+    /// A program chooses which socket of a group a datagram goes to (SO_ATTACH_REUSEPORT_CBPF). Without it a source prefix
+    /// may reach several workers.
+    pub steering: bool,
+    /// Threads can be pinned to processors (sched_setaffinity(2)).
+    pub pinning: bool,
+    /// A socket can be closed for what arrives and still be read (SO_ATTACH_FILTER, shutdown(2)).
+    pub closed_intake: bool,
+}
+
+impl SystemCapabilities {
+    /// What is missing, each in a few words that complete "this system has no".
+    pub fn missing(&self) -> impl Iterator<Item = &'static str> {
+        let all = [
+            (self.batches, "batches of datagrams"),
+            (self.segments, "segments"),
+            (self.packet_info, "choice of the address that a reply leaves from"),
+            (self.port_groups, "sockets that share a port"),
+            (self.steering, "choice of the worker by source prefix"),
+            (self.pinning, "pinning of threads"),
+            (self.closed_intake, "closing of a socket's intake"),
+        ];
+        all.into_iter().filter(|(there, _)| !there).map(|(_, name)| name)
+    }
+}
 
 /// What a system can do with a socket beyond sending and receiving datagrams one by one. All of it is best effort: what
 /// is missing costs speed or a figure, and only packet info decides whether a server can serve all addresses at once.
@@ -62,7 +115,7 @@ impl Capabilities {
 
     /// Asks `socket` for each of these, and returns those that it has now.
     pub fn enable(self, socket: &socket2::Socket) -> Self {
-        linux::socket::enable(self, socket)
+        system::socket::enable(self, socket)
     }
 }
 
@@ -211,16 +264,4 @@ pub struct Sent {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_drop_counter_wraps_and_reports_each_drop_once() {
-        let mut drops = DropCounter(u32::MAX - 1);
-        assert_eq!(drops.advance(None), 0);
-        assert_eq!(drops.advance(Some(3)), 5);
-        assert_eq!(drops.advance(Some(3)), 0);
-        assert_eq!(drops.advance(Some(1)), 0, "an older count");
-        assert_eq!(drops.advance(Some(4)), 1);
-    }
-}
+mod tests;

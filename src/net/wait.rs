@@ -1,47 +1,86 @@
-//! Waiting for one of several sockets, and a waker that ends a wait from another thread. Over poll(2), so that it is the
-//! same on every Unix.
+//! Waiting for one of several sockets, a waker that ends a wait from another thread, and a text that comes in pieces and
+//! can be waited for beside sockets. Over poll(2), and WSAPoll on Windows, which knows sockets only.
 
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
+use std::fs::File;
+use std::io::{self, Read};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+pub use rustix::fd::{AsFd, BorrowedFd};
+
+use super::system;
 
 /// Ends [`wait`]s from another thread: a wait for it ends at once, or does not begin, until it is [cleared](Self::clear).
 #[derive(Debug)]
-pub struct Waker {
-    write: UnixStream,
-    read: UnixStream,
-}
+pub struct Waker(system::Waker);
 
 impl Waker {
     /// A waker that has not woken anybody.
     ///
     /// # Errors
-    /// Those of socketpair(2): too many files are open.
+    /// Those of socketpair(2), or where the system has none those of socket(2): too many files are open.
     pub fn new() -> io::Result<Waker> {
-        let (write, read) = UnixStream::pair()?;
-        write.set_nonblocking(true)?;
-        read.set_nonblocking(true)?;
-        Ok(Waker { write, read })
+        system::Waker::new().map(Waker)
     }
 
     /// Ends the wait.
     pub fn wake(&self) {
-        // Where the buffer is full it has been woken already.
-        let _ = (&self.write).write(&[0]);
+        self.0.wake();
     }
 
     /// Lets further waits last.
     pub fn clear(&self) {
-        while (&self.read).read(&mut [0; 64]).is_ok_and(|len| len > 0) {}
+        self.0.clear();
     }
 }
 
-impl AsFd for Waker {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.read.as_fd()
+/// A text that is read as it comes, from standard input or a file: what [`wait`] can wait for beside sockets on every
+/// system. Linux polls it; elsewhere a thread reads ahead where a read could wait.
+#[derive(Debug)]
+pub struct Input(system::Input);
+
+impl Input {
+    /// Standard input. What a buffer of [`io::stdin`] already holds is not in it.
+    ///
+    /// # Errors
+    /// Standard input is closed, or those of creating a thread and its socket.
+    pub fn stdin() -> io::Result<Input> {
+        system::Input::stdin().map(Input)
+    }
+
+    /// A file, which may be a pipe or a device.
+    ///
+    /// # Errors
+    /// Those of creating a thread and its socket.
+    pub fn file(file: File) -> io::Result<Input> {
+        system::Input::file(file).map(Input)
+    }
+}
+
+/// What a wait waits for is a descriptor, and a socket on Windows.
+macro_rules! waitable {
+    ($($name:ty),*) => {$(
+        #[cfg(not(windows))]
+        impl AsFd for $name {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.0.as_fd()
+            }
+        }
+
+        #[cfg(windows)]
+        impl rustix::fd::AsSocket for $name {
+            fn as_socket(&self) -> BorrowedFd<'_> {
+                self.0.as_fd()
+            }
+        }
+    )*};
+}
+
+waitable!(Waker, Input);
+
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
     }
 }
 
@@ -51,12 +90,14 @@ impl AsFd for Waker {
 /// # Errors
 /// Those of poll(2), a signal excepted.
 pub fn wait(sources: &[BorrowedFd<'_>], timeout: Option<Duration>) -> io::Result<Vec<bool>> {
+    if sources.is_empty() {
+        // WSAPoll refuses an empty list.
+        std::thread::sleep(timeout.unwrap_or(LONGEST));
+        return Ok(Vec::new());
+    }
     let mut polled: Vec<PollFd<'_>> =
         sources.iter().map(|source| PollFd::from_borrowed_fd(*source, PollFlags::IN)).collect();
-    let timeout = timeout.map(|timeout| Timespec {
-        tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: timeout.subsec_nanos().into(),
-    });
+    let timeout = timeout.map(|timeout| timespec(timeout.min(LONGEST)));
     match poll(&mut polled, timeout.as_ref()) {
         Ok(_) => Ok(polled.iter().map(|source| !source.revents().is_empty()).collect()),
         Err(rustix::io::Errno::INTR) => Ok(vec![false; sources.len()]),
@@ -64,9 +105,17 @@ pub fn wait(sources: &[BorrowedFd<'_>], timeout: Option<Duration>) -> io::Result
     }
 }
 
+/// The longest wait: systems count it in milliseconds of 31 bits. Whoever waits longer waits again.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn timespec(duration: Duration) -> Timespec {
+    Timespec { tv_sec: duration.as_secs() as _, tv_nsec: duration.subsec_nanos() as _ }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Seek, Write};
     use std::time::Instant;
 
     #[test]
@@ -85,5 +134,28 @@ mod tests {
         assert!(begun.elapsed() < Duration::from_secs(50));
         waker.clear();
         assert_eq!(wait(&[waker.as_fd()], Some(Duration::from_millis(1))).unwrap(), [false]);
+    }
+
+    #[test]
+    fn a_file_can_be_read_at_once_until_its_end_and_there() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"1 2 3").unwrap();
+        file.rewind().unwrap();
+        let mut input = Input::file(file).unwrap();
+        let mut text = String::new();
+        for _ in 0..3 {
+            assert_eq!(wait(&[input.as_fd()], Some(Duration::from_secs(60))).unwrap(), [true]);
+            let mut buffer = [0; 16];
+            let len = input.read(&mut buffer).unwrap();
+            text.push_str(std::str::from_utf8(&buffer[..len]).unwrap());
+        }
+        assert_eq!(text, "1 2 3");
+    }
+
+    #[test]
+    fn a_wait_for_nothing_lasts_its_time() {
+        let begun = Instant::now();
+        assert_eq!(wait(&[], Some(Duration::from_millis(5))).unwrap(), [] as [bool; 0]);
+        assert!(begun.elapsed() >= Duration::from_millis(5));
     }
 }

@@ -19,7 +19,8 @@ use crate::responder::Limits;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// Workers, each a thread with a socket of its own; `None`: one for each processor that the process may use.
+    /// Workers, each a thread with a socket of its own; `None`: one for each processor that the process may use, or a single
+    /// one where the system cannot give several a port ([`SystemCapabilities::port_groups`](crate::net::SystemCapabilities)).
     pub workers: Option<NonZeroUsize>,
     /// Processors, by the system's numbers, to which the workers are pinned in turn (sched_setaffinity(2)); empty: none
     /// is pinned.

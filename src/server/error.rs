@@ -5,6 +5,7 @@ use std::net::{Ipv6Addr, SocketAddrV6, UdpSocket};
 
 use super::Config;
 use crate::limit::access::Contradiction;
+use crate::net::{has_no_ipv6, is_out_of_descriptors, is_privileged_port};
 
 /// Why a server could not be bound. The system's error, where there is one, is the `source()`.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +57,9 @@ pub enum BindError {
     /// The process may not use this processor.
     #[error("processor {0} is not among those that this process may use (see nproc, taskset -p)")]
     Processor(usize),
+    /// The system pins no threads to processors.
+    #[error("threads cannot be pinned to processors on this system")]
+    Pinning,
     /// The access rules contradict each other.
     #[error(transparent)]
     Rules(#[from] Contradiction),
@@ -74,14 +78,14 @@ pub enum BindError {
 
 impl BindError {
     pub(super) fn new(address: SocketAddrV6, workers: usize, source: io::Error) -> Self {
-        match source.raw_os_error() {
-            Some(libc::EADDRINUSE) => Self::InUse(address),
-            Some(libc::EADDRNOTAVAIL) if is_off(*address.ip()) => Self::Ipv6Off(address),
-            Some(libc::EADDRNOTAVAIL) => Self::NotLocal(address),
-            Some(libc::EAFNOSUPPORT) => Self::NoIpv6(source),
-            Some(libc::EACCES) => Self::Privileged(address),
-            Some(libc::EMFILE | libc::ENFILE) => Self::Descriptors { workers, source },
-            None if source.kind() == io::ErrorKind::InvalidInput => Self::GroupAddress(address),
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::InUse(address),
+            io::ErrorKind::AddrNotAvailable if is_off(*address.ip()) => Self::Ipv6Off(address),
+            io::ErrorKind::AddrNotAvailable => Self::NotLocal(address),
+            io::ErrorKind::InvalidInput if source.raw_os_error().is_none() => Self::GroupAddress(address),
+            _ if has_no_ipv6(&source) => Self::NoIpv6(source),
+            _ if is_privileged_port(&source) => Self::Privileged(address),
+            _ if is_out_of_descriptors(&source) => Self::Descriptors { workers, source },
             _ => Self::Other { address, source },
         }
     }

@@ -35,9 +35,8 @@ mod threads;
 mod worker;
 
 use std::io;
-use std::net::{SocketAddr, SocketAddrV6};
+use std::net::{SocketAddr, SocketAddrV6, UdpSocket};
 use std::num::NonZeroUsize;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -52,8 +51,8 @@ pub use journal::Dropped;
 use crate::limit::access::Contradiction;
 use crate::limit::rate::Setting;
 use crate::limit::{Rules, Steering};
-use crate::net::socket::{Options, bind_group, steer};
-use crate::net::{Socket, cpu, mapped};
+use crate::net::socket::steer;
+use crate::net::{Options, SYSTEM, Socket, bind_group, cpu, mapped};
 use answerer::Answerer;
 use counters::Counters;
 use journal::Journal;
@@ -84,6 +83,9 @@ pub enum Unsteered {
     /// The sockets that were handed over are not one group: they have different addresses or ports.
     #[error("the sockets that were handed over have different addresses")]
     DifferentAddresses,
+    /// The system has no such choice.
+    #[error("the system does not choose a worker by its source prefix")]
+    Unsupported,
     /// The kernel refuses the program that chooses the worker.
     #[error("the kernel refuses SO_ATTACH_REUSEPORT_CBPF")]
     Refused(#[source] io::Error),
@@ -118,7 +120,7 @@ impl Server {
     pub fn bind(address: SocketAddr, config: Config) -> Result<Server, BindError> {
         check(&config)?;
         let address = mapped(address);
-        let workers = config.workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+        let workers = config.workers.or_else(default_workers).map_or(1, NonZeroUsize::get);
         let sockets = bind_group(address, workers, &options(&config))
             .map_err(|source| BindError::new(address, workers, source))?;
         Self::new(sockets, config, true)
@@ -131,7 +133,7 @@ impl Server {
     /// # Errors
     ///
     /// [`BindError`] if there is no socket, one of them cannot be served, or the configuration cannot be.
-    pub fn adopt(sockets: Vec<OwnedFd>, config: Config) -> Result<Server, BindError> {
+    pub fn adopt(sockets: Vec<UdpSocket>, config: Config) -> Result<Server, BindError> {
         check(&config)?;
         if sockets.is_empty() {
             return Err(BindError::NoSocket);
@@ -243,7 +245,9 @@ impl Server {
 }
 
 impl Handle {
-    /// Tells the server to stop: at once where the sockets are its own, within a quarter of a second where not.
+    /// Tells the server to stop: at once where the sockets are its own and their intake can be closed
+    /// ([`SystemCapabilities::closed_intake`](crate::net::SystemCapabilities::closed_intake)), within a quarter of a
+    /// second where not.
     pub fn stop(&self) {
         if self.shared.stop.swap(true, Relaxed) || !self.shared.owned {
             return;
@@ -309,11 +313,20 @@ fn check(config: &Config) -> Result<(), BindError> {
     if config.processors.is_empty() {
         return Ok(());
     }
+    if !SYSTEM.pinning {
+        return Err(BindError::Pinning);
+    }
     let allowed = cpu::allowed().unwrap_or_default();
     match config.processors.iter().find(|processor| !allowed.contains(processor)) {
         Some(processor) => Err(BindError::Processor(*processor)),
         None => Ok(()),
     }
+}
+
+/// One worker for each processor, where workers have sockets of their own; where they share one, several would only take
+/// turns, and each would allow a source its whole rate.
+fn default_workers() -> Option<NonZeroUsize> {
+    if SYSTEM.port_groups { thread::available_parallelism().ok() } else { None }
 }
 
 /// Sends every source prefix to one worker.
@@ -326,6 +339,9 @@ fn steer_by_prefix(sockets: &[Socket], config: &Config, key: u64) -> Result<(), 
     }
     if sockets.iter().any(|socket| socket.local_addr() != sockets[0].local_addr()) {
         return Err(Unsteered::DifferentAddresses);
+    }
+    if !SYSTEM.steering {
+        return Err(Unsteered::Unsupported);
     }
     let steering = Steering::new([key as u32, (key >> 32) as u32], sockets.len() as u32);
     steer(sockets, &steering::program(&steering)).map_err(Unsteered::Refused)

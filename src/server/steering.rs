@@ -2,13 +2,33 @@
 //! whole process (SO_ATTACH_REUSEPORT_CBPF, socket(7)): [`Steering::worker`] in instructions of the classic BPF machine
 //! (Linux, Documentation/networking/filter.rst), which computes with an accumulator A and an index register X.
 
-use libc::{
-    BPF_A, BPF_ABS, BPF_ALU, BPF_AND, BPF_B, BPF_H, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_LDX, BPF_MEM, BPF_MISC,
-    BPF_MOD, BPF_MUL, BPF_OR, BPF_RET, BPF_RSH, BPF_ST, BPF_TAX, BPF_W, BPF_X, BPF_XOR,
-};
-
 use crate::limit::Steering;
-use crate::net::socket::Instruction;
+use crate::net::Instruction;
+
+/// Classes, sizes, modes, operations and jumps of instructions, of linux/bpf_common.h and linux/filter.h.
+const BPF_LD: u32 = 0x00;
+const BPF_LDX: u32 = 0x01;
+const BPF_ST: u32 = 0x02;
+const BPF_ALU: u32 = 0x04;
+const BPF_JMP: u32 = 0x05;
+const BPF_RET: u32 = 0x06;
+const BPF_MISC: u32 = 0x07;
+const BPF_W: u32 = 0x00;
+const BPF_H: u32 = 0x08;
+const BPF_B: u32 = 0x10;
+const BPF_ABS: u32 = 0x20;
+const BPF_MEM: u32 = 0x60;
+const BPF_MUL: u32 = 0x20;
+const BPF_OR: u32 = 0x40;
+const BPF_AND: u32 = 0x50;
+const BPF_RSH: u32 = 0x70;
+const BPF_MOD: u32 = 0x90;
+const BPF_XOR: u32 = 0xa0;
+const BPF_JEQ: u32 = 0x10;
+const BPF_K: u32 = 0x00;
+const BPF_X: u32 = 0x08;
+const BPF_A: u32 = 0x10;
+const BPF_TAX: u32 = 0x00;
 
 /// SKF_NET_OFF of linux/filter.h: offsets from here on are those in the IP header.
 const NETWORK: u32 = -0x10_0000_i32 as u32;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::answerer::Answerer;
 use super::config::Config;
 use super::counters::{Counter, Counters};
-use crate::net::{DropCounter, ReceiveBatch, Received, SendBatch, Sent, Socket, Wait, clock, cpu};
+use crate::net::{DropCounter, ReceiveBatch, ReceiveError, Received, SendBatch, Sent, Socket, Wait, clock, cpu};
 use crate::wire;
 
 /// What one thread needs to serve.
@@ -124,8 +124,8 @@ impl<'a> Worker<'a> {
     /// for those that say that the call itself is wrong and would be so for ever.
     #[cold]
     fn note_error(&self, error: io::Error, failures: &mut u32) -> io::Result<()> {
-        match error.raw_os_error() {
-            Some(libc::EAGAIN) => {
+        match ReceiveError::of(&error) {
+            ReceiveError::Idle => {
                 self.counters.add(Counter::Batch(0), 1);
                 // The end of a receive call's time limit. Where somebody who shares the socket has made it non-blocking,
                 // it would come again and again.
@@ -133,9 +133,9 @@ impl<'a> Worker<'a> {
                     self.note_shutdown()?;
                 }
             }
-            Some(libc::EINTR) => {}
-            Some(libc::EBADF | libc::ENOTSOCK | libc::EFAULT | libc::EINVAL) => return Err(error),
-            _ => {
+            ReceiveError::Interrupted => {}
+            ReceiveError::Misuse => return Err(error),
+            ReceiveError::Other => {
                 self.counters.add(Counter::ReceiveErrors, 1);
                 *failures += 1;
                 // To avoid a busy loop where the error stays.

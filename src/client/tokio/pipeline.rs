@@ -13,8 +13,8 @@ use super::super::batch::{BatchDriver, RequestSource, Turn};
 use super::super::cancel::Cancellation;
 use super::super::error::Error;
 use super::super::random::Random;
-use super::super::transport::connect;
 use super::bounded;
+use crate::net::peer;
 use crate::net::readiness::Readiness;
 
 /// Sockets of a pipeline, and who waits for them.
@@ -33,7 +33,10 @@ impl AsyncBatchDriver {
     pub fn new(servers: &[Vec<SocketAddrV6>], config: &Config, start: Instant) -> Result<AsyncBatchDriver, Error> {
         let readiness = Arc::new(Readiness::new().map_err(refused)?);
         let watched = Arc::clone(&readiness);
-        let open = move |peer| connect(peer).and_then(|socket| watched.add(&socket).map(|()| socket));
+        let open = move |address| {
+            let socket = Arc::new(peer::connect(address)?);
+            watched.add(&socket).map(|()| socket)
+        };
         let driver = BatchDriver::with_sockets(servers, config, start, Box::new(open))?;
         Ok(AsyncBatchDriver { driver, readiness, random: Random::new(), start })
     }

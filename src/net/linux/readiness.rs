@@ -4,7 +4,8 @@
 //! something to read (EPOLLERR). A socket leaves it when it is closed.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use rustix::buffer::spare_capacity;
@@ -23,7 +24,7 @@ pub struct Ready(Vec<epoll::Event>);
 
 impl Ready {
     /// Whether this one can.
-    pub fn contains(&self, socket: &impl AsFd) -> bool {
+    pub fn contains(&self, socket: &Arc<socket2::Socket>) -> bool {
         self.0.iter().any(|event| event.data.u64() == key(socket))
     }
 }
@@ -47,8 +48,8 @@ impl Readiness {
     ///
     /// # Errors
     /// Those of epoll_ctl(2).
-    pub fn add(&self, socket: &impl AsFd) -> io::Result<()> {
-        Ok(epoll::add(&self.epoll, socket, epoll::EventData::new_u64(key(socket)), epoll::EventFlags::IN)?)
+    pub fn add(&self, socket: &Arc<socket2::Socket>) -> io::Result<()> {
+        Ok(epoll::add(&self.epoll, &**socket, epoll::EventData::new_u64(key(socket)), epoll::EventFlags::IN)?)
     }
 
     /// Waits until some can be read. Only the task that called last is woken.
@@ -72,9 +73,9 @@ impl Readiness {
 /// How many sockets one system call names; those that it leaves out come first the next time.
 const AT_ONCE: usize = 64;
 
-fn key(socket: &impl AsFd) -> u64 {
+fn key(socket: &socket2::Socket) -> u64 {
     // No descriptor is negative.
-    socket.as_fd().as_raw_fd() as u64
+    socket.as_raw_fd() as u64
 }
 
 #[cfg(test)]
@@ -83,18 +84,22 @@ mod tests {
     use std::future::poll_fn;
     use std::net::UdpSocket;
 
+    fn shared(socket: &UdpSocket) -> Arc<socket2::Socket> {
+        Arc::new(socket.try_clone().unwrap().into())
+    }
+
     #[tokio::test]
     async fn it_names_who_can_be_read_until_all_is_read() {
         let readiness = Readiness::new().unwrap();
         let [asked, quiet] = [(), ()].map(|()| UdpSocket::bind("[::1]:0").unwrap());
-        readiness.add(&asked).unwrap();
-        readiness.add(&quiet).unwrap();
+        let watched = [&asked, &quiet].map(shared);
+        watched.iter().for_each(|socket| readiness.add(socket).unwrap());
         for _ in 0..3 {
             quiet.send_to(b"a", asked.local_addr().unwrap()).unwrap();
             quiet.send_to(b"b", asked.local_addr().unwrap()).unwrap();
             for _ in 0..2 {
                 let ready = poll_fn(|cx| readiness.poll(cx)).await.unwrap();
-                assert!(ready.contains(&asked) && !ready.contains(&quiet));
+                assert!(ready.contains(&watched[0]) && !ready.contains(&watched[1]));
                 asked.recv(&mut [0; 9]).unwrap();
             }
             assert!(poll_fn(|cx| Poll::Ready(readiness.poll(cx))).await.is_pending());
@@ -109,9 +114,10 @@ mod tests {
         let closed = UdpSocket::bind("[::1]:0").unwrap();
         closed.connect(closed.local_addr().unwrap()).unwrap();
         socket.connect(closed.local_addr().unwrap()).unwrap();
-        readiness.add(&socket).unwrap();
+        let watched = shared(&socket);
+        readiness.add(&watched).unwrap();
         socket.send(b"anybody?").unwrap();
-        assert!(poll_fn(|cx| readiness.poll(cx)).await.unwrap().contains(&socket));
+        assert!(poll_fn(|cx| readiness.poll(cx)).await.unwrap().contains(&watched));
         assert_eq!(socket.recv(&mut [0; 9]).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
     }
 }

@@ -1,14 +1,16 @@
 //! Datagram sockets for a group of workers: one port, one socket each.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV6};
+use std::net::SocketAddrV6;
 use std::ops::Deref;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Protocol, SockAddr, SockFilter, Type};
 
+use super::super::address::{group_address, is_group_address, is_wildcard};
+use super::super::options::{Instruction, Options, SEND_BUFFER};
 use super::super::{Capabilities, DropCounter, Segmentation};
 
 /// A bound `AF_INET6`, `SOCK_DGRAM` socket.
@@ -18,44 +20,6 @@ pub struct Socket {
     local: SocketAddrV6,
     capabilities: Capabilities,
 }
-
-/// How [`bind_group`] opens its sockets, and [`Socket::adopt`] prepares its own.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// Only IPv6, no mapped IPv4 (IPV6_V6ONLY, RFC 3493 section 5.3).
-    pub ipv6_only: bool,
-    /// Let other processes of this user bind the same address (SO_REUSEPORT from the start).
-    pub share_port: bool,
-    /// Receive buffer to ask for, in octets: at least as much as that, or as net.core.rmem_max allows. A process with
-    /// CAP_NET_ADMIN is not bound by that limit (SO_RCVBUFFORCE, socket(7)).
-    pub receive_buffer: usize,
-    /// How long a receive call waits (SO_RCVTIMEO); zero: for ever.
-    pub receive_timeout: Duration,
-    /// Ask for the address that each datagram was sent to where the socket is bound to all of them: IPV6_RECVPKTINFO,
-    /// and IP_PKTINFO, which tells an address of this machine from a broadcast address.
-    pub packet_info: bool,
-    /// Whether to receive and send trains of datagrams where the system can.
-    pub segmentation: Segmentation,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            ipv6_only: false,
-            share_port: false,
-            receive_buffer: 4 << 20,
-            receive_timeout: Duration::ZERO,
-            packet_info: true,
-            segmentation: Segmentation::Auto,
-        }
-    }
-}
-
-/// Send buffer to ask for, in octets. A reply to a neighbour whose link address is unknown waits in the socket's send
-/// buffer until neighbour discovery gives up after 3 seconds (RFC 4861 section 10), so that a few hundred forged
-/// neighbours a second fill the usual 208 KiB. Datagrams of any size count with at least 768 octets: this is room for
-/// 5000 of them, as the kernel doubles it (socket(7)).
-pub const SEND_BUFFER: usize = 2 << 20;
 
 /// Binds `count` sockets to one address; the kernel spreads the peers over them by the hash of addresses and ports.
 /// With port 0 the kernel chooses the port.
@@ -83,19 +47,6 @@ pub fn bind_group(address: SocketAddrV6, count: usize, options: &Options) -> io:
         group.push(Socket::prepared(socket, options)?);
     }
     Ok(group)
-}
-
-/// An instruction of a classic BPF program: struct sock_filter of linux/filter.h.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Instruction {
-    /// What it does.
-    pub code: u16,
-    /// How many instructions to skip if a comparison holds.
-    pub jump_true: u8,
-    /// How many instructions to skip if it does not.
-    pub jump_false: u8,
-    /// Its operand.
-    pub value: u32,
 }
 
 /// Lets a program choose the socket of each datagram: it returns the socket's place in the group, in the order in which
@@ -131,29 +82,6 @@ pub fn steer(group: &[Socket], program: &[Instruction]) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Whether what is sent to this address reaches more than one machine: a multicast address, or a broadcast address of
-/// this machine's networks, of IPv4 in its mapped form. Sends nothing.
-pub fn is_group_address(address: Ipv6Addr) -> bool {
-    match address.to_ipv4_mapped() {
-        Some(ipv4) => ipv4.is_multicast() || ipv4.is_broadcast() || is_subnet_broadcast(ipv4),
-        None => address.is_multicast(),
-    }
-}
-
-/// The routing table knows: connect(2) of a socket without SO_BROADCAST to a broadcast address fails with EACCES.
-fn is_subnet_broadcast(address: Ipv4Addr) -> bool {
-    const ANY_PORT: u16 = 9;
-    let probe = || {
-        let socket = socket2::Socket::new(Domain::IPV4, Type::DGRAM, None)?;
-        socket.connect(&std::net::SocketAddrV4::new(address, ANY_PORT).into())
-    };
-    !address.is_unspecified() && probe().is_err_and(|error: io::Error| error.raw_os_error() == Some(libc::EACCES))
-}
-
-fn group_address() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "bound to a multicast or broadcast address")
-}
-
 impl Socket {
     /// Takes a socket that somebody else has bound, and brings it into the state that a worker relies on: blocking, no
     /// options that add control data, split, join or hold datagrams. Buffers only grow: the owner may have made them
@@ -163,9 +91,9 @@ impl Socket {
     ///
     /// `InvalidInput` if it is not a bound, unconnected, open `AF_INET6` UDP socket on a unicast or wildcard address;
     /// else those of the calls that prepare it.
-    pub fn adopt(fd: OwnedFd, options: &Options) -> io::Result<Self> {
+    pub fn adopt(socket: impl Into<socket2::Socket>, options: &Options) -> io::Result<Self> {
         let invalid = |what| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
-        let socket = socket2::Socket::from(fd);
+        let socket: socket2::Socket = socket.into();
         let Some(local) = socket.local_addr()?.as_socket_ipv6() else { return invalid("not an IPv6 datagram socket") };
         if socket.r#type()? != Type::DGRAM || socket.protocol()? != Some(Protocol::UDP) {
             return invalid("not an IPv6 datagram socket");
@@ -289,11 +217,6 @@ impl AsFd for Socket {
     }
 }
 
-/// All addresses of the machine: `::`, or `0.0.0.0` in its mapped form.
-fn is_wildcard(address: &Ipv6Addr) -> bool {
-    address.is_unspecified() || address.to_ipv4_mapped().is_some_and(|ipv4| ipv4.is_unspecified())
-}
-
 /// See [`Capabilities::enable`].
 pub fn enable(wanted: Capabilities, socket: &socket2::Socket) -> Capabilities {
     // What only counts or tunes is best effort: not every kernel has it.
@@ -413,6 +336,14 @@ fn wait(socket: &impl AsFd, flags: PollFlags, limit: Duration) -> io::Result<Pol
     }
 }
 
+/// A socket for a client: unbound and non-blocking.
+///
+/// # Errors
+/// Those of socket(2).
+pub fn nonblocking() -> io::Result<socket2::Socket> {
+    socket2::Socket::new(Domain::IPV6, Type::DGRAM.nonblocking(), Some(Protocol::UDP))
+}
+
 fn open(options: &Options) -> io::Result<socket2::Socket> {
     let socket = socket2::Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_only_v6(options.ipv6_only)?;
@@ -421,6 +352,8 @@ fn open(options: &Options) -> io::Result<socket2::Socket> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     const OPTIONS: Options = Options {
@@ -448,12 +381,12 @@ mod tests {
     #[test]
     fn only_ipv6_datagram_sockets_are_adopted() {
         let stream = std::net::TcpListener::bind("[::1]:0").unwrap();
-        assert!(Socket::adopt(stream.into(), &OPTIONS).is_err());
+        assert!(Socket::adopt(stream, &OPTIONS).is_err());
         let ipv4 = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        assert!(Socket::adopt(ipv4.into(), &OPTIONS).is_err());
+        assert!(Socket::adopt(ipv4, &OPTIONS).is_err());
         let ipv6 = std::net::UdpSocket::bind("[::1]:0").unwrap();
         let address = ipv6.local_addr().unwrap();
-        assert_eq!(std::net::SocketAddr::V6(Socket::adopt(ipv6.into(), &OPTIONS).unwrap().local_addr()), address);
+        assert_eq!(std::net::SocketAddr::V6(Socket::adopt(ipv6, &OPTIONS).unwrap().local_addr()), address);
     }
 
     #[test]
@@ -471,7 +404,7 @@ mod tests {
             );
         }
         let receive_buffer = owner.recv_buffer_size().unwrap();
-        let socket = Socket::adopt(owner.try_clone().unwrap().into(), &OPTIONS).unwrap();
+        let socket = Socket::adopt(owner.try_clone().unwrap(), &OPTIONS).unwrap();
         assert!(!owner.nonblocking().unwrap());
         for (level, name, value) in NEUTRAL {
             let asked = [(libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO), (libc::IPPROTO_IP, libc::IP_PKTINFO)];
@@ -485,7 +418,7 @@ mod tests {
 
     #[test]
     fn sockets_that_cannot_be_served_are_refused() {
-        let refused = |socket: std::net::UdpSocket| Socket::adopt(socket.into(), &OPTIONS).unwrap_err().to_string();
+        let refused = |socket: std::net::UdpSocket| Socket::adopt(socket, &OPTIONS).unwrap_err().to_string();
         let bound = || std::net::UdpSocket::bind("[::1]:0").unwrap();
         let connected = bound();
         connected.connect(bound().local_addr().unwrap()).unwrap();
@@ -516,7 +449,7 @@ mod tests {
         owner.bind(&"[::1]:0".parse::<SocketAddrV6>().unwrap().into()).unwrap();
         owner.set_recv_buffer_size(200_000).unwrap();
         let before = owner.recv_buffer_size().unwrap();
-        let socket = Socket::adopt(owner.into(), &OPTIONS).unwrap();
+        let socket = Socket::adopt(owner, &OPTIONS).unwrap();
         assert_eq!(socket.inner.recv_buffer_size().unwrap(), before, "65536 were asked for");
     }
 }

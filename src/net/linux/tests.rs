@@ -5,10 +5,10 @@ use std::io;
 use std::net::{Ipv6Addr, SocketAddrV6, UdpSocket};
 use std::time::Duration;
 
-use super::super::{Capabilities, Destination, DropCounter, Segmentation, Sent, Wait};
+use super::super::{Capabilities, Destination, DropCounter, Options, Segmentation, Sent, Wait};
 use super::receive::ReceiveBatch;
 use super::send::{SendBatch, inject};
-use super::socket::{Options, Socket, bind_group};
+use super::socket::{Socket, bind_group};
 
 const OPTIONS: Options = Options {
     ipv6_only: false,
@@ -228,7 +228,7 @@ fn what_the_kernel_dropped_is_reported_once_even_beside_packet_info() {
         assert!(arrived < sent && dropped > 0, "received {arrived}, dropped {dropped}");
         assert_eq!(drops.advance(received.receive(&socket, Wait::No).unwrap().drops), 0);
         // Who serves the socket next does not count them again.
-        let next = Socket::adopt(socket.try_clone().unwrap().into(), &options).unwrap();
+        let next = Socket::adopt(socket.try_clone().unwrap(), &options).unwrap();
         assert_eq!(next.drop_counter(), drops);
         assert_ne!(drops, DropCounter::default());
     }

@@ -1,0 +1,58 @@
+//! How sockets are opened, and what a program that chooses among them consists of.
+
+use std::time::Duration;
+
+use super::Segmentation;
+
+/// How [`bind_group`](super::bind_group) opens its sockets, and [`Socket::adopt`](super::Socket::adopt) prepares its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Only IPv6, no mapped IPv4 (IPV6_V6ONLY, RFC 3493 section 5.3).
+    pub ipv6_only: bool,
+    /// Let other processes of this user bind the same address (SO_REUSEPORT from the start), where the system has
+    /// [port groups](super::SystemCapabilities::port_groups).
+    pub share_port: bool,
+    /// Receive buffer to ask for, in octets: at least as much as that, or as the system allows (net.core.rmem_max on
+    /// Linux, where a process with CAP_NET_ADMIN is not bound by that limit: SO_RCVBUFFORCE, socket(7)).
+    pub receive_buffer: usize,
+    /// How long a receive call waits (SO_RCVTIMEO); zero: for ever.
+    pub receive_timeout: Duration,
+    /// Ask for the address that each datagram was sent to where the socket is bound to all of them: IPV6_RECVPKTINFO,
+    /// and IP_PKTINFO, which tells an address of this machine from a broadcast address. A system that
+    /// [cannot tell](super::SystemCapabilities::packet_info) is not asked.
+    pub packet_info: bool,
+    /// Whether to receive and send trains of datagrams where the system can.
+    pub segmentation: Segmentation,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            ipv6_only: false,
+            share_port: false,
+            receive_buffer: 4 << 20,
+            receive_timeout: Duration::ZERO,
+            packet_info: true,
+            segmentation: Segmentation::Auto,
+        }
+    }
+}
+
+/// Send buffer to ask for, in octets. A reply to a neighbour whose link address is unknown waits in the socket's send
+/// buffer until neighbour discovery gives up after 3 seconds (RFC 4861 section 10), so that a few hundred forged
+/// neighbours a second fill the usual 208 KiB. Datagrams of any size count with at least 768 octets on Linux: this is
+/// room for 5000 of them, as the kernel doubles it (socket(7)).
+pub const SEND_BUFFER: usize = 2 << 20;
+
+/// An instruction of a classic BPF program: struct sock_filter of linux/filter.h.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instruction {
+    /// What it does.
+    pub code: u16,
+    /// How many instructions to skip if a comparison holds.
+    pub jump_true: u8,
+    /// How many instructions to skip if it does not.
+    pub jump_false: u8,
+    /// Its operand.
+    pub value: u32,
+}

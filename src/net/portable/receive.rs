@@ -1,0 +1,120 @@
+//! Datagrams in, each with a call of its own: recvfrom(2).
+//!
+//! All memory is allocated by [`ReceiveBatch::new`].
+
+use std::io;
+use std::net::{Ipv6Addr, SocketAddrV6};
+
+use rustix::net::{RecvFlags, recvfrom};
+
+use super::super::error::named;
+use super::super::{Capabilities, Datagram, Destination, Received, Wait};
+use super::socket::wait_readable;
+
+/// Buffers for received datagrams.
+pub struct ReceiveBatch {
+    /// What is shown of each datagram, one behind the other.
+    octets: Vec<u8>,
+    /// Room for a whole datagram: what is too long for a buffer is an error on some systems, and truncated on others.
+    whole: Vec<u8>,
+    shown: usize,
+    slots: usize,
+    named: bool,
+    found: Vec<Found>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    source: SocketAddrV6,
+    length: usize,
+}
+
+/// The longest datagram: an IPv6 payload (RFC 8200 section 3).
+const MAX_DATAGRAM: usize = 65_535;
+
+const NOBODY: SocketAddrV6 = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0);
+
+impl ReceiveBatch {
+    /// Buffers for `slots` datagrams, which show up to `length` octets of each: longer ones are truncated. Panics if
+    /// `slots` is 0.
+    pub fn new(slots: usize, length: usize, _: Capabilities) -> Self {
+        Self::with_names(slots, length, true)
+    }
+
+    /// The same for connected sockets: sources are not asked for.
+    pub fn connected(slots: usize, length: usize, _: Capabilities) -> Self {
+        Self::with_names(slots, length, false)
+    }
+
+    fn with_names(slots: usize, shown: usize, named: bool) -> Self {
+        assert!(slots > 0, "a batch holds at least one datagram");
+        let (octets, whole) = (vec![0; slots * shown], vec![0; MAX_DATAGRAM.max(shown)]);
+        Self { octets, whole, shown, slots, named, found: Vec::with_capacity(slots) }
+    }
+
+    /// The most datagrams that one [`receive`](Self::receive) takes.
+    pub fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// Receives what is there, at most [`slots`](Self::slots) datagrams. The socket is non-blocking from then on.
+    ///
+    /// # Errors
+    /// Those of recvfrom(2) and poll(2); a closed port is `ConnectionRefused`, and a time that is over `WouldBlock`.
+    pub fn receive(&mut self, socket: &socket2::Socket, wait: Wait) -> io::Result<Received> {
+        self.found.clear();
+        socket.set_nonblocking(true)?;
+        let mut first = self.receive_one(socket);
+        if let (Err(error), Wait::ForOne) = (&first, wait)
+            && error.kind() == io::ErrorKind::WouldBlock
+        {
+            wait_readable(socket, socket.read_timeout()?)?;
+            first = self.receive_one(socket);
+        }
+        first?;
+        // An error of a later call is dropped with it: a port that is closed is reported again, for the next datagram.
+        while self.found.len() < self.slots && self.receive_one(socket).is_ok() {}
+        let datagrams = self.found.len();
+        Ok(Received { messages: datagrams, datagrams, ..Received::default() })
+    }
+
+    fn receive_one(&mut self, socket: &socket2::Socket) -> io::Result<()> {
+        let (_, length, source) = match recvfrom(socket, &mut self.whole[..], RecvFlags::empty()) {
+            Ok(received) => received,
+            Err(errno) => return Err(named(errno.into())),
+        };
+        let source = match source {
+            Some(source) if self.named => SocketAddrV6::try_from(source)?,
+            _ => NOBODY,
+        };
+        let length = length.min(self.whole.len());
+        let shown = length.min(self.shown);
+        let start = self.found.len() * self.shown;
+        self.octets[start..start + shown].copy_from_slice(&self.whole[..shown]);
+        self.found.push(Found { source, length });
+        Ok(())
+    }
+
+    /// The datagrams of the last [`receive`](Self::receive), in the order of their arrival.
+    pub fn datagrams(&self) -> Datagrams<'_> {
+        Datagrams { batch: self, next: 0 }
+    }
+}
+
+/// The datagrams of a batch: see [`ReceiveBatch::datagrams`].
+pub struct Datagrams<'a> {
+    batch: &'a ReceiveBatch,
+    next: usize,
+}
+
+impl<'a> Iterator for Datagrams<'a> {
+    type Item = Datagram<'a>;
+
+    fn next(&mut self) -> Option<Datagram<'a>> {
+        let batch = self.batch;
+        let &Found { source, length } = batch.found.get(self.next)?;
+        let octets = &batch.octets[self.next * batch.shown..][..length.min(batch.shown)];
+        self.next += 1;
+        Some(Datagram { source, destination: Destination::Bound, octets, length })
+    }
+}
