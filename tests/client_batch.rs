@@ -103,6 +103,7 @@ fn what_is_wrong_with_a_text_is_said_with_its_place() {
             2,
             "remainder takes at most 610 operands of up to 2 octets in one datagram, and there are more",
         ),
+        ("^", &lines(2000), 2, "power takes two operands, and there are more"),
         ("x --max-result 1K", &lines(2000), 1, "the product exceeds the limit of 1024 octets"),
         ("gcd --classic", "1 2", 2, "the classic form has only sum and product, not gcd"),
     ] {
@@ -155,6 +156,26 @@ fn servers_share_the_work_and_take_over() {
     assert!(!totals.contains("served 0,"), "{totals}");
     let totals = server.stop();
     assert!(totals.contains("served 30,"), "{totals}");
+}
+
+/// One that answers nothing is named, although the work was done before the others gave it up.
+#[test]
+fn a_server_that_answers_nothing_is_named() {
+    let server = Server::start(&["::1", "0"]);
+    let silent = Scripted::start(|_, _| vec![]);
+    let also = silent.words().replacen("::1 ", "[::1]:", 1);
+    let line = |options| format!("{options} -op + --timeout 0.5 --also {also} ::1 {} -", server.port);
+    let ended = client_reading(&line(""), &lines(100_000));
+    assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), "Result: 5000050000\n"), "{ended:?}");
+    let port = also.rsplit(':').next().unwrap();
+    assert!(ended.stderr.starts_with(&format!("client: note: ::1 port {port} answered none of ")), "{ended:?}");
+    assert!(ended.stderr.ends_with("; the other servers took over\n"), "{ended:?}");
+    let quiet = client_reading(&line("-q"), &lines(100_000));
+    assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("5000050000\n", ""), "{quiet:?}");
+    let told = client_reading(&line("--json"), &lines(100_000));
+    let report: serde_json::Value = serde_json::from_str(&told.stdout).unwrap();
+    assert_eq!(report["servers"][1]["answered"], json!(0), "{report}");
+    assert!(report["servers"][1]["sent"].as_u64().is_some_and(|sent| sent > 0), "{report}");
 }
 
 #[test]
@@ -291,6 +312,12 @@ fn repeats_are_summed_up() {
     let ended = client_line(&format!("-q --repeat 2 --retries 0 --timeout 0.02 -op + {} 1 2", silent.words()));
     assert_eq!(ended.status, Some(1), "{ended:?}");
     assert!(ended.stdout.contains("2 asked, 0 answered, 2 unanswered; 2 datagrams sent"), "{ended:?}");
+
+    // What a closed port refuses was sent, too.
+    let ended = client_line(&format!("-q --repeat 2 -op + ::1 {} 1 2", free_port()));
+    let sent = ended.stdout.trim_end().strip_prefix("2 asked, 0 answered, 2 unanswered; ");
+    let sent = sent.and_then(|rest| rest.strip_suffix(" datagrams sent")).and_then(|count| count.parse::<u64>().ok());
+    assert!(sent.is_some_and(|sent| sent >= 4), "{ended:?}");
 
     let liar = Scripted::start(|_, count| vec![Act::Reply(vec![0xff, 0, 0, 0, count as u8])]);
     let ended = client_line(&format!("-q --repeat 3 -op + {} 1 2", liar.words()));

@@ -55,6 +55,17 @@ pub enum ResolveError {
         /// The text after the percent sign.
         zone: String,
     },
+    /// An IPv6 address and a port in one word, without the brackets that tell one from the other.
+    #[error("host \"{address}:{port}\": an IPv6 address before a port needs brackets: [{address}]:{port}")]
+    NoBrackets {
+        /// The text before the last colon.
+        address: String,
+        /// The text after it.
+        port: String,
+    },
+    /// No text at all.
+    #[error("host \"\": expected an address or a name")]
+    Empty,
     /// The service is not known.
     #[error("port {}: no UDP service of that name is known (see services(5))", Typed(port))]
     Service {
@@ -118,7 +129,13 @@ impl Endpoint {
                 Some((address, zone)) if address.parse::<Ipv6Addr>().is_ok() => {
                     ResolveError::Zone { host: self.host.clone(), zone: zone.to_owned() }
                 }
-                _ => ResolveError::Host { host: self.host.clone(), reason },
+                _ if self.host.is_empty() => ResolveError::Empty,
+                _ => match self.host.rsplit_once(':') {
+                    Some((address, port)) if address.parse::<Ipv6Addr>().is_ok() => {
+                        ResolveError::NoBrackets { address: address.to_owned(), port: port.to_owned() }
+                    }
+                    _ => ResolveError::Host { host: self.host.clone(), reason },
+                },
             },
         }
     }
@@ -169,6 +186,11 @@ mod tests {
             failure("fe80::1", "7"),
             "host \"fe80::1\": a link-local address needs a zone, such as fe80::1%eth0"
         );
+        assert_eq!(
+            failure("::1:10000", "7"),
+            "host \"::1:10000\": an IPv6 address before a port needs brackets: [::1]:10000"
+        );
+        assert_eq!(failure("", "7"), "host \"\": expected an address or a name");
         assert!(failure("::1", "no-such-service").starts_with("port \"no-such-service\": no UDP service"));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::command::{Base, Show};
 use super::trace::Trace;
 use calc6::arithmetic::{Number, evaluate};
-use calc6::client::{Config, Error, Evaluation, Event, Forms, Peer};
+use calc6::client::{Config, Error, Evaluation, Event, Forms, Peer, ServerShare};
 use calc6::exchange::TooLarge;
 use calc6::wire::{Form, Format, MAX_REPLY, MAX_REQUEST, Operator, extended, reply_limit};
 
@@ -30,6 +30,18 @@ impl Output {
         }
         if self.0.verbose && evaluation.form == Form::Classic && evaluation.result.is_negative() {
             self.note("the server's string is negative; the course's integers are unsigned");
+        }
+    }
+
+    /// Notes which of several servers answered nothing, where the others had all done before it was given up.
+    pub fn note_silent(&self, servers: &[ServerShare]) {
+        let silent = |share: &&ServerShare| share.sent > 0 && share.answered == 0 && !share.given_up;
+        for ServerShare { peer, sent, .. } in servers.iter().filter(silent) {
+            let plural = if *sent == 1 { "" } else { "s" };
+            self.note(&format!(
+                "{} answered none of {sent} datagram{plural}; the other servers took over",
+                Peer(*peer)
+            ));
         }
     }
 

@@ -169,6 +169,7 @@ fn evaluate(
         Failure::client(error, hint)
     })?;
     output.remark(&evaluation);
+    output.note_silent(&evaluation.servers);
     if run.verify {
         verify::operator(operator, operands, &evaluation.result)?;
     }
@@ -206,6 +207,8 @@ fn evaluate_text(
             Failure::client(error, hint)
         }
     })?;
+    output.remark(&evaluation);
+    output.note_silent(&evaluation.servers);
     report.evaluation(&evaluation);
     Ok(output.result(&evaluation.result))
 }

@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::output::{self, Output};
 use super::report::{Report, RoundTrips, microseconds};
 use calc6::arithmetic::Number;
-use calc6::client::{Canceller, Client, Error, Evaluation, UnansweredReason};
+use calc6::client::{Canceller, Client, Error, Evaluation, Event};
 use calc6::wire::Operator;
 
 /// The number of questions and their interval.
@@ -48,7 +48,12 @@ pub fn repeat(
             }
             client.config_mut().retransmission.deadline = Some(left);
         }
-        match client.evaluate_watched(operator, operands, &mut watch) {
+        let mut counted = |time, event: Event<'_>| {
+            times.sent += u64::from(matches!(event, Event::Sent { .. }));
+            watch(time, event);
+        };
+        let evaluated = client.evaluate_watched(operator, operands, &mut counted);
+        match evaluated {
             Ok(evaluation) => {
                 times.answered(&evaluation);
                 if !output.0.json && !output.0.quiet {
@@ -64,7 +69,7 @@ pub fn repeat(
                 break;
             }
             Err(error @ Error::Unanswered(_)) => {
-                times.unanswered(&error);
+                times.asked += 1;
                 if !output.0.json {
                     output::complain(&super::failure::chain(&error));
                 }
@@ -125,7 +130,7 @@ const MOST_RESULTS: usize = 1000;
 struct Times {
     asked: u64,
     answered: u64,
-    /// Datagrams.
+    /// Datagrams, those that were refused too.
     sent: u64,
     results: BTreeSet<String>,
     /// Nanoseconds, to three digits.
@@ -141,20 +146,12 @@ impl Times {
     fn answered(&mut self, evaluation: &Evaluation) {
         self.asked += 1;
         self.answered += 1;
-        self.sent += evaluation.transmissions;
         if self.results.len() < MOST_RESULTS {
             self.results.insert(evaluation.result.to_string());
         }
         let nanoseconds = evaluation.rtt.map_or(0, |rtt| rtt.as_nanos() as u64);
         // It grows with its values; 64 bits of nanoseconds are centuries.
         let _ = self.histogram.record(nanoseconds);
-    }
-
-    fn unanswered(&mut self, error: &Error) {
-        self.asked += 1;
-        if let Error::Unanswered(all) = error {
-            self.sent += all.addresses().iter().map(|one| sent(&one.reason)).sum::<u64>();
-        }
     }
 
     fn round_trips(&self) -> RoundTrips {
@@ -182,13 +179,5 @@ impl Times {
         let RoundTrips { min_us, mean_us, p50_us, p99_us, max_us, .. } = self.round_trips();
         let [min, mean, p50, p99, max] = [min_us, mean_us, p50_us, p99_us, max_us].map(|time| time / 1e3);
         counts + &format!("round trip min/mean/p50/p99/max = {min:.3}/{mean:.3}/{p50:.3}/{p99:.3}/{max:.3} ms\n")
-    }
-}
-
-/// The datagrams that were sent to an address that did not answer.
-fn sent(reason: &UnansweredReason) -> u64 {
-    match reason {
-        UnansweredReason::Silent { transmissions, .. } => u64::from(*transmissions),
-        _ => 0,
     }
 }

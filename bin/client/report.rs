@@ -61,6 +61,7 @@ pub struct RoundTrips {
 struct ServerReport {
     peer: String,
     port: u16,
+    sent: u64,
     answered: u64,
     given_up: bool,
 }
@@ -100,6 +101,7 @@ impl Report {
         let server = |share: &ServerShare| ServerReport {
             peer: address(share.peer),
             port: share.peer.port(),
+            sent: share.sent,
             answered: share.answered,
             given_up: share.given_up,
         };

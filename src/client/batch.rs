@@ -117,7 +117,7 @@ struct PeerSocket {
     requests: SendBatch,
     /// The last error of the system other than ECONNREFUSED.
     trouble: Option<io::Error>,
-    /// The address in use last, requests answered, and whether it is given up.
+    /// The address in use last, what it was sent and has answered, and whether it is given up.
     share: Option<ServerShare>,
 }
 
@@ -273,6 +273,9 @@ impl BatchDriver {
             let server = &mut self.servers[place];
             let Some((peer, _)) = server.peer else { continue };
             server.requests.append(None, None, datagram);
+            if let Some(share) = &mut server.share {
+                share.sent += 1;
+            }
             watch(now, Event::Sent { peer, datagram, transmission });
             if server.requests.is_full() {
                 self.flush_server(place, watch);
@@ -368,8 +371,8 @@ impl BatchDriver {
                     let segmentation = self.wanted.enable(&socket).segmentation;
                     server.requests = SendBatch::new(SENT_AT_ONCE, wire::MAX_REQUEST, segmentation);
                     server.peer = Some((peer, socket));
-                    let answered = server.share.map_or(0, |share| share.answered);
-                    server.share = Some(ServerShare { peer, answered, given_up: false });
+                    let (sent, answered) = server.share.map_or((0, 0), |share| (share.sent, share.answered));
+                    server.share = Some(ServerShare { peer, sent, answered, given_up: false });
                     self.pipeline.replace(place);
                     return;
                 }

@@ -85,8 +85,7 @@ pub enum Error {
     #[error("the deadline passed while waiting for operands")]
     InputDeadline,
     /// There are more operands than one datagram holds, for an operator whose requests cannot be split.
-    #[error("{} takes at most {most} operands of up to {width} octets in one datagram, and there are more",
-            operator.word())]
+    #[error("{}, and there are more", most_operands(*operator, *most, *width))]
     TooMany {
         /// The operator.
         operator: Operator,
@@ -438,6 +437,14 @@ fn ignored_sentence(ignored: u32) -> String {
 
 fn plural(count: u32) -> &'static str {
     if count == 1 { "" } else { "s" }
+}
+
+/// The number that the operator takes, or the number that fits.
+fn most_operands(operator: Operator, most: usize, width: usize) -> String {
+    match operator.operand_count().end() {
+        2 => format!("{} takes two operands", operator.word()),
+        _ => format!("{} takes at most {most} operands of up to {width} octets in one datagram", operator.word()),
+    }
 }
 
 #[cfg(test)]

@@ -42,6 +42,8 @@ pub struct Evaluation {
 pub struct ServerShare {
     /// Its address in use last.
     pub peer: SocketAddrV6,
+    /// How many datagrams it was sent, repeats included.
+    pub sent: u64,
     /// How many requests it has answered.
     pub answered: u64,
     /// Whether it stopped answering, so that others took over.

@@ -78,6 +78,14 @@ pub enum SyntaxErrorKind {
     /// An operator's word without operands in parentheses.
     #[error("expected '(' after the function {word}", word = .0.word())]
     ParenthesisExpected(Operator),
+    /// A word of one letter without operands in parentheses: it was meant as a variable.
+    #[error("{word} is the function {}; there are no variables", operator.word())]
+    NoVariables {
+        /// The word.
+        word: String,
+        /// The operator that it is a word of.
+        operator: Operator,
+    },
     /// Describe, which computes nothing.
     #[error("describe returns a text, not a number")]
     Describe,

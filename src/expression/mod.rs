@@ -241,6 +241,8 @@ mod tests {
             ("1 + 2)", "column 6: this ')' has no '('"),
             ("1, 2", "column 2: ',' separates the operands of a function; there is no function here"),
             ("(1, 2)", "column 3: ',' separates the operands of a function; there is no function here"),
+            ("2 * x + 1", "column 5: x is the function product; there are no variables"),
+            ("x", "column 1: x is the function product; there are no variables"),
             ("gcd 1", "column 5: expected '(' after the function gcd"),
             ("gcd", "column 4: expected '(' after the function gcd"),
             ("gcd()", "column 1: gcd takes at least 1 operand, not 0"),

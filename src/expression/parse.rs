@@ -162,6 +162,9 @@ impl Parser<'_> {
                 self.stack.push(Pending::Call { operator, word, column, operands_before: self.operands.len() });
                 Ok(())
             }
+            _ if text.len() == 1 => {
+                Err(SyntaxError::new(word, SyntaxErrorKind::NoVariables { word: text.to_owned(), operator }))
+            }
             (_, column, _) => Err(SyntaxError::new(column, SyntaxErrorKind::ParenthesisExpected(operator))),
         }
     }
