@@ -63,6 +63,10 @@ fn read(file: &Path) -> i64 {
     let mut text = IntegerReader::new(File::open(file).expect("written before"));
     let mut sum = 0;
     loop {
+        text.take_words(|operand| {
+            sum += operand;
+            true
+        });
         match text.next_item().expect("integers") {
             Item::Word(operand) => sum += operand,
             Item::Number(_) => unreachable!("all are short"),

@@ -182,6 +182,19 @@ impl<'a, R: Read + AsFd> Stream<'a, R> {
             debug_assert!(pushed);
         }
         loop {
+            let chunk = &mut self.chunk;
+            let mut rejected = None;
+            self.text.take_words(|operand| {
+                let pushed = chunk.push(operand);
+                if !pushed {
+                    rejected = Some(operand);
+                }
+                pushed
+            });
+            if let Some(rejected) = rejected {
+                self.held = Some(rejected.into());
+                return Ok(true);
+            }
             match self.text.next_item()? {
                 Item::Word(operand) if self.chunk.push(operand) => {}
                 Item::Number(ref operand) if self.chunk.push_number(operand) => {}

@@ -153,26 +153,43 @@ impl<R: Read> IntegerReader<R> {
                 None => return Ok(Item::Pending),
             }
         }
-        let rest = &self.buffer[self.start..self.end];
-        let (negative, digits) = match rest {
-            [b'-', digits @ ..] => (true, digits),
-            digits => (false, digits),
-        };
-        // The common case: up to 18 decimal digits fit an i64.
-        let mut value = 0;
-        for (place, octet) in digits.iter().enumerate().take(19) {
-            let digit = octet.wrapping_sub(b'0');
-            if digit <= 9 && place < 18 {
-                value = value * 10 + i64::from(digit);
-            } else if place > 0 && is_separator(*octet) {
-                self.start += usize::from(negative) + place;
+        match plain_word(&self.buffer[self.start..self.end]) {
+            Some((word, length)) => {
+                self.start += length;
                 self.behind_integer = true;
-                return Ok(Item::Word(if negative { -value } else { value }));
-            } else {
-                break;
+                Ok(Item::Word(word))
             }
+            None => self.any_word(),
         }
-        self.any_word()
+    }
+
+    /// Takes the next integers as long as they are decimal, fit 64 bits, stand between plain separators, and `take`
+    /// returns true; the one that it rejects is taken, too. What comes next is for [`next_item`](Self::next_item).
+    #[inline]
+    pub fn take_words(&mut self, mut take: impl FnMut(i64) -> bool) {
+        if self.in_comment {
+            return;
+        }
+        let text = &self.buffer[..self.end];
+        let (mut start, mut after_integer) = (self.start, self.behind_integer);
+        let mut more = true;
+        while more {
+            let mut next = start;
+            while let Some(octet) = text.get(next) {
+                if *octet == b',' && after_integer {
+                    after_integer = false;
+                    start = next + 1;
+                } else if !is_space(*octet) {
+                    break;
+                }
+                next += 1;
+            }
+            let Some((word, length)) = plain_word(&text[next..]) else { break };
+            start = next + length;
+            after_integer = true;
+            more = take(word);
+        }
+        (self.start, self.behind_integer) = (start, after_integer);
     }
 
     /// Goes on after the line's end, or after what was read of the line.
@@ -236,7 +253,9 @@ impl<R: Read> IntegerReader<R> {
     /// Whole lines before what is not taken yet, and octets of its line before it.
     fn position(&self) -> (u64, u64) {
         let taken = &self.buffer[..self.start];
-        let lines = taken.iter().filter(|octet| **octet == b'\n').count() as u64;
+        // Counted in pieces whose count fits an octet, which takes a fraction of the time.
+        let lines_of = |piece: &[u8]| piece.iter().map(|octet| u8::from(*octet == b'\n')).sum::<u8>();
+        let lines: u64 = taken.chunks(255).map(|piece| u64::from(lines_of(piece))).sum();
         match taken.iter().rposition(|octet| *octet == b'\n') {
             Some(newline) => (self.lines + lines, (taken.len() - newline - 1) as u64),
             None => (self.lines, self.columns + taken.len() as u64),
@@ -252,8 +271,35 @@ impl<R: Read> IntegerReader<R> {
     }
 }
 
+#[inline]
+fn is_space(octet: u8) -> bool {
+    matches!(octet, b' ' | b'\n' | b'\t' | b'\r' | 0x0b | 0x0c)
+}
+
+#[inline]
 fn is_separator(octet: u8) -> bool {
-    matches!(octet, b' ' | b'\n' | b'\t' | b'\r' | 0x0b | 0x0c | b',' | b'#')
+    is_space(octet) || matches!(octet, b',' | b'#')
+}
+
+/// The common case: a word of up to 18 decimal digits, which fit an i64, followed by a separator; and its length.
+#[inline(always)]
+fn plain_word(text: &[u8]) -> Option<(i64, usize)> {
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    let mut value = 0;
+    for (place, octet) in digits.iter().enumerate().take(19) {
+        let digit = octet.wrapping_sub(b'0');
+        if digit <= 9 && place < 18 {
+            value = value * 10 + i64::from(digit);
+        } else if place > 0 && is_separator(*octet) {
+            return Some((if negative { -value } else { value }, usize::from(negative) + place));
+        } else {
+            break;
+        }
+    }
+    None
 }
 
 /// For a message: printable, and a long word's beginning.
@@ -284,6 +330,12 @@ mod tests {
         let mut text = IntegerReader::new(Pieces(text, piece));
         let mut numbers = Vec::new();
         loop {
+            let mut taken = 0;
+            text.take_words(|word| {
+                numbers.push(word.into());
+                taken += 1;
+                taken < 3
+            });
             match text.next_item().map_err(|error| error.to_string())? {
                 Item::Word(word) => numbers.push(word.into()),
                 Item::Number(number) => numbers.push(number),
