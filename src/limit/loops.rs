@@ -44,6 +44,7 @@ pub const ENTRIES: usize = 4096;
 pub struct LoopGuard {
     sets: Box<[Set]>,
     hasher: SipHasher13,
+    latest: Latest,
     /// Counts the random counts given to new entries.
     draws: u64,
 }
@@ -57,7 +58,11 @@ impl LoopGuard {
     fn with_sets(key: [u64; 2], sets: usize) -> LoopGuard {
         debug_assert!(sets.is_power_of_two() && sets <= 1 << 32);
         let sets = alloc::vec![Set { entries: [Entry(0); WAYS], requests: [0; WAYS] }; sets].into_boxed_slice();
-        LoopGuard { sets, hasher: SipHasher13::new_with_keys(key[0], key[1]), draws: 0 }
+        let hasher = SipHasher13::new_with_keys(key[0], key[1]);
+        let latest = Latest { source: Ipv6Addr::UNSPECIFIED, port: 0, hash: 0 };
+        let mut guard = LoopGuard { sets, hasher, latest, draws: 0 };
+        guard.latest.hash = guard.hash(guard.latest.source, guard.latest.port);
+        guard
     }
 
     /// Counts a reply that is about to be sent to `source` and `port` at `now`, in nanoseconds on any monotonic clock: an
@@ -75,10 +80,11 @@ impl LoopGuard {
         is_error: bool,
         now: u64,
     ) -> Result<(), Refusal> {
-        let mut octets = [0; 18];
-        octets[..16].copy_from_slice(&source.octets());
-        octets[16..].copy_from_slice(&port.to_be_bytes());
-        let hash = self.hasher.hash(&octets);
+        // Datagrams of one socket often come together: the hash of the latest is remembered.
+        if (self.latest.source, self.latest.port) != (source, port) {
+            self.latest = Latest { source, port, hash: self.hash(source, port) };
+        }
+        let hash = self.latest.hash;
         // A mask within the length, which is a power of two: the index is always in range. The tag has other bits.
         let index = hash as usize & (self.sets.len() - 1);
         let (tag, second) = ((hash >> 32) as u32, (now / SECOND) as u32);
@@ -92,11 +98,20 @@ impl LoopGuard {
             None => (WAYS - 1, self.first_count(set.entries[WAYS - 1], second)),
         };
         let set = &mut self.sets[index];
-        set.entries.copy_within(..way, 1);
-        set.requests.copy_within(..way, 1);
+        if way > 0 {
+            set.entries.copy_within(..way, 1);
+            set.requests.copy_within(..way, 1);
+        }
         set.entries[0] = Entry::new(tag, second, count % LIMIT);
         set.requests[0] = request;
         if count < LIMIT { Ok(()) } else { Err(Refusal::Loop) }
+    }
+
+    fn hash(&self, source: Ipv6Addr, port: u16) -> u64 {
+        let mut octets = [0; 18];
+        octets[..16].copy_from_slice(&source.octets());
+        octets[16..].copy_from_slice(&port.to_be_bytes());
+        self.hasher.hash(&octets)
     }
 
     /// The first count of a new entry that replaces `evicted`.
@@ -135,6 +150,14 @@ fn fingerprint(request: &[u8]) -> u32 {
     last[..rest.len()].copy_from_slice(rest);
     hash = mix(hash, u64::from_le_bytes(last));
     (hash >> 32) as u32
+}
+
+/// The latest source and port, and their hash.
+#[derive(Clone)]
+struct Latest {
+    source: Ipv6Addr,
+    port: u16,
+    hash: u64,
 }
 
 /// Most recently used first.

@@ -86,6 +86,7 @@ pub struct RateLimit {
     networks: Table,
     sites: Table,
     hasher: SipHasher13,
+    latest: Latest,
     leak: u32,
     dry_run: bool,
     /// The datagrams over the rate in the current block of `leak`, and the index of the one that leaks.
@@ -135,25 +136,52 @@ impl RateLimit {
         if self.networks.sets.is_empty() {
             return RateDecision::Answer;
         }
-        match Origin::of(source) {
-            Origin::Loopback => RateDecision::Answer,
-            Origin::Ipv4(network) => {
-                // No IPv6 source starts like this: ff00::/8 is multicast (RFC 4291 section 2.4).
-                let network = 0xffff_ffff << 32 | u64::from(network);
-                let bucket = self.networks.bucket(&self.hasher, network);
-                if self.networks.admits(bucket, now) { self.networks.charge(bucket, now) } else { self.excess() }
+        if self.latest.source != source {
+            self.latest = Latest { source, buckets: self.buckets(source) };
+        }
+        match self.latest.buckets {
+            Buckets::Unlimited => RateDecision::Answer,
+            Buckets::Ipv4(network) => {
+                if self.networks.admits(network, now) {
+                    self.networks.charge(network, now)
+                } else {
+                    self.excess()
+                }
             }
-            Origin::Ipv6 { site, network } => {
-                let site = self.sites.bucket(&self.hasher, site);
+            Buckets::Ipv6 { site, network } => {
                 if !self.sites.admits(site, now) {
                     return self.excess();
                 }
-                let network = self.networks.bucket(&self.hasher, network);
+                let network = match network {
+                    FoundNetwork::At(place) => place,
+                    FoundNetwork::NotYet(network) => {
+                        let place = self.networks.bucket(&self.hasher, network);
+                        self.latest.buckets = Buckets::Ipv6 { site, network: FoundNetwork::At(place) };
+                        place
+                    }
+                };
                 if !self.networks.admits(network, now) {
                     return self.excess();
                 }
                 self.sites.charge(site, now);
                 self.networks.charge(network, now)
+            }
+        }
+    }
+
+    /// The buckets of a source, but for an IPv6 network's, which is not looked for before its site admits the datagram:
+    /// a site over its rate evicts no networks.
+    fn buckets(&mut self, source: Ipv6Addr) -> Buckets {
+        match Origin::of(source) {
+            Origin::Loopback => Buckets::Unlimited,
+            Origin::Ipv4(network) => {
+                // No IPv6 source starts like this: ff00::/8 is multicast (RFC 4291 section 2.4).
+                let network = 0xffff_ffff << 32 | u64::from(network);
+                Buckets::Ipv4(self.networks.bucket(&self.hasher, network))
+            }
+            Origin::Ipv6 { site, network } => {
+                let site = self.sites.bucket(&self.hasher, site);
+                Buckets::Ipv6 { site, network: FoundNetwork::NotYet(network) }
             }
         }
     }
@@ -167,7 +195,8 @@ impl RateLimit {
             }
         };
         let hasher = SipHasher13::new_with_keys(key[0], key[1]);
-        RateLimit { networks, sites, hasher, leak, dry_run, over: 0, chosen: 0, draws: 0 }
+        let latest = Latest { source: Ipv6Addr::LOCALHOST, buckets: Buckets::Unlimited };
+        RateLimit { networks, sites, hasher, latest, leak, dry_run, over: 0, chosen: 0, draws: 0 }
     }
 
     /// Decides on a datagram over the rate.
@@ -287,6 +316,29 @@ struct Bucket {
 struct Set([Bucket; WAYS]);
 
 const _: () = assert!(size_of::<Set>() == 64 && (ENTRIES / WAYS).is_power_of_two());
+
+/// The latest source and its buckets. Datagrams of one source often come together, and until another source is looked
+/// up nothing can evict these buckets.
+#[derive(Clone, Copy)]
+struct Latest {
+    source: Ipv6Addr,
+    buckets: Buckets,
+}
+
+/// The buckets that a source charges.
+#[derive(Clone, Copy)]
+enum Buckets {
+    Unlimited,
+    Ipv4(Place),
+    Ipv6 { site: Place, network: FoundNetwork },
+}
+
+/// The bucket of a network, or the prefix by which it will be looked up.
+#[derive(Clone, Copy)]
+enum FoundNetwork {
+    At(Place),
+    NotYet(u64),
+}
 
 /// The place of a bucket in its table.
 #[derive(Clone, Copy)]
