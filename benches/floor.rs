@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use bench::{LoadShape, Pinned, Program, SERVER, quantile};
+use bench::{LoadShape, Pace, Pinned, Program, SERVER, quantile};
 use calc6::net::Segmentation;
 
 /// Sum of five operands, answered with five octets, as the floor does.
@@ -22,11 +22,14 @@ const REQUEST: [u8; 21] = [0, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 5, 0, 0, 0, 7, 0,
 const UNLIMITED: &str = "--rate-limit=1000000000/s";
 
 /// An ordinary client, which knows nothing of segments.
-const ORDINARY: LoadShape = LoadShape { sockets: 4, window: 64, segmentation: Segmentation::Off };
+const ORDINARY: LoadShape = LoadShape { sockets: 4, window: 64, segmentation: Segmentation::Off, pace: Pace::Sliding };
+/// The same, but so that the requests of one socket are next to each other in the server's queue, however fast the server
+/// is: with a sliding window a server that is faster than the client finds few at a time.
+const IN_BURSTS: LoadShape = LoadShape { pace: Pace::Bursts, ..ORDINARY };
 const WITH_SEGMENTS: LoadShape = LoadShape { segmentation: Segmentation::Auto, ..ORDINARY };
 /// Nothing to join.
-const MANY_SOCKETS: LoadShape = LoadShape { sockets: 256, window: 1, segmentation: Segmentation::Off };
-const ONE_AT_A_TIME: LoadShape = LoadShape { sockets: 1, window: 1, segmentation: Segmentation::Off };
+const MANY_SOCKETS: LoadShape = LoadShape { sockets: 256, window: 1, ..ORDINARY };
+const ONE_AT_A_TIME: LoadShape = LoadShape { sockets: 1, window: 1, ..ORDINARY };
 
 fn main() {
     bench::enter_namespace();
@@ -39,6 +42,8 @@ fn main() {
         ("ordinary client, to mmsg", ORDINARY, SERVER, &[][..], 1.5),
         ("ordinary client, wildcard, to mmsg", ORDINARY, "::", &[], 1.5),
         ("ordinary client, to joined replies", ORDINARY, SERVER, &["segments"], 0.95),
+        ("ordinary, in bursts, to mmsg", IN_BURSTS, SERVER, &[], 1.5),
+        ("ordinary, in bursts, to joined", IN_BURSTS, SERVER, &["segments"], 0.95),
         ("client with segments, to mmsg", WITH_SEGMENTS, SERVER, &[], 25.0),
         ("client with segments, to trains", WITH_SEGMENTS, SERVER, &["segments", "trains"], 0.0),
         ("256 sockets, 1 in flight, to mmsg", MANY_SOCKETS, SERVER, &[], 0.97),

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use calc6::net::Segmentation;
-use load::Load;
+use load::{Load, LoadShape, Pace};
 use receiving::Receive as _;
 use serving::{Server, peer};
 
@@ -53,8 +53,13 @@ fn the_load_counts_what_is_answered() {
     let SocketAddr::V6(from) = "[::1]:0".parse().unwrap() else { unreachable!() };
     let to = SocketAddrV6::new(*from.ip(), server.port, 0, 0);
     let mut served = 0;
-    for segmentation in [Segmentation::Off, Segmentation::Auto] {
-        let load = Load::new(from, to, &[0, 0, 0, 0, 1], 2, 8, segmentation);
+    let shape = |segmentation, pace| LoadShape { sockets: 2, window: 8, segmentation, pace };
+    for shape in [
+        shape(Segmentation::Off, Pace::Sliding),
+        shape(Segmentation::Off, Pace::Bursts),
+        shape(Segmentation::Auto, Pace::Sliding),
+    ] {
+        let load = Load::new(from, to, &[0, 0, 0, 0, 1], shape);
         let outcome = load.unwrap().run(Duration::from_millis(100));
         assert!(outcome.replies >= 16, "{outcome:?}");
         served += outcome.replies;

@@ -1,4 +1,4 @@
-//! A closed loop of requests: a fixed number in flight, each reply answered by the next request.
+//! A closed loop of requests: a fixed number in flight, replies answered by the next requests.
 
 use std::io;
 use std::net::SocketAddrV6;
@@ -6,6 +6,24 @@ use std::time::{Duration, Instant};
 
 use calc6::net::{Options, ReceiveBatch, Segmentation, SendBatch, Socket, Wait, bind_group};
 use calc6::wire::ESCAPE_OPCODE;
+
+/// Sockets, requests in flight on each, and how they are sent.
+#[derive(Clone, Copy)]
+pub struct LoadShape {
+    pub sockets: usize,
+    pub window: usize,
+    pub segmentation: Segmentation,
+    pub pace: Pace,
+}
+
+/// When a socket sends again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// One request for each reply, at once.
+    Sliding,
+    /// A whole window, when all replies to the last one have come.
+    Bursts,
+}
 
 /// A load on one server. Run it on a processor that the server does not use.
 pub struct Load {
@@ -15,6 +33,7 @@ pub struct Load {
     /// identical requests.
     requests: [Vec<u8>; 2],
     window: usize,
+    pace: Pace,
 }
 
 struct Connection {
@@ -23,6 +42,8 @@ struct Connection {
     /// Which of the load's two requests is next.
     turn: bool,
     replies: ReceiveBatch,
+    /// Replies that no request has followed yet.
+    owed: usize,
 }
 
 /// The counts of a load.
@@ -35,16 +56,9 @@ pub struct Outcome {
 }
 
 impl Load {
-    /// `sockets` bound to `from`, each keeping `window` copies of `request` on their way to `server`; with
-    /// `segmentation` they travel as segments of one message.
-    pub fn new(
-        from: SocketAddrV6,
-        server: SocketAddrV6,
-        request: &[u8],
-        sockets: usize,
-        window: usize,
-        segmentation: Segmentation,
-    ) -> io::Result<Load> {
+    /// Sockets bound to `from`, each keeping a window of copies of `request` on their way to `server`.
+    pub fn new(from: SocketAddrV6, server: SocketAddrV6, request: &[u8], shape: LoadShape) -> io::Result<Load> {
+        let LoadShape { sockets, window, segmentation, pace } = shape;
         let options = Options {
             ipv6_only: false,
             share_port: false,
@@ -57,14 +71,14 @@ impl Load {
             let socket = bind_group(from, 1, &options)?.remove(0);
             let requests = SendBatch::new(window, request.len(), socket.capabilities().segmentation);
             let replies = ReceiveBatch::new(window, 4096, socket.capabilities());
-            Ok(Connection { socket, requests, turn: false, replies })
+            Ok(Connection { socket, requests, turn: false, replies, owed: 0 })
         };
         let connections = (0..sockets).map(connection).collect::<io::Result<_>>()?;
         let mut other = request.to_vec();
         if let Some(first) = other.first_mut().filter(|first| **first >> 1 & 7 != ESCAPE_OPCODE) {
             *first ^= UNUSED_BIT;
         }
-        Ok(Load { connections, server, requests: [request.to_vec(), other], window })
+        Ok(Load { connections, server, requests: [request.to_vec(), other], window, pace })
     }
 
     /// Runs for `time`, without ever sleeping, and then lets what is in flight arrive.
@@ -96,7 +110,8 @@ impl Load {
 
     /// Sends a full window on every socket.
     fn fill(&mut self) {
-        for Connection { socket, requests, turn, .. } in &mut self.connections {
+        for Connection { socket, requests, turn, owed, .. } in &mut self.connections {
+            *owed = 0;
             for _ in 0..self.window {
                 *turn = !*turn;
                 requests.append(Some(self.server), None, &self.requests[usize::from(*turn)]);
@@ -106,15 +121,19 @@ impl Load {
         }
     }
 
-    /// Receives the waiting replies and, if `again`, sends a request for each.
+    /// Receives the waiting replies and, if `again`, sends the requests that are due.
     fn turn(&mut self, again: bool) -> u64 {
         let mut count = 0;
-        for Connection { socket, requests, turn, replies } in &mut self.connections {
+        for Connection { socket, requests, turn, replies, owed } in &mut self.connections {
             let Ok(received) = replies.receive(socket, Wait::No) else {
                 continue;
             };
             count += received.datagrams as u64;
-            for _ in replies.datagrams().filter(|_| again) {
+            *owed += received.datagrams;
+            if !again || (self.pace == Pace::Bursts && *owed < self.window) {
+                continue;
+            }
+            for _ in 0..std::mem::take(owed) {
                 if requests.is_full() {
                     requests.flush(socket);
                 }

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio, exit};
 use std::time::Duration;
 
 use calc6::net::{Segmentation, cpu};
-use load::Load;
+pub use load::{Load, LoadShape, Pace};
 
 /// The address of the server in the namespace, none of loopback's.
 pub const SERVER: &str = "fd00:ca1c:6::1";
@@ -88,14 +88,6 @@ pub fn quantile(values: &mut [f64], share: f64) -> f64 {
     values[((values.len() - 1) as f64 * share).round() as usize]
 }
 
-/// Sockets, requests in flight on each, and whether these travel as segments of one message.
-#[derive(Clone, Copy)]
-pub struct LoadShape {
-    pub sockets: usize,
-    pub window: usize,
-    pub segmentation: Segmentation,
-}
-
 /// A server process.
 pub struct Program {
     child: Child,
@@ -125,15 +117,14 @@ impl Program {
 
     /// A load of copies of one request.
     pub fn load(&self, request: &[u8]) -> Load {
-        self.load_of(request, LoadShape { sockets: SOCKETS, window: WINDOW, segmentation: Segmentation::Off })
+        let segmentation = Segmentation::Off;
+        self.load_of(request, LoadShape { sockets: SOCKETS, window: WINDOW, segmentation, pace: Pace::Sliding })
     }
 
     /// A load of this shape.
     pub fn load_of(&self, request: &[u8], shape: LoadShape) -> Load {
-        let LoadShape { sockets, window, segmentation } = shape;
         let address = |text: &str, port| SocketAddrV6::new(text.parse().expect("an address"), port, 0, 0);
-        Load::new(address(CLIENT, 0), address(SERVER, self.port), request, sockets, window, segmentation)
-            .expect("sockets")
+        Load::new(address(CLIENT, 0), address(SERVER, self.port), request, shape).expect("sockets")
     }
 
     /// Runs a load and returns how many requests were answered, and the server's processor time.
