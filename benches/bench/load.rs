@@ -34,6 +34,8 @@ pub struct Load {
     requests: [Vec<u8>; 2],
     window: usize,
     pace: Pace,
+    /// Requests without a reply, as far as none was lost.
+    in_flight: u64,
 }
 
 struct Connection {
@@ -78,7 +80,7 @@ impl Load {
         if let Some(first) = other.first_mut().filter(|first| **first >> 1 & 7 != ESCAPE_OPCODE) {
             *first ^= UNUSED_BIT;
         }
-        Ok(Load { connections, server, requests: [request.to_vec(), other], window, pace })
+        Ok(Load { connections, server, requests: [request.to_vec(), other], window, pace, in_flight: 0 })
     }
 
     /// Runs for `time`, without ever sleeping, and then lets what is in flight arrive.
@@ -98,7 +100,7 @@ impl Load {
                 last_reply = Instant::now();
             }
         }
-        while last_reply.elapsed() < QUIET {
+        while self.in_flight > 0 && last_reply.elapsed() < QUIET {
             let replies = self.turn(false);
             outcome.replies += replies;
             if replies > 0 {
@@ -110,6 +112,7 @@ impl Load {
 
     /// Sends a full window on every socket.
     fn fill(&mut self) {
+        self.in_flight = (self.window * self.connections.len()) as u64;
         for Connection { socket, requests, turn, owed, .. } in &mut self.connections {
             *owed = 0;
             for _ in 0..self.window {
@@ -133,6 +136,7 @@ impl Load {
             if !again || (self.pace == Pace::Bursts && *owed < self.window) {
                 continue;
             }
+            self.in_flight += *owed as u64;
             for _ in 0..std::mem::take(owed) {
                 if requests.is_full() {
                     requests.flush(socket);
@@ -142,6 +146,7 @@ impl Load {
             }
             requests.flush(socket);
         }
+        self.in_flight = self.in_flight.saturating_sub(count);
         count
     }
 }
@@ -152,5 +157,5 @@ const UNUSED_BIT: u8 = 0x10;
 /// Without any reply for this long, datagrams were lost.
 const STALL: Duration = Duration::from_millis(50);
 
-/// Without any reply for this long, none is on its way.
-const QUIET: Duration = Duration::from_millis(20);
+/// Without any reply for this long, those that are missing were lost.
+const QUIET: Duration = Duration::from_millis(500);
