@@ -351,7 +351,7 @@ impl Worker {
     }
 
     fn wait_for_reply(&self, wait: Duration) {
-        let timeout = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
+        let timeout = Timespec::try_from(wait).unwrap_or_default();
         let sockets = self.connections.iter().map(|connection| PollFd::new(&connection.socket, PollFlags::IN));
         let mut sockets: Vec<PollFd<'_>> = sockets.collect();
         // However it ends, the next round looks at everything.

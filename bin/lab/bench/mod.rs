@@ -5,7 +5,6 @@ mod ledger;
 mod live;
 mod pace;
 mod plot;
-mod processor;
 mod result;
 mod tally;
 mod workload;
@@ -22,6 +21,7 @@ use super::target::resolve;
 use crate::common::loopback;
 use crate::common::usage::duration;
 use crate::common::usage::{Port, whole};
+use crate::process::{KNOWS_PROCESSES, processor_time};
 use calc6::net::{Segmentation, mapped};
 use calc6::wire::Operator;
 use generator::{Load, Run};
@@ -346,7 +346,12 @@ impl Server {
             BufReader::new(stderr).read_line(&mut line).map_err(cannot)?;
         }
         let address = line.rsplit(' ').next().and_then(|address| address.trim().parse().ok());
-        let process = Some(child.id());
+        let process = KNOWS_PROCESSES.then(|| child.id());
+        if process.is_none() {
+            eprintln!(
+                "lab bench: this system does not tell the processor time of servers: only their rates are compared"
+            );
+        }
         let mut server = Self {
             address: SocketAddrV6::new(std::net::Ipv6Addr::LOCALHOST, 0, 0, 0),
             name: "floor".into(),
@@ -359,7 +364,12 @@ impl Server {
     }
 
     fn used(&self) -> Result<Option<Duration>, Failure> {
-        self.process.map(processor::used).transpose()
+        let used = |process| {
+            processor_time(process).map_err(|error| {
+                Failure::run(format_args!("cannot read the processor time of process {process}"), error)
+            })
+        };
+        self.process.map(used).transpose()
     }
 
     fn used_since(&self, earlier: Option<Duration>) -> Result<Option<Duration>, Failure> {

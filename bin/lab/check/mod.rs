@@ -21,7 +21,7 @@ use super::Failure;
 use super::target::resolve;
 use crate::common::usage::duration;
 use crate::common::usage::{Port, whole};
-use crate::process::Limits;
+use crate::process::{Limits, shield_this_process};
 pub use fuzz::FuzzSummary;
 use probe::Prober;
 use report::{Advice, Report};
@@ -162,10 +162,7 @@ pub fn checks(role: &str, extended: bool) -> Box<dyn Iterator<Item = &'static Ch
 
 /// Checks, and writes what was found.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    // What is checked runs as the same user: without this it could open our standard output in /proc/PID/fd and forge
-    // the report (PR_SET_DUMPABLE, ptrace(2)).
-    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
-        .map_err(|error| Failure::run("cannot shield this process from what it starts", error))?;
+    shield_this_process().map_err(|error| Failure::run("cannot shield this process from what it starts", error))?;
     match &arguments.role {
         Role::Server(arguments) => check_server(arguments),
         Role::Client(ClientArguments { command, patience, result_prefix, through, host, limits, output }) => output

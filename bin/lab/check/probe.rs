@@ -536,6 +536,12 @@ pub fn without_nul(text: &[u8]) -> &[u8] {
     text.strip_suffix(&[0]).unwrap_or(text)
 }
 
+/// An error that says nothing of the datagram in hand: a signal, or that an earlier one met a closed port, which Windows
+/// calls a reset.
+fn is_passing(error: ErrorKind) -> bool {
+    matches!(error, ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset | ErrorKind::Interrupted)
+}
+
 fn matches(pattern: &[Option<u8>], octets: &[u8]) -> bool {
     pattern.len() == octets.len()
         && pattern.iter().zip(octets).all(|(known, octet)| known.is_none_or(|known| known == *octet))
@@ -545,7 +551,7 @@ fn send(socket: &UdpSocket, datagram: &[u8], target: SocketAddr) -> Result<(), F
     match socket.send_to(datagram, target) {
         Ok(_) => Ok(()),
         // The control that follows shows whether anybody is there.
-        Err(error) if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::Interrupted) => Ok(()),
+        Err(error) if is_passing(error.kind()) => Ok(()),
         Err(error) => Err(Failure::run(format_args!("cannot send to {target}"), error)),
     }
 }

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use super::report::Advice;
 use crate::Failure;
 use crate::common::loopback;
-use crate::process::inspect::{Socket, Transport, socket_at, sockets};
-use crate::process::{Limits, Program, describe, shown};
+use crate::process::{KNOWS_PROCESSES, Limits, Program, Socket, Transport, describe, shown, socket_at, sockets};
 
-/// How often it is looked at whether a server listens.
-const POLL: Duration = Duration::from_millis(5);
+/// How often it is looked at whether a server listens. Where the system does not tell, lab tries to bind the address
+/// itself, which must seldom be in the server's way.
+const POLL: Duration = Duration::from_millis(if KNOWS_PROCESSES { 5 } else { 20 });
 
 /// How long the sockets of a server that starts may be other than they have to be.
 const SETTLING: Duration = Duration::from_millis(400);
@@ -110,6 +110,14 @@ impl Service {
 }
 
 fn launch(recipe: &Recipe, address: SocketAddr) -> Result<Program, StartError> {
+    match launch_once(recipe, address) {
+        // Lab's own look at the address may have been in its way.
+        Err(StartError::NotListening(_)) if !KNOWS_PROCESSES => launch_once(recipe, address),
+        launched => launched,
+    }
+}
+
+fn launch_once(recipe: &Recipe, address: SocketAddr) -> Result<Program, StartError> {
     let (host, port) = (address.ip().to_string(), address.port().to_string());
     let command = fill(&recipe.template, &[("{host}", &host), ("{port}", &port)], &[&host, &port]);
     let mut program = Program::start(&command, &recipe.limits)?;
@@ -210,6 +218,13 @@ fn not_bound(program: &mut Program, asked: SocketAddr, start_time: Duration) -> 
         (None, Some(at)) => (
             Advice::new("it listens on TCP, not UDP", "Make the socket with SOCK_DGRAM."),
             format!("it listens on TCP {at}"),
+        ),
+        (None, None) if !KNOWS_PROCESSES => (
+            Advice::new(
+                "it does not come to its bind, or bind fails",
+                "Look at what socket and bind return; does it wait for input before it calls them?",
+            ),
+            "what it does instead this system does not tell".to_owned(),
         ),
         (None, None) if family.has_sockets() => (
             Advice::new(

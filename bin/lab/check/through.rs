@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::service::free_port;
 use crate::Failure;
-use crate::process::inspect::socket_at;
-use crate::process::{Limits, Program};
+use crate::process::{Limits, Program, socket_at};
 
 /// How long the relay may take to listen.
 const START_TIME: Duration = Duration::from_secs(10);

@@ -6,11 +6,12 @@ use std::process::{Command, Stdio};
 use clap::ValueEnum;
 
 use crate::Failure;
+use crate::process::{NAMESPACES, has_root};
 
 /// What keeps submissions from disturbing each other, as typed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Isolation {
-    /// Network, process and mount namespaces for each step; needs root or user namespaces
+    /// Network, process and mount namespaces for each step; needs Linux, and root or user namespaces
     Namespaces,
     /// Nothing but limits: for graders whose container holds one submission and is thrown away
     None,
@@ -36,8 +37,11 @@ impl Confinement {
         if isolation == Isolation::None {
             return Ok(Self::None);
         }
+        if !NAMESPACES {
+            return Self::without("this system has none", isolation);
+        }
         // Root in a container may lack CAP_SYS_ADMIN, and yet be free to make a user namespace.
-        let attempts: &[bool] = if rustix::process::geteuid().is_root() { &[false, true] } else { &[true] };
+        let attempts: &[bool] = if has_root() { &[false, true] } else { &[true] };
         let mut needs = "needs root or user namespaces";
         for user in attempts {
             let mut unshare = Self::unshare(*user);
@@ -49,13 +53,18 @@ impl Confinement {
                 Err(_) => needs = "needs unshare, of util-linux",
             }
         }
+        Self::without(needs, isolation)
+    }
+
+    /// Nothing but limits, if that will do.
+    fn without(reason: &str, isolation: Isolation) -> Result<Self, Failure> {
         match isolation {
             Isolation::Auto => {
-                eprintln!("lab grade: cannot make namespaces here ({needs}): submissions run unprotected");
+                eprintln!("lab grade: cannot make namespaces here ({reason}): submissions run unprotected");
                 Ok(Self::None)
             }
             _ => Err(Failure::Run(format!(
-                "cannot make namespaces here ({needs}): nothing was graded; --isolation none runs submissions unprotected"
+                "cannot make namespaces here ({reason}): nothing was graded; --isolation none runs submissions unprotected"
             ))),
         }
     }

@@ -11,7 +11,6 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,13 +19,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::Failure;
 use super::check::FuzzSummary;
 use super::check::report::{Finding, Report, Verdict};
 use super::check::table::Level;
-use super::process::Limits;
+use super::process::{Limits, copy_link, on_end, shell};
 use crate::common::usage::{duration, whole};
 use isolation::{Confinement, Isolation};
 use rubric::{Rubric, Score};
@@ -211,17 +209,21 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     Ok(if grades.iter().all(Grade::passes) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// A first signal ends what runs and removes its folders; a second one ends lab at once.
+/// A first Ctrl-C, SIGINT, SIGTERM or SIGHUP ends what runs and removes its folders; a second one ends lab at once.
 fn watch_signals() -> Result<Arc<AtomicBool>, Failure> {
     let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        let status = 128 + signal;
-        signal_hook::flag::register_conditional_shutdown(signal, status, Arc::clone(&interrupted))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&interrupted)))
-            .map_err(|error| Failure::run("cannot watch for signals", error))?;
-    }
+    let flag = Arc::clone(&interrupted);
+    let interrupt = move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(INTERRUPTED);
+        }
+    };
+    on_end(true, interrupt).map_err(|error| Failure::run("cannot watch for signals", error))?;
     Ok(interrupted)
 }
+
+/// The exit status of a shell for a command that SIGINT has ended.
+const INTERRUPTED: i32 = 130;
 
 /// The folders that are to be graded, by name; hidden ones are none.
 fn submissions(arguments: &Arguments) -> Result<Vec<Submission>, Failure> {
@@ -237,7 +239,7 @@ fn submissions(arguments: &Arguments) -> Result<Vec<Submission>, Failure> {
         return Ok(vec![submission(folder)]);
     }
     let entries = fs::read_dir(folder).map_err(cannot)?;
-    let visible = |path: &PathBuf| path.file_name().is_some_and(|name| !name.as_bytes().starts_with(b"."));
+    let visible = |path: &PathBuf| path.file_name().is_some_and(|name| !name.as_encoded_bytes().starts_with(b"."));
     let mut folders: Vec<PathBuf> =
         entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).filter(visible).collect();
     if folders.is_empty() {
@@ -256,7 +258,7 @@ fn submissions(arguments: &Arguments) -> Result<Vec<Submission>, Failure> {
 /// A file name in printable characters; different names stay different.
 fn printable_name(name: &OsStr) -> String {
     let mut printable = String::new();
-    for chunk in name.as_bytes().utf8_chunks() {
+    for chunk in name.as_encoded_bytes().utf8_chunks() {
         for character in chunk.valid().chars() {
             match character {
                 '\\' => printable.push_str("\\\\"),
@@ -330,8 +332,7 @@ struct Job<'a> {
 impl Job<'_> {
     fn build(&self) -> Result<Step, Failure> {
         let Some(command) = &self.course.arguments.build else { return Ok(Step::NotAsked) };
-        let Ended { how, stdout, stderr } =
-            self.run(&["limited".into()], &["sh".into(), "-c".into(), command.clone()])?;
+        let Ended { how, stdout, stderr } = self.run(&["limited".into()], &shell(command))?;
         let log = format!("{stdout}{stderr}");
         let step = if how.is_success() {
             Step::Done { log }
@@ -585,7 +586,7 @@ fn write_table(out: &mut impl Write, grades: &[Grade]) -> io::Result<()> {
     writeln!(out, "\n{passed} of {} pass (required held/all, recommended held/all)", grades.len())
 }
 
-/// Copies a folder; symbolic links stay links, what is neither file, folder nor link is left out.
+/// Copies a folder; symbolic links stay links (Windows leaves them out), what is neither file, folder nor link is left out.
 fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir(to)?;
     for entry in fs::read_dir(from)? {
@@ -594,7 +595,7 @@ fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
         if kind.is_dir() {
             copy_folder(&entry.path(), &target)?;
         } else if kind.is_symlink() {
-            std::os::unix::fs::symlink(fs::read_link(entry.path())?, target)?;
+            copy_link(&entry.path(), &target)?;
         } else if kind.is_file() {
             fs::copy(entry.path(), target)?;
         }
@@ -612,6 +613,8 @@ fn words(text: &str) -> Result<Words, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStrExt as _;
+
     use super::*;
 
     #[test]

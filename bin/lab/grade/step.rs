@@ -3,17 +3,14 @@
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal};
-
 use crate::Failure;
-use crate::process::describe;
+use crate::process::{Group, describe, occupied};
 
 /// Between looks at whether a step has ended.
 const POLL: Duration = Duration::from_millis(20);
@@ -90,8 +87,9 @@ impl Place<'_> {
     ) -> Result<Ended, Failure> {
         // Pipes, not files: what a submission could open, it could replace.
         step.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        step.env("TMPDIR", self.temporary).current_dir(self.copy).process_group(0);
-        let mut child = step.spawn().map_err(|error| Failure::run("cannot start a step", error))?;
+        // TEMP and TMP are Windows' names for it.
+        step.envs(["TMPDIR", "TEMP", "TMP"].map(|name| (name, self.temporary))).current_dir(self.copy);
+        let (mut child, group) = Group::start(&mut step).map_err(|error| Failure::run("cannot start a step", error))?;
         let (stdout, stderr) = (read(child.stdout.take()), read(child.stderr.take()));
         let begun = Instant::now();
         let mut measured = begun;
@@ -118,7 +116,7 @@ impl Place<'_> {
         };
         if !matches!(how, How::Status(_)) {
             // With unshare dies the first process of the namespace, and with that all others in it.
-            let _ = rustix::process::kill_process_group(Pid::from_child(&child), Signal::KILL);
+            group.end(&[]);
             let _ = child.wait();
         }
         let text =
@@ -142,13 +140,11 @@ fn read(stream: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
 
 /// What the files in a folder occupy, in octets; links are not followed.
 fn size(folder: &Path) -> u64 {
-    use std::os::unix::fs::MetadataExt;
-    const BLOCK: u64 = 512;
     let Ok(entries) = fs::read_dir(folder) else { return 0 };
     // What is gone meanwhile occupies nothing.
     let of_entry = |entry: fs::DirEntry| match entry.metadata() {
         Ok(metadata) if metadata.is_dir() => size(&entry.path()),
-        Ok(metadata) => metadata.blocks() * BLOCK,
+        Ok(metadata) => occupied(&metadata),
         Err(_) => 0,
     };
     entries.flatten().map(of_entry).sum()

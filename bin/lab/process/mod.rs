@@ -1,27 +1,29 @@
 //! The programs that lab starts: in process groups of their own, with limits, watched, and ended with all their children.
+//! What depends on the system stands in `system`.
 //!
 //! What is started may be anybody's code. Limits on processor time, memory and file size are set by the hidden
 //! subcommand `lab limited`, which then becomes the program (execve(2)): so they hold from its first instruction on,
 //! and for all its children. They do not make hostile code harmless: see docs/teaching.md.
 
-pub mod inspect;
 mod limited;
+mod system;
 
 use std::collections::VecDeque;
 use std::io::Read;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal};
-
 use crate::Failure;
 use crate::common::usage::whole;
-use inspect::Family;
 pub use limited::{LimitedArguments, run as run_limited};
+pub use system::{
+    Family, Group, KNOWS_PROCESSES, NAMESPACES, Socket, Transport, Usage, copy_link, has_root, occupied, on_end,
+    own_network, processor_time, shell, shield_this_process, socket_at, sockets,
+};
+use system::{LIMITS_MISSING, id_of};
 
 /// How much of a program's output is kept: its end.
 const KEPT_OUTPUT: usize = 64 << 10;
@@ -77,6 +79,7 @@ impl Limits {
 #[derive(Debug)]
 pub struct Program {
     child: Child,
+    group: Group,
     family: Family,
     deadline: Instant,
     status: Option<ExitStatus>,
@@ -95,25 +98,22 @@ impl Program {
     /// Starts `command` with its limits, its output captured and no input.
     pub fn start(command: &[String], limits: &Limits) -> Result<Self, Failure> {
         static STARTED: AtomicU64 = AtomicU64::new(0);
+        static SAID: Once = Once::new();
+        if let Some(missing) = LIMITS_MISSING {
+            SAID.call_once(|| eprintln!("lab: {missing}"));
+        }
         let this = std::env::current_exe().map_err(|error| Failure::run("cannot find this program's file", error))?;
         let mark = format!("{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
-        let mut child = Command::new(this)
-            .arg("limited")
-            .args(limits.options())
-            .arg("--")
-            .args(command)
-            .env(MARK, &mark)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
+        let mut limited = Command::new(this);
+        limited.arg("limited").args(limits.options()).arg("--").args(command).env(MARK, &mark);
+        limited.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let (mut child, group) = Group::start(&mut limited)
             .map_err(|error| Failure::run(format_args!("cannot start {}", command.join(" ")), error))?;
         let stdout = Output::read(child.stdout.take());
         let stderr = Output::read(child.stderr.take());
         let deadline = Instant::now() + Duration::from_secs(limits.time);
-        let family = Family::new(Pid::from_child(&child), format!("{MARK}={mark}"));
-        Ok(Self { child, family, deadline, status: None, stdout, stderr })
+        let family = Family::new(id_of(&child), format!("{MARK}={mark}"));
+        Ok(Self { child, group, family, deadline, status: None, stdout, stderr })
     }
 
     /// It and its descendants.
@@ -132,24 +132,17 @@ impl Program {
         self.status
     }
 
-    /// Ends it and its descendants: SIGTERM, and SIGKILL for those that are left.
+    /// Ends it and its descendants: asks them first (SIGTERM) where the system can, and then ends those that are left.
     pub fn stop(&mut self) -> Option<ExitStatus> {
-        let group = Pid::from_child(&self.child);
-        // A descendant in another session is found by its environment. ESRCH only says that nobody is left.
+        // A descendant in another session is found by its environment, where the system tells.
         let others = self.family.outside_group();
-        let signal = |signal| {
-            let _ = rustix::process::kill_process_group(group, signal);
-            for other in &others {
-                let _ = rustix::process::kill_process(*other, signal);
-            }
-        };
-        signal(Signal::TERM);
+        let asked = self.group.ask_to_end(&others);
         let deadline = Instant::now() + GRACE;
-        while self.status.is_none() && Instant::now() < deadline {
+        while asked && self.status.is_none() && Instant::now() < deadline {
             std::thread::sleep(POLL);
             self.status = self.child.try_wait().ok().flatten();
         }
-        signal(Signal::KILL);
+        self.group.end(&others);
         if self.status.is_none() {
             self.status = self.child.wait().ok();
         }
@@ -240,9 +233,18 @@ pub fn shown(text: &str) -> String {
     shown
 }
 
+/// Lets this process open a descriptor for each of `wanted`, beside `others`.
+pub fn raise_descriptor_limit(wanted: u64, others: u64) -> Result<(), Failure> {
+    system::raise_descriptor_limit(wanted, others).map_err(|most| {
+        Failure::Run(format!(
+            "too few descriptors for --clients: expected at most {most} clients, or a higher `ulimit -Hn`"
+        ))
+    })
+}
+
 /// An exit status in words.
 pub fn describe(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
+    match (status.code(), system::signal_of(status)) {
         (Some(code), _) => format!("exit status {code}"),
         (None, Some(signal)) => format!("signal {signal}{}", signal_name(signal)),
         (None, None) => "an unknown end".into(),

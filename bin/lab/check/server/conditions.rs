@@ -1,11 +1,11 @@
 //! What is required of a server under the conditions that it will meet: many clients, quiet, other addresses, endurance.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::process::Command;
 use std::time::Duration;
 
 use calc6::wire::{AMPLIFICATION, Format, Operator, SUCCESS_BIT};
-use nix::sched::{CloneFlags, unshare};
 
 use super::session::Judge::{AtEnd, Now};
 use super::session::{ODD, ServerCheck, Session, broken, holds, request};
@@ -15,7 +15,7 @@ use crate::check::report::{Advice, Judgement, hex};
 use crate::check::service::{Recipe, Service, StartError};
 use crate::check::table::Check;
 use crate::check::table::Level::{Must, Should};
-use crate::process::inspect::Usage;
+use crate::process::{KNOWS_PROCESSES, Usage, own_network};
 
 /// Requests that are sent together.
 const BURST: u32 = 16;
@@ -198,6 +198,9 @@ fn new_socket() -> Advice {
 
 fn leaks(session: &mut Session<'_>) -> Result<Judgement, Failure> {
     let Some(before) = usage(session) else { return Ok(Judgement::not_judged("lab did not start it")) };
+    if !KNOWS_PROCESSES {
+        return Ok(Judgement::not_judged("this system does not tell what other processes use"));
+    }
     let datagram = request(Operator::Sum, Format::Integer, &ODD);
     for _ in 0..LEAK_REQUESTS {
         session.prober.ask(&datagram)?;
@@ -302,7 +305,7 @@ fn other_peer(session: &mut Session<'_>) -> Result<Judgement, Failure> {
             [judgement.clone(), judgement]
         }
         None => {
-            let target = SocketAddr::new(Ipv4Addr::new(127, 0, 0, 2).into(), session.prober.target().port());
+            let target = SocketAddr::new(other_loopback().into(), session.prober.target().port());
             judge_elsewhere(&mut Prober::new(target, None, session.prober.patience()), None)?
         }
     };
@@ -313,7 +316,7 @@ fn other_peer(session: &mut Session<'_>) -> Result<Judgement, Failure> {
 /// Starts a server on the wildcard address and asks it at one address from another: in a network namespace of its own
 /// where lab may make one, else over IPv4, whose loopback network has many addresses.
 fn elsewhere(recipe: &Recipe, patience: Duration) -> Result<[Judgement; 2], Failure> {
-    let namespace = unshare(CloneFlags::CLONE_NEWNET).is_ok() && give_addresses();
+    let namespace = own_network().is_ok() && give_addresses();
     let service = match Service::start(recipe, Ipv6Addr::UNSPECIFIED.into()) {
         Ok(service) => service,
         Err(StartError::Failure(failure)) => return Err(failure),
@@ -324,7 +327,7 @@ fn elsewhere(recipe: &Recipe, patience: Duration) -> Result<[Judgement; 2], Fail
     };
     let (asked_at, from): (IpAddr, Option<IpAddr>) = match namespace {
         true => (THERE.into(), Some(HERE.into())),
-        false => (Ipv4Addr::new(127, 0, 0, 2).into(), None),
+        false => (other_loopback().into(), None),
     };
     let target = SocketAddr::new(asked_at, service.address().port());
     let prober = Prober::new(target, Some(service), patience);
@@ -333,6 +336,12 @@ fn elsewhere(recipe: &Recipe, patience: Duration) -> Result<[Judgement; 2], Fail
         None => prober,
     };
     judge_elsewhere(&mut prober, from)
+}
+
+/// An address of this machine that is not the usual one: 127.0.0.2, or 127.0.0.1 where the loopback network has but one.
+fn other_loopback() -> Ipv4Addr {
+    let second = Ipv4Addr::new(127, 0, 0, 2);
+    if UdpSocket::bind((second, 0)).is_ok() { second } else { Ipv4Addr::LOCALHOST }
 }
 
 /// Sets up the loopback interface of this thread's new namespace.
@@ -388,7 +397,7 @@ fn refuses(target: SocketAddr) -> bool {
     asked
         .and_then(|_| socket.set_read_timeout(Some(REST)))
         .and_then(|()| socket.recv(&mut [0]))
-        .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+        .is_err_and(|error| matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset))
 }
 
 fn survives(session: &mut Session<'_>) -> Result<Judgement, Failure> {

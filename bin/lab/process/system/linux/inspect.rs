@@ -1,6 +1,4 @@
 //! What the kernel knows of a started program: its descendants, and their sockets and descriptors (proc(5)).
-//!
-//! All of it is Linux's. Where there is no /proc, the answers are empty, and the findings that rest on them are missing.
 
 use std::collections::HashSet;
 use std::fs;
@@ -8,46 +6,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use rustix::process::Pid;
 
+use super::super::{Socket, Transport, Usage};
+
 /// A started program and its descendants.
 #[derive(Clone, Debug)]
 pub struct Family {
     leader: Pid,
     /// `NAME=VALUE` in the environment of them all.
     mark: String,
-}
-
-/// What a family uses.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Usage {
-    /// Processes that run.
-    pub processes: usize,
-    /// Processes that have ended and that their parent has not waited for.
-    pub zombies: usize,
-    /// Threads of all processes.
-    pub threads: usize,
-    /// Open descriptors of the process that has the most.
-    pub descriptors: usize,
-}
-
-/// A socket in one of the kernel's tables.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Socket {
-    /// Where it is bound.
-    pub local: SocketAddr,
-    /// What it is connected to; port 0 if it is not.
-    pub remote: SocketAddr,
-    /// Octets that wait to be received.
-    pub waiting: u64,
-    inode: u64,
-}
-
-/// A transport protocol, and the names of its tables.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Transport {
-    /// Datagrams.
-    Udp,
-    /// Streams; of these only sockets that listen.
-    Tcp,
 }
 
 impl Family {
@@ -88,7 +54,7 @@ impl Family {
     /// Their sockets in the tables of a transport.
     pub fn sockets(&self, transport: Transport) -> Vec<Socket> {
         let inodes = self.socket_inodes();
-        sockets(transport).into_iter().filter(|socket| inodes.contains(&socket.inode)).collect()
+        sockets(transport).into_iter().filter(|socket| inodes.contains(&socket.identity())).collect()
     }
 
     /// Whether they have a socket of any kind, bound or not.
@@ -122,25 +88,6 @@ impl Family {
     }
 }
 
-impl Socket {
-    /// Which socket it is: another one has another identity.
-    pub fn identity(&self) -> u64 {
-        self.inode
-    }
-
-    /// Whether a datagram to `address` can reach it.
-    pub fn serves(&self, address: SocketAddr) -> bool {
-        let (local, asked) = (self.local.ip(), address.ip());
-        let same_family = local.is_ipv4() == asked.is_ipv4();
-        // An IPv6 wildcard serves IPv4 too, unless IPV6_V6ONLY is set, which the table does not say.
-        let reached = local == asked
-            || local.is_unspecified() && (same_family || local.is_ipv6())
-            || local.to_canonical() == asked.to_canonical();
-        self.local.port() == address.port()
-            && (reached || asked.is_unspecified() && local.is_unspecified() && same_family)
-    }
-}
-
 /// One line of a table: the sockets of this thread's network namespace.
 pub fn sockets(transport: Transport) -> Vec<Socket> {
     let files = match transport {
@@ -169,7 +116,7 @@ fn socket(line: &str, transport: Transport) -> Option<Socket> {
         local: address(words.get(1)?)?,
         remote: address(words.get(2)?)?,
         waiting: u64::from_str_radix(waiting, 16).ok()?,
-        inode: words.get(9)?.parse().ok()?,
+        identity: words.get(9)?.parse().ok()?,
     })
 }
 
@@ -221,17 +168,6 @@ mod tests {
         assert!(socket_at(address).unwrap().waiting > 0);
         drop(socket);
         assert_eq!(socket_at(address), None);
-    }
-
-    #[test]
-    fn a_wildcard_serves_its_family_and_an_ipv6_one_both() {
-        let serves = |bound: &str, asked: &str| {
-            let (local, remote) = (bound.parse().unwrap(), "[::]:0".parse().unwrap());
-            Socket { local, remote, waiting: 0, inode: 1 }.serves(asked.parse().unwrap())
-        };
-        assert!(serves("[::]:7", "[::1]:7") && serves("[::]:7", "127.0.0.1:7") && serves("0.0.0.0:7", "127.0.0.1:7"));
-        assert!(serves("[::]:7", "[::]:7") && serves("[::ffff:127.0.0.1]:7", "127.0.0.1:7"));
-        assert!(!serves("0.0.0.0:7", "[::1]:7") && !serves("[::1]:8", "[::1]:7") && !serves("[::1]:7", "[::2]:7"));
     }
 
     #[test]

@@ -1,0 +1,107 @@
+//! What systems do differently for those who start programs: process groups and jobs, limits, what is known of other
+//! processes. All of lab that depends on the system stands here; the rest sees one face.
+//!
+//! | | Linux | macOS, FreeBSD | Windows |
+//! | --- | --- | --- | --- |
+//! | ended with all children | process group, and by environment | process group | job object |
+//! | limits | processor time, memory, descriptors, file size | the same, as far as the system keeps them | none but time |
+//! | sockets, descriptors, threads, processor time of a program | /proc | | |
+//! | namespaces, capabilities | yes | | |
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(not(target_os = "linux"))]
+mod other;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+use std::net::SocketAddr;
+
+#[cfg(target_os = "linux")]
+pub use linux::{
+    Family, KNOWS_PROCESSES, NAMESPACES, has_root, own_network, processor_time, shield_this_process, socket_at, sockets,
+};
+#[cfg(not(target_os = "linux"))]
+pub use other::{
+    Family, KNOWS_PROCESSES, NAMESPACES, has_root, own_network, processor_time, shield_this_process, socket_at, sockets,
+};
+#[cfg(unix)]
+pub use unix::{
+    Group, LIMITS_MISSING, become_program, copy_link, id_of, occupied, on_end, raise_descriptor_limit, shell, signal_of,
+};
+#[cfg(windows)]
+pub use windows::{
+    Group, LIMITS_MISSING, become_program, copy_link, id_of, occupied, on_end, raise_descriptor_limit, shell, signal_of,
+};
+
+/// What a started program and its descendants use.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    /// Processes that run.
+    pub processes: usize,
+    /// Processes that have ended and that their parent has not waited for.
+    pub zombies: usize,
+    /// Threads of all processes.
+    pub threads: usize,
+    /// Open descriptors of the process that has the most.
+    pub descriptors: usize,
+}
+
+/// A socket of this machine.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Socket {
+    /// Where it is bound.
+    pub local: SocketAddr,
+    /// What it is connected to; port 0 if it is not, or if the system does not tell.
+    pub remote: SocketAddr,
+    /// Octets that wait to be received, as far as the system tells.
+    pub waiting: u64,
+    /// A number of the system's; 0 where it has none.
+    identity: u64,
+}
+
+/// A transport protocol.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// Streams; of these only sockets that listen.
+    Tcp,
+}
+
+impl Socket {
+    /// Which socket it is, where the system tells: another one has another identity.
+    pub fn identity(&self) -> u64 {
+        self.identity
+    }
+
+    /// Whether a datagram to `address` can reach it.
+    pub fn serves(&self, address: SocketAddr) -> bool {
+        let (local, asked) = (self.local.ip(), address.ip());
+        let same_family = local.is_ipv4() == asked.is_ipv4();
+        // An IPv6 wildcard serves IPv4 too, unless IPV6_V6ONLY is set, which the table does not say.
+        let reached = local == asked
+            || local.is_unspecified() && (same_family || local.is_ipv6())
+            || local.to_canonical() == asked.to_canonical();
+        self.local.port() == address.port()
+            && (reached || asked.is_unspecified() && local.is_unspecified() && same_family)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wildcard_serves_its_family_and_an_ipv6_one_both() {
+        let serves = |bound: &str, asked: &str| {
+            let (local, remote) = (bound.parse().unwrap(), "[::]:0".parse().unwrap());
+            Socket { local, remote, waiting: 0, identity: 1 }.serves(asked.parse().unwrap())
+        };
+        assert!(serves("[::]:7", "[::1]:7") && serves("[::]:7", "127.0.0.1:7") && serves("0.0.0.0:7", "127.0.0.1:7"));
+        assert!(serves("[::]:7", "[::]:7") && serves("[::ffff:127.0.0.1]:7", "127.0.0.1:7"));
+        assert!(!serves("0.0.0.0:7", "[::1]:7") && !serves("[::1]:8", "[::1]:7") && !serves("[::1]:7", "[::2]:7"));
+    }
+}

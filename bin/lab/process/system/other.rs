@@ -1,0 +1,104 @@
+//! Systems that do not tell, without privileges or `unsafe`, what other processes do. What rests on it is not judged there,
+//! and says so.
+
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::time::Duration;
+
+#[cfg(unix)]
+use super::unix::Id;
+#[cfg(windows)]
+use super::windows::Id;
+use super::{Socket, Transport, Usage};
+
+/// Whether the system tells what other processes use, and which sockets there are.
+pub const KNOWS_PROCESSES: bool = false;
+
+/// Whether there are namespaces.
+pub const NAMESPACES: bool = false;
+
+/// A started program; of its descendants nothing is known.
+#[derive(Clone, Debug)]
+pub struct Family;
+
+impl Family {
+    /// Nothing is looked up.
+    pub fn new(_: Id, _: String) -> Self {
+        Self
+    }
+
+    /// Nothing is known.
+    pub fn outside_group(&self) -> Vec<Id> {
+        Vec::new()
+    }
+
+    /// Nothing is known.
+    pub fn usage(&self) -> Usage {
+        Usage::default()
+    }
+
+    /// Taken for granted: one that went into the background may be about to listen.
+    pub fn runs(&self) -> bool {
+        true
+    }
+
+    /// Nothing is known.
+    pub fn sockets(&self, _: Transport) -> Vec<Socket> {
+        Vec::new()
+    }
+
+    /// Nothing is known.
+    pub fn has_sockets(&self) -> bool {
+        true
+    }
+}
+
+/// Nothing is known.
+pub fn sockets(_: Transport) -> Vec<Socket> {
+    Vec::new()
+}
+
+/// The UDP socket that gets what is sent to `address`, if there is one: then nobody else can bind the address, or all
+/// addresses.
+pub fn socket_at(address: SocketAddr) -> Option<Socket> {
+    let taken = |ip: IpAddr| {
+        let bound = UdpSocket::bind((ip, address.port()));
+        // Windows says that access is denied where the other socket is exclusive.
+        bound.is_err_and(|error| matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied))
+    };
+    let all: IpAddr = match address {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let unknown = SocketAddr::new(all, 0);
+    (taken(address.ip()) || taken(all)).then_some(Socket { local: address, remote: unknown, waiting: 0, identity: 0 })
+}
+
+/// Taken to be so: then nothing is tried that needs it.
+pub fn has_root() -> bool {
+    false
+}
+
+/// There is nothing to do.
+///
+/// # Errors
+/// None.
+pub fn shield_this_process() -> io::Result<()> {
+    Ok(())
+}
+
+/// There are no namespaces.
+///
+/// # Errors
+/// `Unsupported`.
+pub fn own_network() -> io::Result<()> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+/// The system does not tell it of other processes.
+///
+/// # Errors
+/// `Unsupported`.
+pub fn processor_time(_: u32) -> io::Result<Duration> {
+    Err(io::Error::new(ErrorKind::Unsupported, "this system does not tell the processor time of other processes"))
+}
