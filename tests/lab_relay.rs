@@ -10,6 +10,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use calc6::net::{Options, ReceiveBatch, SendBatch, Wait, bind_group};
 use pcap_file::pcapng::{Block, PcapNgReader};
 use receiving::{Receive as _, receive_from};
 
@@ -24,9 +25,12 @@ struct Relay {
 
 impl Relay {
     fn start(server: SocketAddr, options: &[&str]) -> Self {
+        Self::spawn(&[&["relay", "::1", "0", "::1", &server.port().to_string()], options].concat())
+    }
+
+    fn spawn(words: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_lab"))
-            .args(["relay", "::1", "0", "::1", &server.port().to_string()])
-            .args(options)
+            .args(words)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -142,6 +146,100 @@ fn the_same_seed_loses_the_same_datagrams() {
     assert!((40..80).contains(&first.len()), "{first:?}");
     assert_eq!(first, survivors("5"));
     assert_ne!(first, survivors("6"));
+}
+
+/// Sends a hundred numbered datagrams, as trains or one by one, through a relay; returns those that arrive, and the
+/// relay's report.
+fn numbered_through(options: &[&str], segmentation: bool) -> (Vec<Vec<u8>>, String) {
+    let server = socket();
+    let relay = Relay::start(server.local_addr().unwrap(), options);
+    let SocketAddr::V6(address) = relay.address else { panic!("{}", relay.address) };
+    let client = bind_group("[::1]:0".parse().unwrap(), 1, &Options::default()).unwrap().remove(0);
+    let mut batch = SendBatch::new(100, 8, segmentation);
+    (0..100_u64).for_each(|number| batch.append(Some(address), None, &number.to_be_bytes()));
+    assert_eq!(batch.flush(&client).datagrams, 100);
+    let fence = std::iter::repeat_with(socket).take(100);
+    fence.for_each(|other| assert!(other.send_to(b"fence", relay.address).is_ok()));
+    let arrivals = std::iter::repeat_with(|| {
+        let mut buffer = [0; 16];
+        let length = server.receive(&mut buffer).unwrap();
+        buffer[..length].to_vec()
+    });
+    // A fence may have lost its last octets; numbers begin with zeroes.
+    let survivors = arrivals.take_while(|arrival| !arrival.starts_with(b"fe")).collect();
+    (survivors, relay.stop())
+}
+
+#[test]
+fn each_datagram_of_a_train_has_the_fate_that_it_has_alone() {
+    const FAULTS: [&str; 8] = ["--loss", "40%", "--duplicate", "20%", "--truncate", "10%", "--seed", "5"];
+    let (alone, report) = numbered_through(&[&FAULTS[..], &["--segmentation", "off"]].concat(), false);
+    assert!(!report.contains("segments"), "{report}");
+    assert!((40..100).contains(&alone.len()) && alone.iter().any(|octets| octets.len() < 8), "{alone:?}");
+    let (of_trains, report) = numbered_through(&FAULTS, true);
+    assert_eq!(of_trains, alone);
+    // A train has at most 64.
+    assert!(report.contains("\n  100 datagrams came as segments of 2 messages\n"), "{report}");
+    assert!(report.contains(" datagrams left as segments of "), "{report}");
+}
+
+#[test]
+fn trains_of_a_delayed_echo_come_back() {
+    let (server, thread) = echo();
+    let relay = Relay::start(server, &["--delay", "20ms"]);
+    let SocketAddr::V6(address) = relay.address else { panic!("{}", relay.address) };
+    let client = bind_group("[::1]:0".parse().unwrap(), 1, &Options::default()).unwrap().remove(0);
+    let mut requests = SendBatch::new(64, 8, client.capabilities().segmentation);
+    (0..64_u64).for_each(|number| requests.append(Some(address), None, &number.to_be_bytes()));
+    requests.flush(&client);
+    let mut replies = ReceiveBatch::new(64, 64, client.capabilities());
+    let mut numbers = Vec::new();
+    let begun = std::time::Instant::now();
+    while numbers.len() < 64 && begun.elapsed() < PATIENCE {
+        client.wait_readable(Duration::from_millis(100)).unwrap();
+        if replies.receive(&client, Wait::No).is_ok() {
+            numbers.extend(replies.datagrams().map(|reply| u64::from_be_bytes(reply.octets.try_into().unwrap())));
+        }
+    }
+    numbers.sort_unstable();
+    assert!(numbers.into_iter().eq(0..64));
+    let report = relay.stop();
+    assert_eq!(quit(server, thread).len(), 64);
+    assert!(report.contains("\n  to the server: 64 in, 64 out\n  to clients:    64 in, 64 out\n"), "{report}");
+    assert!(report.contains(" datagrams left as segments of "), "{report}");
+}
+
+#[test]
+fn on_a_wildcard_answers_leave_from_the_address_that_was_asked() {
+    let (server, thread) = echo();
+    let relay = Relay::spawn(&["relay", "::", "0", "::1", &server.port().to_string()]);
+    for (client, host) in [("127.0.0.1:0", "127.0.0.77"), ("[::1]:0", "::1")] {
+        let client = UdpSocket::bind(client).unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        let asked = SocketAddr::new(host.parse().unwrap(), relay.address.port());
+        client.send_to(b"hello", asked).unwrap();
+        assert_eq!(receive_from(&client, &mut [0; 16]).unwrap(), (5, asked));
+    }
+    relay.stop();
+    quit(server, thread);
+}
+
+#[test]
+fn a_short_delay_is_not_rounded_up_to_milliseconds() {
+    let (server, thread) = echo();
+    let relay = Relay::start(server, &["--delay", "200us"]);
+    let client = socket();
+    let rounds = (0..200).map(|_| {
+        let start = std::time::Instant::now();
+        client.send_to(b"hello", relay.address).unwrap();
+        client.receive(&mut [0; 16]).unwrap();
+        start.elapsed()
+    });
+    // The fastest of many: two roundings would make it 2 ms.
+    let fastest = rounds.min().unwrap();
+    assert!(fastest >= Duration::from_micros(400) && fastest < Duration::from_millis(2), "{fastest:?}");
+    relay.stop();
+    quit(server, thread);
 }
 
 #[test]

@@ -1,7 +1,14 @@
 //! `lab relay`: a network with configured faults, between any clients and any UDP service.
 
-pub mod network;
-mod shell;
+mod clients;
+mod event_loop;
+mod fate;
+mod forwarder;
+mod impairments;
+mod network;
+mod port;
+mod recorder;
+mod totals;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,7 +18,8 @@ use super::Failure;
 use super::units::{Probability, bandwidth};
 use crate::common::usage::duration;
 use crate::common::usage::{Port, whole};
-use network::{Distribution, Impairments};
+use calc6::net::Segmentation;
+use impairments::{Distribution, Impairments};
 
 /// Relays datagrams of any UDP service, and loses, repeats, reorders, damages and delays some of them
 ///
@@ -81,7 +89,12 @@ pub struct Arguments {
     /// Time without a datagram after which a client is forgotten and its port closed
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     idle: Duration,
-    /// Write the datagrams in and out to a pcapng file, with the fate of each one as its comment
+    /// Datagrams of one peer as segments of one message (UDP_SEGMENT and UDP_GRO of udp(7)), in and out: `auto`, where
+    /// the system can, or `off`. Each datagram has a fate of its own either way
+    #[arg(long, value_name = "WHEN", default_value_t)]
+    segmentation: Segmentation,
+    /// Write the datagrams in and out to a pcapng file, with the fate of each one as its comment; they are then sent one
+    /// by one
     #[arg(long, value_name = "FILE")]
     pcap: Option<PathBuf>,
     /// Write the totals at the end only
@@ -99,9 +112,9 @@ enum Directions {
     ToClient,
 }
 
-/// Relays until SIGINT or SIGTERM.
+/// Relays until SIGINT or SIGTERM (Ctrl-C on Windows).
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    shell::run(arguments)?;
+    event_loop::run(arguments)?;
     Ok(ExitCode::SUCCESS)
 }
 
