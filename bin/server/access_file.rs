@@ -1,14 +1,14 @@
 //! The file of `--access-file`: rules that can be read again while the server runs.
 
-use std::fs::OpenOptions;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use calc6::limit::access::Contradiction;
 use calc6::limit::file::FileError;
 use calc6::limit::{Access, Rules};
 use thiserror::Error;
+
+use crate::hardening::open_for_reading;
 
 /// An access file, and the rules of the command line, to which it adds.
 #[derive(Clone, Debug)]
@@ -67,8 +67,7 @@ impl AccessFile {
     }
 
     fn text(&self) -> io::Result<String> {
-        // A pipe in its place would be waited for without end.
-        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(&self.path)?;
+        let file = open_for_reading(&self.path)?;
         let mut text = String::new();
         file.take(MAX_LEN + 1).read_to_string(&mut text)?;
         Ok(text)

@@ -12,7 +12,8 @@
 //! | `metrics` | HTTP | accept4, read, write |
 //! | main | waits for the workers' end | write to stderr |
 //!
-//! All may also poll, use sendto, allocate memory that is not executable, wait, and end (see [`sandbox`]).
+//! All may also poll, use sendto, allocate memory that is not executable, wait, and end (see [`hardening`](crate::hardening);
+//! on systems other than Linux nothing is given up, and every thread may do everything).
 
 use std::fmt::Display;
 use std::io;
@@ -24,28 +25,25 @@ use std::thread;
 use calc6::limit::rate::Setting;
 use calc6::net::clock;
 use calc6::server::{Server, Totals};
-use sd_notify::NotifyState;
 use thiserror::Error;
 use tracing::{error, info, warn};
 
 use crate::access_file::{AccessFile, AccessFileError};
 use crate::common::loopback;
+use crate::hardening::{Confinement, HardeningError, Protection, Role, ServiceManager, Signals};
 use crate::metrics::Metrics;
 use crate::options::Options;
-use crate::privileges::{Identity, PrivilegeError};
-use crate::sandbox::{Files, Filters, Role, SandboxError};
-use crate::supervisor::{Signals, Supervisor};
-use crate::systemd::Notifier;
-use crate::{http, in_full, privileges, sandbox, supervisor};
+use crate::supervisor::Supervisor;
+use crate::{http, in_full, supervisor};
 
 /// A server that is ready to become a service.
 pub struct Daemon {
     server: Server,
     options: Options,
-    identity: Option<Identity>,
+    protection: Protection,
     access_file: Option<AccessFile>,
     signals: Signals,
-    notifier: Arc<Notifier>,
+    manager: Arc<ServiceManager>,
     listener: Option<TcpListener>,
     warnings: Vec<String>,
 }
@@ -53,12 +51,9 @@ pub struct Daemon {
 /// Why a service cannot start, or has failed.
 #[derive(Debug, Error)]
 pub enum DaemonError {
-    /// The user to become.
+    /// The user to become, or the sandbox.
     #[error(transparent)]
-    Privileges(#[from] PrivilegeError),
-    /// The sandbox.
-    #[error(transparent)]
-    Sandbox(#[from] SandboxError),
+    Hardening(#[from] HardeningError),
     /// The address for metrics.
     #[error("cannot serve metrics on {0}: {1}{hint}", hint = loopback::hint(.0.ip()))]
     Metrics(SocketAddr, io::Error),
@@ -99,8 +94,8 @@ impl Daemon {
         // The first reading looks for the vDSO, which takes a file or a system call that serving does not need.
         clock::coarse();
         let signals = Signals::catch().map_err(DaemonError::Signals)?;
-        let identity = options.user.as_deref().map(Identity::resolve).transpose()?;
-        let notifier = Arc::new(Notifier::from_env().map_err(DaemonError::Notify)?);
+        let protection = Protection::prepare(&options.hardening)?;
+        let manager = Arc::new(ServiceManager::from_env().map_err(DaemonError::Notify)?);
         let bind = |address| TcpListener::bind(address).map_err(|error| DaemonError::Metrics(address, error));
         let listener = match (listener, options.metrics) {
             (None, Some(address)) => Some(bind(address)?),
@@ -109,7 +104,7 @@ impl Daemon {
         if let Some(listener) = &listener {
             http::prepare(listener).map_err(DaemonError::Listener)?;
         }
-        Ok(Daemon { server, options, identity, access_file, signals, notifier, listener, warnings })
+        Ok(Daemon { server, options, protection, access_file, signals, manager, listener, warnings })
     }
 
     /// Gives up what serving does not need and serves until SIGINT or SIGTERM.
@@ -118,10 +113,11 @@ impl Daemon {
     ///
     /// [`DaemonError`] if the sandbox or a thread is refused, or a worker fails.
     pub fn run(self) -> Result<Totals, DaemonError> {
-        let sandbox = Sandbox::compile(&self.options, self.access_file.is_some())?;
-        let files = self.give_up()?;
-        let Daemon { server, options, identity, access_file, signals, notifier, listener, warnings } = self;
-        let mut notes = Notes::new(&server, &options, identity.as_ref(), files, sandbox.missing, listener.as_ref());
+        let Daemon { server, options, protection, access_file, signals, manager, listener, warnings } = self;
+        let confinement = Arc::new(protection.give_up(access_file.as_ref().map(AccessFile::path))?);
+        // Better known now than when SIGHUP finds it out.
+        access_file.as_ref().map(AccessFile::read).transpose().map_err(DaemonError::AccessFile)?;
+        let mut notes = Notes::new(&server, &confinement, listener.as_ref());
         notes.warnings.extend(warnings);
 
         let handle = server.handle();
@@ -130,80 +126,31 @@ impl Daemon {
         let (confining, confined) = channel();
         if let Some(listener) = listener {
             let metrics = Arc::clone(&metrics);
-            spawn("metrics", sandbox.metrics, confining.clone(), move || http::serve(&listener, &*metrics))?;
+            let confined = (Arc::clone(&confinement), Role::Metrics);
+            spawn("metrics", confined, confining.clone(), move || http::serve(&listener, &*metrics))?;
         }
         let supervisor = Supervisor {
             handle: handle.clone(),
             signals,
-            notifier: Arc::clone(&notifier),
+            manager: Arc::clone(&manager),
             metrics,
             access_file,
             verbose: options.verbose,
         };
-        spawn("supervisor", sandbox.supervisor, confining, move || supervisor.watch())?;
+        spawn("supervisor", (Arc::clone(&confinement), Role::Supervisor), confining, move || supervisor.watch())?;
 
         let serving = || {
-            confine(sandbox.main.as_ref())?;
+            confinement.confine(Role::Main)?;
             await_all(&confined);
             notes.write();
-            notifier.notify(&[NotifyState::Ready, NotifyState::Status(&notes.listening)]);
+            manager.serving(&notes.listening);
             Ok(())
         };
-        let worker = || confine(sandbox.worker.as_ref());
+        let worker = || confinement.confine(Role::Worker);
         let totals = server.run_with(worker, serving).map_err(DaemonError::Worker)?;
         supervisor::write_dropped(&handle);
         Ok(totals)
     }
-
-    /// Closes the file system and gives up root and all capabilities, for the threads that are started later too.
-    fn give_up(&self) -> Result<Files, DaemonError> {
-        let readable = self.access_file.as_ref().map_or(Vec::new(), |file| sandbox::folders_of(file.path()));
-        let files = if self.options.no_sandbox { Files::Open } else { sandbox::close_files(&readable)? };
-        if self.options.require_sandbox && files != Files::Closed {
-            return Err(SandboxError::Incomplete.into());
-        }
-        self.identity.as_ref().map(Identity::assume).transpose()?;
-        privileges::drop_capabilities()?;
-        // Better known now than when SIGHUP finds it out.
-        self.access_file.as_ref().map(AccessFile::read).transpose().map_err(DaemonError::AccessFile)?;
-        Ok(files)
-    }
-}
-
-/// The filters of all threads, compiled before any is applied; none without a sandbox.
-#[derive(Default)]
-struct Sandbox {
-    worker: Option<Filters>,
-    main: Option<Filters>,
-    supervisor: Option<Filters>,
-    metrics: Option<Filters>,
-    /// Why there are none, on a processor whose system calls the compiler does not know: the rest of the sandbox must do.
-    missing: Option<SandboxError>,
-}
-
-impl Sandbox {
-    fn compile(options: &Options, reads: bool) -> Result<Sandbox, SandboxError> {
-        if options.no_sandbox {
-            return Ok(Sandbox::default());
-        }
-        let compiled = || -> Result<Sandbox, SandboxError> {
-            Ok(Sandbox {
-                worker: Some(Filters::new(Role::Worker)?),
-                main: Some(Filters::new(Role::Main)?),
-                supervisor: Some(Filters::new(Role::Supervisor { reads })?),
-                metrics: Some(Filters::new(Role::Metrics)?),
-                missing: None,
-            })
-        };
-        match compiled() {
-            Err(error) if !options.require_sandbox => Ok(Sandbox { missing: Some(error), ..Sandbox::default() }),
-            result => result,
-        }
-    }
-}
-
-fn confine(filters: Option<&Filters>) -> io::Result<()> {
-    filters.map_or(Ok(()), Filters::confine).map_err(|error| io::Error::other(in_full(&error)))
 }
 
 /// Waits until every sender is dropped.
@@ -214,13 +161,13 @@ fn await_all(confined: &Receiver<()>) {
 /// Starts a thread without which the service is not whole: its failure, or panic, ends the process.
 fn spawn(
     name: &'static str,
-    filters: Option<Filters>,
+    (confinement, role): (Arc<Confinement>, Role),
     confining: Sender<()>,
     body: impl FnOnce() -> io::Result<()> + Send + 'static,
 ) -> Result<(), DaemonError> {
     let whole_or_nothing = move || {
         let exit = ProcessExit(name);
-        let result = confine(filters.as_ref()).and_then(|()| {
+        let result = confinement.confine(role).and_then(|()| {
             drop(confining);
             body()
         });
@@ -254,35 +201,19 @@ struct Notes {
 }
 
 impl Notes {
-    fn new(
-        server: &Server,
-        options: &Options,
-        identity: Option<&Identity>,
-        files: Files,
-        unfiltered: Option<SandboxError>,
-        metrics: Option<&TcpListener>,
-    ) -> Notes {
+    fn new(server: &Server, confinement: &Confinement, metrics: Option<&TcpListener>) -> Notes {
         let listening = format!("listening on {}", server.local_addr());
         let metrics = metrics.and_then(|listener| listener.local_addr().ok());
         let metrics = metrics.map(|address| format!("metrics at http://{address}/metrics"));
-        let running = identity.map(|identity| format!("running as {}", identity.name()));
-        let root = (identity.is_none() && privileges::is_root())
-            .then(|| "running as root: name a user to become with --user".to_owned());
-        let files = match files {
-            _ if options.no_sandbox => Some("no sandbox"),
-            Files::Closed => None,
-            Files::PartlyClosed => Some("the kernel knows only a part of Landlock: files are closed, not all else is"),
-            Files::Open => Some("the kernel has no Landlock: files stay within reach"),
-        };
+        let others = metrics.into_iter().chain(confinement.running().map(str::to_owned)).collect();
         let unsteered = match (server.rate_limit(), server.steered()) {
             (Setting::On(_), Err(reason)) => {
                 Some(format!("each worker allows every source prefix the whole rate: {}", in_full(reason)))
             }
             _ => None,
         };
-        let unfiltered = unfiltered.map(|error| in_full(&error));
-        let warnings = [root, files.map(str::to_owned), unsteered, unfiltered].into_iter().flatten().collect();
-        Notes { listening, others: metrics.into_iter().chain(running).collect(), warnings }
+        let warnings = confinement.warnings().iter().cloned().chain(unsteered).collect();
+        Notes { listening, others, warnings }
     }
 
     fn write(&self) {

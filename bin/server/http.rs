@@ -11,7 +11,8 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::{SocketFlags, accept_with, listen};
+
+use crate::hardening;
 
 /// Connections served at the same time.
 pub const CONNECTIONS: usize = 16;
@@ -44,7 +45,7 @@ pub trait Content {
 /// Those of ioctl(2) and listen(2).
 pub fn prepare(listener: &TcpListener) -> io::Result<()> {
     listener.set_nonblocking(true)?;
-    Ok(listen(listener, BACKLOG)?)
+    socket2::SockRef::from(listener).listen(BACKLOG)
 }
 
 const BACKLOG: i32 = 4096;
@@ -101,16 +102,18 @@ fn wait(listener: &TcpListener, listens: bool, places: &mut [Place], limit: Opti
 fn accept(listener: &TcpListener, places: &mut [Place], page: &mut Page<'_>, now: Instant) -> bool {
     for _ in 0..CONNECTIONS {
         let Some(free) = room(places) else { break };
-        match accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+        match hardening::accept(listener) {
             Ok(stream) => {
-                places[free].connect(stream.into(), now + TIME_LIMIT);
+                places[free].connect(stream, now + TIME_LIMIT);
                 // Often the request is there already.
                 places[free].proceed(page, now);
             }
-            Err(rustix::io::Errno::WOULDBLOCK) => break,
-            // The client has gone again.
-            Err(rustix::io::Errno::CONNABORTED | rustix::io::Errno::INTR) => {}
-            Err(_) => return false,
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock => break,
+                // The client has gone again.
+                ErrorKind::ConnectionAborted | ErrorKind::Interrupted => {}
+                _ => return false,
+            },
         }
     }
     true

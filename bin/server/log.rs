@@ -7,12 +7,13 @@ use std::fmt;
 use std::io::{self, Write};
 
 use clap::ValueEnum;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
+
+use crate::hardening::stderr_takes_a_line;
 
 /// How a line of the log looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -58,12 +59,8 @@ struct Stderr;
 
 impl Write for Stderr {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        let stderr = io::stderr();
-        // A pipe is writable when it takes PIPE_BUF octets (4096, pipe(7)); lines are shorter.
-        let mut fds = [PollFd::new(&stderr, PollFlags::OUT)];
-        let ready = poll(&mut fds, Some(&Timespec::default()));
-        if matches!(ready, Ok(1..)) && fds[0].revents().contains(PollFlags::OUT) {
-            let _ = (&stderr).write_all(octets);
+        if stderr_takes_a_line() {
+            let _ = io::stderr().write_all(octets);
         }
         Ok(octets.len())
     }

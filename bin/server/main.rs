@@ -1,20 +1,18 @@
 //! `server HOST PORT`: answers requests until SIGINT or SIGTERM.
 //!
 //! `main` turns the command line and the environment into a `Config` and `Options`; [`daemon`] is what only a service
-//! needs, and says which thread does what.
+//! needs, and says which thread does what; [`hardening`] is what depends on the system.
 
 mod access_file;
 #[path = "../common/mod.rs"]
 mod common;
 mod daemon;
+mod hardening;
 mod http;
 mod log;
 mod metrics;
 mod options;
-mod privileges;
-mod sandbox;
 mod supervisor;
-mod systemd;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -34,11 +32,11 @@ use crate::common::generate::{self, Program};
 use crate::common::loopback;
 use crate::common::usage::{self, Port};
 use crate::daemon::Daemon;
-use crate::options::{AccessError, AccessOptions, Options, Processors};
+use crate::options::{AccessError, AccessOptions, Options};
 
 /// A calculator that answers UDP datagrams over IPv6 and IPv4.
 #[derive(Debug, Parser)]
-#[command(name = "server", version, after_help = EXAMPLES)]
+#[command(name = "server", version, after_help = after_help())]
 pub struct Arguments {
     /// Address to serve: IPv6, IPv4, or a name; :: is every address of this machine, of both families
     #[arg(env = "CALC6_HOST")]
@@ -57,9 +55,6 @@ pub struct Arguments {
     /// Worker threads, each with its own socket [default: one for each processor]
     #[arg(long, value_name = "N", env = "CALC6_WORKERS", value_parser = usage::whole::<NonZeroUsize>(1..=u64::MAX))]
     workers: Option<NonZeroUsize>,
-    /// Processors to which the workers are pinned in turn, such as 0-3,6 [default: none]
-    #[arg(long, value_name = "LIST", env = "CALC6_CPUS", default_value = "none", hide_default_value = true)]
-    cpus: Processors,
     /// Datagrams of one peer as segments of one message (UDP_SEGMENT and UDP_GRO of udp(7)): `auto`, where the kernel can
     /// and as long as it does not refuse, or `off`
     #[arg(long, value_name = "WHEN", env = "CALC6_SEGMENTATION", default_value_t)]
@@ -81,11 +76,11 @@ const EXAMPLES: &str = "Examples:
   server ::1 0              this machine only, any free port (the first line on stderr tells it)
   server 192.0.2.1 10000    one IPv4 address
 
-  server :: 10000 --user nobody --metrics [::1]:9469 --access-file /etc/calc6/access
+";
 
-Sockets that a service manager hands over (sd_listen_fds(3)) are served instead of HOST and PORT, one worker each.
-SIGINT and SIGTERM end it after the replies in flight are sent, with a line of totals; SIGUSR1 writes all totals; SIGHUP
-reads --access-file again.";
+fn after_help() -> String {
+    format!("{EXAMPLES}{}", hardening::HELP)
+}
 
 fn main() -> ExitCode {
     if let Some(folder) = generate::requested() {
@@ -130,7 +125,7 @@ fn serve(arguments: Arguments) -> Result<(), Failure> {
     let place = (arguments.host.clone(), arguments.port.clone());
     let (config, access_file) = arguments.configure()?;
     log::start(service.log_format);
-    let inherited = systemd::inherited().map_err(Failure::system)?;
+    let inherited = hardening::inherited().map_err(Failure::system)?;
     let serving = if inherited.datagram.is_empty() { Some(host_and_port(place)?) } else { None };
     if service.check_config {
         return check(&config, &service, access_file.as_ref(), serving.as_ref());
@@ -189,7 +184,7 @@ impl Arguments {
     fn configure(self) -> Result<(Config, Option<AccessFile>), Failure> {
         let max_reply = ReplyLimit::try_from(usize::from(self.max_reply)).map_err(Failure::usage)?;
         let mut config = Config::default()
-            .with_processors(self.cpus.0)
+            .with_processors(self.service.hardening.processors().iter().copied())
             .with_limits(Limits { max_reply, wrap: self.wrap })
             .with_segmentation(self.segmentation)
             .with_ipv6_only(self.ipv6_only)

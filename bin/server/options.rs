@@ -2,15 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use thiserror::Error;
 
 use super::access_file::{AccessFile, AccessFileError};
+use super::hardening::{self, HardeningError};
 use super::log;
-use super::privileges::{Identity, PrivilegeError};
 use calc6::limit::access::{Contradiction, Prefix};
 use calc6::limit::rate::{Policy, Setting};
 use calc6::limit::{Access, Rules};
@@ -30,7 +29,7 @@ pub struct AccessOptions {
     /// Answer source ports below 1024 too, where services live that might answer in their turn, without end
     #[arg(long, env = "CALC6_ANSWER_LOW_PORTS", value_parser = BoolishValueParser::new())]
     answer_low_ports: bool,
-    /// Read more rules from FILE, one a line: allow PREFIX, deny PREFIX or exempt PREFIX; SIGHUP reads them again
+    /// Read more rules from FILE, one a line: allow PREFIX, deny PREFIX or exempt PREFIX
     #[arg(long, value_name = "FILE", env = "CALC6_ACCESS_FILE")]
     access_file: Option<PathBuf>,
     /// Do not limit the rate of these sources
@@ -46,45 +45,12 @@ pub struct AccessOptions {
     rate_limit_dry_run: bool,
 }
 
-/// Processors by number: `none`, or numbers and ranges such as `0-3,6` (the list format of cpuset(7)).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Processors(pub Vec<usize>);
-
-impl FromStr for Processors {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Processors, String> {
-        const EXPECTED: &str = "expected `none`, or processors such as 0-3,6";
-        if text == "none" {
-            return Ok(Processors::default());
-        }
-        let number = |text: &str| text.parse().ok().filter(|number| *number < MAX_PROCESSORS);
-        let range = |part: &str| match part.split_once('-') {
-            Some((first, last)) => Some(number(first)?..=number(last)?),
-            None => number(part).map(|number| number..=number),
-        };
-        let ranges: Option<Vec<_>> = text.split(',').map(range).collect();
-        let processors: Vec<usize> = ranges.ok_or(EXPECTED)?.into_iter().flatten().collect();
-        if processors.is_empty() { Err(EXPECTED.to_owned()) } else { Ok(Processors(processors)) }
-    }
-}
-
-/// More than Linux can be built for (CONFIG_NR_CPUS is at most 8192).
-const MAX_PROCESSORS: usize = 1 << 14;
-
 /// What the process gives up, tells, and is told.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Service")]
 pub struct Options {
-    /// Become this user (a name or number, with its own group) once the sockets are bound
-    #[arg(long, value_name = "USER", env = "CALC6_USER")]
-    pub user: Option<String>,
-    /// Keep files and all system calls within reach: for debuggers and tracers
-    #[arg(long, env = "CALC6_NO_SANDBOX", value_parser = BoolishValueParser::new(), conflicts_with = "require_sandbox")]
-    pub no_sandbox: bool,
-    /// Do not start where the kernel cannot enforce the whole sandbox
-    #[arg(long, env = "CALC6_REQUIRE_SANDBOX", value_parser = BoolishValueParser::new())]
-    pub require_sandbox: bool,
+    #[command(flatten)]
+    pub hardening: hardening::Options,
     /// Serve metrics for Prometheus at http://ADDR/metrics, such as `[::1]:9469`
     #[arg(long, value_name = "ADDR", env = "CALC6_METRICS")]
     pub metrics: Option<SocketAddr>,
@@ -104,14 +70,8 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// [`PrivilegeError`] if there is no such user.
-    pub fn check(&self, config: &Config, access_file: Option<&AccessFile>) -> Result<Vec<String>, PrivilegeError> {
-        let identity = self.user.as_deref().map(Identity::resolve).transpose()?;
-        let sandbox = match (self.no_sandbox, self.require_sandbox) {
-            (true, _) => "none",
-            (_, true) => "required",
-            _ => "as far as the kernel has it",
-        };
+    /// [`HardeningError`] if there is no such user.
+    pub fn check(&self, config: &Config, access_file: Option<&AccessFile>) -> Result<Vec<String>, HardeningError> {
         let dry = if config.rate_limit_dry_run { " (dry run)" } else { "" };
         let Limits { max_reply, wrap, .. } = config.limits;
         let workers = config.workers.map_or("one for each processor".to_owned(), |workers| workers.to_string());
@@ -120,7 +80,7 @@ impl Options {
         let Rules { allow, deny, exempt, answer_low_ports, .. } = &config.access;
         let file = access_file.map_or("none".to_owned(), |file| file.path().display().to_string());
         let metrics = self.metrics.map_or("none".to_owned(), |address| format!("http://{address}/metrics"));
-        Ok(vec![
+        let mut lines = vec![
             format!("workers: {workers}"),
             format!("workers pinned to processors: {processors}"),
             format!("longest reply: {max_reply} octets"),
@@ -134,12 +94,14 @@ impl Options {
             format!("source ports below 1024: {}", if *answer_low_ports { "answered" } else { "dropped" }),
             format!("rate limit: {}{dry}", config.rate_limit),
             format!("without a rate limit, beside loopback: {}", list(exempt, "none")),
-            format!("user: {}", identity.as_ref().map_or("unchanged", Identity::name)),
-            format!("sandbox: {sandbox}"),
+        ];
+        lines.extend(self.hardening.check()?);
+        lines.extend([
             format!("metrics: {metrics}"),
             format!("log: {}", self.log_format),
             format!("log of datagrams that are not answered: {}", yes(self.verbose)),
-        ])
+        ]);
+        Ok(lines)
     }
 }
 
@@ -182,21 +144,5 @@ impl AccessOptions {
             config.access = file.read()?;
         }
         Ok(file)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn processors_are_numbers_and_ranges() {
-        let read = |text: &str| text.parse::<Processors>().map(|processors| processors.0);
-        assert_eq!(read("none"), Ok(vec![]));
-        assert_eq!(read("0"), Ok(vec![0]));
-        assert_eq!(read("0-2,7,5-5"), Ok(vec![0, 1, 2, 7, 5]));
-        for wrong in ["", "a", "1-", "-1", "3-1", "1,", "0-99999999999", "1 2", "0x1"] {
-            assert_eq!(read(wrong), Err("expected `none`, or processors such as 0-3,6".to_owned()), "{wrong}");
-        }
     }
 }

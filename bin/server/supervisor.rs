@@ -1,65 +1,22 @@
 //! The thread beside the workers: it waits for signals, writes the log, reads the access file again, and tells the
 //! service manager that all is well.
 
-use std::io::{self, Read};
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use sd_notify::NotifyState;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
-use signal_hook::{flag, low_level::pipe};
 use tracing::{info, warn};
 
 use crate::access_file::{AccessFile, AccessFileError};
+use crate::hardening::{ServiceManager, Signals};
 use crate::in_full;
 use crate::metrics::Metrics;
-use crate::systemd::Notifier;
 use calc6::server::{Config, Counter, Dropped, Handle, Totals};
-
-/// Signals, caught from the moment that this is made.
-pub struct Signals {
-    /// One octet for each signal.
-    arrived: UnixStream,
-    stop: Arc<AtomicBool>,
-    totals: Arc<AtomicBool>,
-    reload: Arc<AtomicBool>,
-}
-
-impl Signals {
-    /// Catches SIGINT and SIGTERM, which end the server in order, SIGUSR1, which asks for its totals, and SIGHUP, which
-    /// asks to read the access file again.
-    ///
-    /// # Errors
-    ///
-    /// Those of sigaction(2) and of opening a socket pair.
-    pub fn catch() -> io::Result<Signals> {
-        let (arrived, sender) = UnixStream::pair()?;
-        arrived.set_nonblocking(true)?;
-        let [stop, totals, reload] = <[Arc<AtomicBool>; 3]>::default();
-        for (signal, asked) in [(SIGINT, &stop), (SIGTERM, &stop), (SIGUSR1, &totals), (SIGHUP, &reload)] {
-            flag::register(signal, Arc::clone(asked))?;
-            pipe::register(signal, sender.try_clone()?)?;
-        }
-        Ok(Signals { arrived, stop, totals, reload })
-    }
-
-    /// Waits for a signal, or until `limit` has passed.
-    fn wait(&mut self, limit: Option<Duration>) {
-        let limit = limit.map(|limit| Timespec::try_from(limit).unwrap_or_default());
-        // Interrupted or not, what has arrived is in the flags.
-        let _ = poll(&mut [PollFd::new(&self.arrived, PollFlags::IN)], limit.as_ref());
-        while matches!(self.arrived.read(&mut [0; 64]), Ok(1..)) {}
-    }
-}
 
 /// What the thread watches.
 pub struct Supervisor {
     pub handle: Handle,
     pub signals: Signals,
-    pub notifier: Arc<Notifier>,
+    pub manager: Arc<ServiceManager>,
     pub metrics: Arc<Metrics>,
     pub access_file: Option<AccessFile>,
     /// Whether dropped datagrams are written down.
@@ -69,23 +26,23 @@ pub struct Supervisor {
 impl Supervisor {
     /// Watches for ever: the process ends when the workers have.
     pub fn watch(mut self) -> ! {
-        let mut watchdog = Watchdog::new(&self.handle, self.notifier.watchdog());
+        let mut watchdog = Watchdog::new(&self.handle, self.manager.watchdog());
         loop {
             let look = self.verbose.then_some(LOG_INTERVAL);
-            self.signals.wait(look.into_iter().chain(watchdog.wait()).min());
+            let asked = self.signals.wait(look.into_iter().chain(watchdog.wait()).min());
             write_dropped(&self.handle);
-            if self.signals.totals.swap(false, Relaxed) {
+            if asked.totals {
                 self.metrics.totals().iter().for_each(|total| info!("{total}"));
             }
-            if self.signals.reload.swap(false, Relaxed) {
+            if asked.reload {
                 self.reload();
             }
-            if self.signals.stop.swap(false, Relaxed) {
-                self.notifier.notify(&[NotifyState::Stopping]);
+            if asked.stop {
+                self.manager.stopping();
                 self.handle.stop();
             }
             if watchdog.is_due() && watchdog.all_alive(&self.handle) {
-                self.notifier.notify(&[NotifyState::Watchdog]);
+                self.manager.alive();
             }
         }
     }
@@ -96,12 +53,12 @@ impl Supervisor {
             info!("SIGHUP: there is no --access-file to read again");
             return;
         };
-        self.notifier.notify_reloading();
+        self.manager.reloading();
         match self.apply(file) {
             Ok(summary) => info!("read {} again: {summary}", file.path().display()),
             Err(error) => warn!("{}; the rules before stay in force", in_full(&error)),
         }
-        self.notifier.notify(&[NotifyState::Ready]);
+        self.manager.reloaded();
     }
 
     fn apply(&self, file: &AccessFile) -> Result<String, AccessFileError> {

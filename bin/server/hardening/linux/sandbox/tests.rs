@@ -43,12 +43,15 @@ fn churn() {
     }
 }
 
+fn filters(name: &str) -> Filters {
+    Filters::new(role(name), name == "reader").unwrap()
+}
+
 fn role(name: &str) -> Role {
     match name {
         "worker" => Role::Worker,
         "main" => Role::Main,
-        "supervisor" => Role::Supervisor { reads: false },
-        "reader" => Role::Supervisor { reads: true },
+        "supervisor" | "reader" => Role::Supervisor,
         _ => Role::Metrics,
     }
 }
@@ -78,7 +81,7 @@ fn confined_child() {
         return;
     }
     let (name, deed) = deed.split_once('-').unwrap();
-    let (filters, deed) = (Filters::new(role(name)).unwrap(), deed.to_owned());
+    let (filters, deed) = (filters(name), deed.to_owned());
     // In a thread, whose heap is not the process's first one: the way in which it shrinks is another.
     let confined = move || {
         filters.confine().unwrap();
@@ -90,7 +93,9 @@ fn confined_child() {
 
 fn in_child(deed: &str) -> Output {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "sandbox::tests::confined_child", "--ignored", "--nocapture", "--test-threads=1"]);
+    let (_, module) = module_path!().split_once("::").unwrap();
+    let name = format!("{module}::confined_child");
+    command.args(["--exact", &name, "--ignored", "--nocapture", "--test-threads=1"]);
     command.stdout(Stdio::null()).env("CALC6_TEST_DEED", deed).output().unwrap()
 }
 

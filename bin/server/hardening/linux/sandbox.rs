@@ -19,22 +19,7 @@ use seccompiler::{
 };
 use thiserror::Error;
 
-/// The kinds of threads, each with the system calls of its work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Receives and sends datagrams.
-    Worker,
-    /// Waits for the end of the workers.
-    Main,
-    /// Waits for signals, writes the log, feeds the watchdog; `reads`: also opens files for reading, as far as Landlock
-    /// lets it.
-    Supervisor {
-        /// Whether there is an access file to read again.
-        reads: bool,
-    },
-    /// Answers HTTP requests for the metrics.
-    Metrics,
-}
+use super::super::Role;
 
 /// The filters of one role, compiled before any is applied.
 pub struct Filters {
@@ -113,17 +98,18 @@ pub fn folders_of(file: &Path) -> Vec<PathBuf> {
 }
 
 impl Filters {
-    /// Compiles the filters of a role for this processor.
+    /// Compiles the filters of a role for this processor. `reads`: it also opens files for reading, as far as Landlock lets
+    /// it.
     ///
     /// # Errors
     ///
     /// [`SandboxError::Seccomp`] on a processor that the compiler does not know.
-    pub fn new(role: Role) -> Result<Filters, SandboxError> {
+    pub fn new(role: Role, reads: bool) -> Result<Filters, SandboxError> {
         let refusal = SeccompAction::Errno(libc::EACCES as u32);
         let compiled = || -> Result<Filters, BackendError> {
             Ok(Filters {
-                refuse: compile(refused(role)?, SeccompAction::Allow, refusal)?,
-                allow: compile(allowed(role)?, SeccompAction::KillProcess, SeccompAction::Allow)?,
+                refuse: compile(refused(reads)?, SeccompAction::Allow, refusal)?,
+                allow: compile(allowed(role, reads)?, SeccompAction::KillProcess, SeccompAction::Allow)?,
             })
         };
         compiled().map_err(|error| SandboxError::Seccomp(error.to_string()))
@@ -154,12 +140,12 @@ fn compile(rules: Rules, other: SeccompAction, listed: SeccompAction) -> Result<
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// What a thread may do. What is refused must be allowed too: the kernel applies the stricter of both filters.
-fn allowed(role: Role) -> Result<Rules, BackendError> {
-    let mut rules = refused(role)?;
+fn allowed(role: Role, reads: bool) -> Result<Rules, BackendError> {
+    let mut rules = refused(reads)?;
     let own = match role {
         Role::Worker => WORKER,
         Role::Main => MAIN,
-        Role::Supervisor { .. } => SUPERVISOR,
+        Role::Supervisor => SUPERVISOR,
         Role::Metrics => METRICS,
     };
     rules.extend(COMMON.iter().chain(own).map(|call| (*call, Vec::new())));
@@ -179,13 +165,13 @@ fn allowed(role: Role) -> Result<Rules, BackendError> {
         let to_log = vec![to(libc::STDOUT_FILENO)?, to(libc::STDERR_FILENO)?];
         rules.insert(call, if role == Role::Metrics { Vec::new() } else { to_log });
     }
-    if matches!(role, Role::Main | Role::Supervisor { .. }) {
+    if matches!(role, Role::Main | Role::Supervisor) {
         // Closing the workers' sockets to new datagrams.
         let level = condition(1, All, libc::SOL_SOCKET)?;
         let filter = SeccompRule::new(vec![level, condition(2, All, libc::SO_ATTACH_FILTER)?])?;
         rules.insert(libc::SYS_setsockopt, vec![filter]);
     }
-    if let Role::Supervisor { reads: true } = role {
+    if reads {
         let harmless = libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_LARGEFILE;
         rules.insert(libc::SYS_openat, vec![argument(2, Bits(!harmless), libc::O_RDONLY)?]);
     }
@@ -194,9 +180,9 @@ fn allowed(role: Role) -> Result<Rules, BackendError> {
 
 /// What fails instead of ending the process: glibc asks how the kernel overcommits memory before it returns some
 /// (malloc/arena.c), how many processors there are, and what a file is before it reads it, and names its memory.
-fn refused(role: Role) -> Result<Rules, BackendError> {
+fn refused(reads: bool) -> Result<Rules, BackendError> {
     let mut rules: Rules = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
-    if let Role::Supervisor { reads: true } = role {
+    if reads {
         rules.remove(&libc::SYS_openat);
     }
     rules.insert(libc::SYS_prctl, vec![argument(0, All, libc::PR_SET_VMA)?]);

@@ -3,7 +3,6 @@
 use std::env;
 use std::ffi::OsStr;
 use std::io;
-use std::net::{TcpListener, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -14,15 +13,7 @@ use rustix::net::SendFlags;
 use sd_notify::NotifyState;
 use thiserror::Error;
 
-/// Sockets that the service manager opened and goes on to hold: datagram sockets to serve, one worker each, and if it
-/// likes a listening stream socket for the metrics.
-#[derive(Debug, Default)]
-pub struct Inherited {
-    /// The group of datagram sockets.
-    pub datagram: Vec<UdpSocket>,
-    /// The metrics listener.
-    pub metrics: Option<TcpListener>,
-}
+use super::super::Inherited;
 
 /// What was inherited is of no use.
 #[derive(Debug, Error)]
@@ -59,26 +50,26 @@ pub fn inherited() -> Result<Inherited, InheritError> {
     Ok(inherited)
 }
 
-/// The way to the service manager. Opened once, so that the sandbox need not allow sockets and paths.
+/// The way to the service manager, if there is one. Opened once, so that the sandbox need not allow sockets and paths.
 #[derive(Debug)]
-pub struct Notifier {
+pub struct ServiceManager {
     socket: Option<UnixDatagram>,
     watchdog: Option<Duration>,
 }
 
-impl Notifier {
+impl ServiceManager {
     /// Connects to the socket that NOTIFY_SOCKET names, if it names one.
     ///
     /// # Errors
     ///
     /// Those of connect(2).
-    pub fn from_env() -> io::Result<Notifier> {
+    pub fn from_env() -> io::Result<ServiceManager> {
         let socket = match env::var_os("NOTIFY_SOCKET") {
             Some(path) if !path.is_empty() => Some(connect(&path)?),
             _ => None,
         };
         let watchdog = socket.as_ref().and_then(|_| sd_notify::watchdog_enabled());
-        Ok(Notifier { socket, watchdog })
+        Ok(ServiceManager { socket, watchdog })
     }
 
     /// How often to say that all is well, half of what WATCHDOG_USEC allows as sd_watchdog_enabled(3) recommends.
@@ -86,17 +77,36 @@ impl Notifier {
         self.watchdog.map(|limit| limit / 2)
     }
 
-    /// Tells the service manager that the configuration is being read again, until [`NotifyState::Ready`].
-    pub fn notify_reloading(&self) {
+    /// All workers serve; the status is shown to people.
+    pub fn serving(&self, status: &str) {
+        self.notify(&[NotifyState::Ready, NotifyState::Status(status)]);
+    }
+
+    /// The configuration is being read again, until [`reloaded`](Self::reloaded).
+    pub fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
             Ok(now) => self.notify(&[NotifyState::Reloading, now]),
             Err(_) => self.notify(&[NotifyState::Reloading]),
         }
     }
 
-    /// Tells the service manager; without one, nothing. What cannot be delivered at once is lost: the service comes
-    /// first.
-    pub fn notify(&self, states: &[NotifyState<'_>]) {
+    /// The configuration has been read again.
+    pub fn reloaded(&self) {
+        self.notify(&[NotifyState::Ready]);
+    }
+
+    /// Every worker has gone round its loop.
+    pub fn alive(&self) {
+        self.notify(&[NotifyState::Watchdog]);
+    }
+
+    /// The server is going to end.
+    pub fn stopping(&self) {
+        self.notify(&[NotifyState::Stopping]);
+    }
+
+    /// What cannot be delivered at once is lost: the service comes first.
+    fn notify(&self, states: &[NotifyState<'_>]) {
         if let Some(socket) = &self.socket {
             let text: String = states.iter().map(|state| format!("{state}\n")).collect();
             // By sendto(2): a thread that may write(2) here could write anywhere.

@@ -1,0 +1,266 @@
+//! Linux: Landlock, seccomp, users and capabilities, systemd, signals.
+
+mod privileges;
+mod sandbox;
+mod signals;
+mod systemd;
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::str::FromStr;
+
+use clap::Args;
+use clap::builder::BoolishValueParser;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{SocketFlags, accept_with};
+use thiserror::Error;
+
+use super::Role;
+use crate::in_full;
+use privileges::{Identity, PrivilegeError};
+use sandbox::{Files, Filters, SandboxError};
+pub use signals::Signals;
+pub use systemd::{ServiceManager, inherited};
+
+/// What --help says at its end.
+pub const HELP: &str = "  server :: 10000 --user nobody --metrics [::1]:9469 --access-file /etc/calc6/access
+
+Sockets that a service manager hands over (sd_listen_fds(3)) are served instead of HOST and PORT, one worker each.
+SIGINT and SIGTERM end it after the replies in flight are sent, with a line of totals; SIGUSR1 writes all totals; SIGHUP
+reads --access-file again.";
+
+/// The options of this system alone.
+#[derive(Clone, Debug, Args)]
+pub struct Options {
+    /// Processors to which the workers are pinned in turn, such as 0-3,6 [default: none]
+    #[arg(long, value_name = "LIST", env = "CALC6_CPUS", default_value = "none", hide_default_value = true)]
+    cpus: Processors,
+    /// Become this user (a name or number, with its own group) once the sockets are bound
+    #[arg(long, value_name = "USER", env = "CALC6_USER")]
+    user: Option<String>,
+    /// Keep files and all system calls within reach: for debuggers and tracers
+    #[arg(long, env = "CALC6_NO_SANDBOX", value_parser = BoolishValueParser::new(), conflicts_with = "require_sandbox")]
+    no_sandbox: bool,
+    /// Do not start where the kernel cannot enforce the whole sandbox
+    #[arg(long, env = "CALC6_REQUIRE_SANDBOX", value_parser = BoolishValueParser::new())]
+    require_sandbox: bool,
+}
+
+/// Processors by number: `none`, or numbers and ranges such as `0-3,6` (the list format of cpuset(7)).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Processors(Vec<usize>);
+
+impl FromStr for Processors {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Processors, String> {
+        const EXPECTED: &str = "expected `none`, or processors such as 0-3,6";
+        if text == "none" {
+            return Ok(Processors::default());
+        }
+        let number = |text: &str| text.parse().ok().filter(|number| *number < MAX_PROCESSORS);
+        let range = |part: &str| match part.split_once('-') {
+            Some((first, last)) => Some(number(first)?..=number(last)?),
+            None => number(part).map(|number| number..=number),
+        };
+        let ranges: Option<Vec<_>> = text.split(',').map(range).collect();
+        let processors: Vec<usize> = ranges.ok_or(EXPECTED)?.into_iter().flatten().collect();
+        if processors.is_empty() { Err(EXPECTED.to_owned()) } else { Ok(Processors(processors)) }
+    }
+}
+
+/// More than Linux can be built for (CONFIG_NR_CPUS is at most 8192).
+const MAX_PROCESSORS: usize = 1 << 14;
+
+/// Why the process cannot give up what it is to give up.
+#[derive(Debug, Error)]
+pub enum HardeningError {
+    /// The user to become.
+    #[error(transparent)]
+    Privileges(#[from] PrivilegeError),
+    /// The sandbox.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+}
+
+impl Options {
+    /// The processors to which the workers are pinned in turn.
+    pub fn processors(&self) -> &[usize] {
+        &self.cpus.0
+    }
+
+    /// Looks up what the options name, and says what they come to, a line each.
+    ///
+    /// # Errors
+    ///
+    /// [`HardeningError`] if there is no such user.
+    pub fn check(&self) -> Result<Vec<String>, HardeningError> {
+        let identity = self.user.as_deref().map(Identity::resolve).transpose()?;
+        let sandbox = match (self.no_sandbox, self.require_sandbox) {
+            (true, _) => "none",
+            (_, true) => "required",
+            _ => "as far as the kernel has it",
+        };
+        let user = identity.as_ref().map_or("unchanged", Identity::name);
+        Ok(vec![format!("user: {user}"), format!("sandbox: {sandbox}")])
+    }
+}
+
+/// What is to be given up.
+pub struct Protection {
+    options: Options,
+    identity: Option<Identity>,
+}
+
+impl Protection {
+    /// Looks up what needs the user database.
+    ///
+    /// # Errors
+    ///
+    /// [`HardeningError`] if there is no such user.
+    pub fn prepare(options: &Options) -> Result<Protection, HardeningError> {
+        let identity = options.user.as_deref().map(Identity::resolve).transpose()?;
+        Ok(Protection { options: options.clone(), identity })
+    }
+
+    /// Closes the file system but for the folders of `access_file`, and gives up root and all capabilities, for the
+    /// threads that are started later too.
+    ///
+    /// # Errors
+    ///
+    /// [`HardeningError`]; the process is then in a state in which it must end.
+    pub fn give_up(self, access_file: Option<&Path>) -> Result<Confinement, HardeningError> {
+        let Protection { options, identity } = self;
+        // Compiled before anything is applied.
+        let (filters, unfiltered) = Threads::compile(&options, access_file.is_some())?;
+        let readable = access_file.map_or(Vec::new(), sandbox::folders_of);
+        let files = if options.no_sandbox { Files::Open } else { sandbox::close_files(&readable)? };
+        if options.require_sandbox && files != Files::Closed {
+            return Err(SandboxError::Incomplete.into());
+        }
+        identity.as_ref().map(Identity::assume).transpose()?;
+        privileges::drop_capabilities()?;
+        let running = identity.map(|identity| format!("running as {}", identity.name()));
+        let root = (running.is_none() && privileges::is_root())
+            .then(|| "running as root: name a user to become with --user".to_owned());
+        let files = match files {
+            _ if options.no_sandbox => Some("no sandbox"),
+            Files::Closed => None,
+            Files::PartlyClosed => Some("the kernel knows only a part of Landlock: files are closed, not all else is"),
+            Files::Open => Some("the kernel has no Landlock: files stay within reach"),
+        };
+        let unfiltered = unfiltered.map(|error| in_full(&error));
+        let warnings = [root, files.map(str::to_owned), unfiltered].into_iter().flatten().collect();
+        Ok(Confinement { filters, running, warnings })
+    }
+}
+
+/// What is given up already, and what each thread has to give up yet.
+pub struct Confinement {
+    filters: Threads,
+    running: Option<String>,
+    warnings: Vec<String>,
+}
+
+impl Confinement {
+    /// Confines the calling thread to the system calls of its role, for ever.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses.
+    pub fn confine(&self, role: Role) -> io::Result<()> {
+        let filters = match role {
+            Role::Worker => &self.filters.worker,
+            Role::Main => &self.filters.main,
+            Role::Supervisor => &self.filters.supervisor,
+            Role::Metrics => &self.filters.metrics,
+        };
+        filters.as_ref().map_or(Ok(()), Filters::confine).map_err(|error| io::Error::other(in_full(&error)))
+    }
+
+    /// Who the process is now, if it has become somebody else.
+    pub fn running(&self) -> Option<&str> {
+        self.running.as_deref()
+    }
+
+    /// What is missing, a line each.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}
+
+/// The filters of all threads; none without a sandbox.
+#[derive(Default)]
+struct Threads {
+    worker: Option<Filters>,
+    main: Option<Filters>,
+    supervisor: Option<Filters>,
+    metrics: Option<Filters>,
+}
+
+impl Threads {
+    /// The filters, or why there are none, on a processor whose system calls the compiler does not know: the rest of the
+    /// sandbox must do.
+    fn compile(options: &Options, reads: bool) -> Result<(Threads, Option<SandboxError>), SandboxError> {
+        if options.no_sandbox {
+            return Ok((Threads::default(), None));
+        }
+        let compiled = || -> Result<Threads, SandboxError> {
+            Ok(Threads {
+                worker: Some(Filters::new(Role::Worker, false)?),
+                main: Some(Filters::new(Role::Main, false)?),
+                supervisor: Some(Filters::new(Role::Supervisor, reads)?),
+                metrics: Some(Filters::new(Role::Metrics, false)?),
+            })
+        };
+        match compiled() {
+            Ok(threads) => Ok((threads, None)),
+            Err(error) if options.require_sandbox => Err(error),
+            Err(error) => Ok((Threads::default(), Some(error))),
+        }
+    }
+}
+
+/// Takes a connection, non-blocking from the start: the sandbox does not allow to make it so.
+///
+/// # Errors
+///
+/// Those of accept4(2).
+pub fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+    Ok(accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?.into())
+}
+
+/// Opens a file; a pipe in its place is not waited for.
+///
+/// # Errors
+///
+/// Those of open(2).
+pub fn open_for_reading(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
+}
+
+/// Whether stderr takes a line at once: a pipe is writable when it takes PIPE_BUF octets (4096, pipe(7)).
+pub fn stderr_takes_a_line() -> bool {
+    let stderr = io::stderr();
+    let mut fds = [PollFd::new(&stderr, PollFlags::OUT)];
+    matches!(poll(&mut fds, Some(&Timespec::default())), Ok(1..)) && fds[0].revents().contains(PollFlags::OUT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processors_are_numbers_and_ranges() {
+        let read = |text: &str| text.parse::<Processors>().map(|processors| processors.0);
+        assert_eq!(read("none"), Ok(vec![]));
+        assert_eq!(read("0"), Ok(vec![0]));
+        assert_eq!(read("0-2,7,5-5"), Ok(vec![0, 1, 2, 7, 5]));
+        for wrong in ["", "a", "1-", "-1", "3-1", "1,", "0-99999999999", "1 2", "0x1"] {
+            assert_eq!(read(wrong), Err("expected `none`, or processors such as 0-3,6".to_owned()), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Systems other than Linux: nothing is given up, nobody holds sockets for us, and the only signals are those that end the
+//! server.
+
+use std::convert::Infallible;
+use std::fs::File;
+use std::io;
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{Asked, Inherited, Role};
+
+/// What --help says at its end.
+pub const HELP: &str = "  server ::1 10000 --metrics [::1]:9469
+
+Ctrl-C ends it after the replies in flight are sent, with a line of totals. On this system it has no sandbox, becomes no
+other user, takes no sockets from a service manager and does not read --access-file again: it is not for the open
+Internet.";
+
+/// What is missing here, beside Linux.
+const MISSING: &str = "on this system the server has no sandbox, becomes no other user, takes no sockets from a service \
+                       manager and does not read its access file again: it is not for the open Internet";
+
+/// There are no options of these systems alone.
+#[derive(Clone, Debug, Args)]
+pub struct Options {}
+
+/// Nothing can fail that is not done.
+pub type HardeningError = Infallible;
+
+impl Options {
+    /// No processors to which the workers are pinned.
+    pub fn processors(&self) -> &[usize] {
+        &[]
+    }
+
+    /// Says that there is nothing.
+    ///
+    /// # Errors
+    ///
+    /// None.
+    pub fn check(&self) -> Result<Vec<String>, HardeningError> {
+        Ok(vec!["user: unchanged".to_owned(), "sandbox: this system has none".to_owned()])
+    }
+}
+
+/// Nothing is to be given up.
+pub struct Protection;
+
+impl Protection {
+    /// Nothing to look up.
+    ///
+    /// # Errors
+    ///
+    /// None.
+    pub fn prepare(_: &Options) -> Result<Protection, HardeningError> {
+        Ok(Protection)
+    }
+
+    /// Gives up nothing.
+    ///
+    /// # Errors
+    ///
+    /// None.
+    pub fn give_up(self, _: Option<&Path>) -> Result<Confinement, HardeningError> {
+        Ok(Confinement { warnings: [MISSING.to_owned()] })
+    }
+}
+
+/// Threads that are not confined.
+pub struct Confinement {
+    warnings: [String; 1],
+}
+
+impl Confinement {
+    /// Does nothing.
+    ///
+    /// # Errors
+    ///
+    /// None.
+    pub fn confine(&self, _: Role) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The process stays who it is.
+    pub fn running(&self) -> Option<&str> {
+        None
+    }
+
+    /// What is missing, a line each.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}
+
+/// Ctrl-C, and SIGINT, SIGTERM and SIGHUP where there are signals.
+pub struct Signals {
+    arrived: Receiver<()>,
+}
+
+impl Signals {
+    /// Catches them from now on.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub fn catch() -> io::Result<Signals> {
+        let (sender, arrived) = channel();
+        let send = move || {
+            // The receiver lives as long as the process.
+            let _ = sender.send(());
+        };
+        ctrlc::set_handler(send).map_err(io::Error::other)?;
+        Ok(Signals { arrived })
+    }
+
+    /// Waits for one, or until `limit` has passed.
+    pub fn wait(&mut self, limit: Option<Duration>) -> Asked {
+        let stop = match limit {
+            Some(limit) => self.arrived.recv_timeout(limit).is_ok(),
+            None => self.arrived.recv().is_ok(),
+        };
+        Asked { stop, ..Asked::default() }
+    }
+}
+
+/// Nobody wants to be told.
+#[derive(Debug)]
+pub struct ServiceManager;
+
+impl ServiceManager {
+    /// There is none.
+    ///
+    /// # Errors
+    ///
+    /// None.
+    pub fn from_env() -> io::Result<ServiceManager> {
+        Ok(ServiceManager)
+    }
+
+    /// It has no watchdog.
+    pub fn watchdog(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Nobody is told.
+    pub fn serving(&self, _: &str) {}
+
+    /// Nobody is told.
+    pub fn reloading(&self) {}
+
+    /// Nobody is told.
+    pub fn reloaded(&self) {}
+
+    /// Nobody is told.
+    pub fn alive(&self) {}
+
+    /// Nobody is told.
+    pub fn stopping(&self) {}
+}
+
+/// No socket is handed over.
+///
+/// # Errors
+///
+/// None.
+pub fn inherited() -> Result<Inherited, HardeningError> {
+    Ok(Inherited::default())
+}
+
+/// Takes a connection and makes it non-blocking.
+///
+/// # Errors
+///
+/// Those of accept(2).
+pub fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+    let (stream, _) = listener.accept()?;
+    stream.set_nonblocking(true)?;
+    Ok(stream)
+}
+
+/// Opens a file.
+///
+/// # Errors
+///
+/// The system's.
+pub fn open_for_reading(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+/// Taken for granted: only the supervising thread writes there.
+pub fn stderr_takes_a_line() -> bool {
+    true
+}
