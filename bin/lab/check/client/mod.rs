@@ -1,6 +1,8 @@
 //! The checks of a client: lab is its server.
 
 mod checks;
+mod explanation;
+mod judges;
 mod output;
 mod request;
 mod scenario;

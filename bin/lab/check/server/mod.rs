@@ -4,6 +4,7 @@ mod classic;
 mod conditions;
 mod diagnosis;
 mod extended;
+mod mistakes;
 mod open;
 mod session;
 
