@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use bench::{Pinned, quantile};
-use calc6::client::text::{IntegerReader, Item};
+use calc6::client::text::{IntegerReader, TextItem};
 
 const OPERANDS: u64 = 10_000_000;
 /// The lowest acceptable rate, as a fraction of the rate of reading alone.
@@ -68,10 +68,10 @@ fn read(file: &Path) -> i64 {
             true
         });
         match text.next_item().expect("integers") {
-            Item::Word(operand) => sum += operand,
-            Item::Number(_) => unreachable!("all are short"),
-            Item::Pending => text.read().expect("written before"),
-            Item::End => return sum,
+            TextItem::Word(operand) => sum += operand,
+            TextItem::Pending => text.read().expect("written before"),
+            TextItem::End => return sum,
+            item => unreachable!("all are short, not {item:?}"),
         }
     }
 }

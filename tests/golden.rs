@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use calc6::exchange::{
-    Answer, ClassicOnly, Exchange, Outcome, PortSharing, Question, Received, Retransmission, TooLarge,
+    ClassicOnly, Exchange, Outcome, Payload, PortSharing, Question, Received, Retransmission, TooLarge,
 };
 use calc6::responder::{Limits, Reason, Verdict, respond};
 use calc6::wire::{Format, MAX_REPLY, Operator, Status};
@@ -48,11 +48,11 @@ fn assert_asked(question: Question, request: &str, reply: &str, outcome: &Outcom
 }
 
 fn decimal(digits: &str) -> Outcome {
-    Outcome::Answer(Answer::Decimal { digits: digits.to_owned(), trailing_nul: false })
+    Outcome::Answer(Payload::Decimal { digits: digits.to_owned(), trailing_nul: false })
 }
 
 fn integer(octets: &[u8]) -> Outcome {
-    Outcome::Answer(Answer::Integer(octets.to_vec()))
+    Outcome::Answer(Payload::Integer(octets.to_vec()))
 }
 
 fn classic(operator: Operator, format: Format, operands: &[u32]) -> Question {
@@ -143,7 +143,7 @@ fn replies_of_other_servers() {
     let sum = |format| classic(Operator::Sum, format, &[1, 3, 5, 7, 9]);
     assert_asked(sum(Format::Integer), SUM, "80 00000019 # unused 0000000", &integer(&[25]));
     let request = SUM.replacen("00         #", "01         #", 1);
-    let signed = Outcome::Answer(Answer::Decimal { digits: "-2".to_owned(), trailing_nul: true });
+    let signed = Outcome::Answer(Payload::Decimal { digits: "-2".to_owned(), trailing_nul: true });
     assert_asked(sum(Format::Text), &request, "d5 2d32 00 # garbage in the unused bits, \"-2\", a NUL", &signed);
     assert_asked(sum(Format::Text), &request, "00 # nothing but S 0", &Outcome::ClassicError { text: String::new() });
 }

@@ -10,7 +10,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use calc6::net::{Options, ReceiveBatch, SendBatch, Wait, bind_group};
+use calc6::net::{ReceiveBatch, SendBatch, SocketOptions, Wait, bind_group};
 use pcap_file::pcapng::{Block, PcapNgReader};
 use receiving::{Receive as _, receive_from};
 
@@ -154,7 +154,7 @@ fn numbered_through(options: &[&str], segmentation: bool) -> (Vec<Vec<u8>>, Stri
     let server = socket();
     let relay = Relay::start(server.local_addr().unwrap(), options);
     let SocketAddr::V6(address) = relay.address else { panic!("{}", relay.address) };
-    let client = bind_group("[::1]:0".parse().unwrap(), 1, &Options::default()).unwrap().remove(0);
+    let client = bind_group("[::1]:0".parse().unwrap(), 1, &SocketOptions::default()).unwrap().remove(0);
     let mut batch = SendBatch::new(100, 8, segmentation);
     (0..100_u64).for_each(|number| batch.append(Some(address), None, &number.to_be_bytes()));
     assert_eq!(batch.flush(&client).datagrams, 100);
@@ -188,7 +188,7 @@ fn trains_of_a_delayed_echo_come_back() {
     let (server, thread) = echo();
     let relay = Relay::start(server, &["--delay", "20ms"]);
     let SocketAddr::V6(address) = relay.address else { panic!("{}", relay.address) };
-    let client = bind_group("[::1]:0".parse().unwrap(), 1, &Options::default()).unwrap().remove(0);
+    let client = bind_group("[::1]:0".parse().unwrap(), 1, &SocketOptions::default()).unwrap().remove(0);
     let mut requests = SendBatch::new(64, 8, client.capabilities().segmentation);
     (0..64_u64).for_each(|number| requests.append(Some(address), None, &number.to_be_bytes()));
     requests.flush(&client);

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use calc6::net::{Options, ReceiveBatch, SendBatch, Socket, Wait, bind_group};
+use calc6::net::{ReceiveBatch, SendBatch, Socket, SocketOptions, Wait, bind_group};
 
 use asking::{Ended, run};
 use serving::{Server, namespace};
@@ -93,7 +93,8 @@ fn summed(ended: Ended) {
 
 /// A connected socket and its batches.
 fn peer(from: &str, to: SocketAddrV6) -> (Socket, SendBatch, ReceiveBatch) {
-    let options = Options { packet_info: false, receive_timeout: Duration::from_secs(5), ..Options::default() };
+    let options =
+        SocketOptions { packet_info: false, receive_timeout: Duration::from_secs(5), ..SocketOptions::default() };
     let socket = bind_group(from.parse().unwrap(), 1, &options).unwrap().remove(0);
     socket.connect(to).unwrap();
     let replies = ReceiveBatch::connected(64, 2000, socket.capabilities());

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddrV6;
 use std::time::{Duration, Instant};
 
-use calc6::net::{Options, ReceiveBatch, Segmentation, SendBatch, Socket, Wait, bind_group};
+use calc6::net::{ReceiveBatch, Segmentation, SendBatch, Socket, SocketOptions, Wait, bind_group};
 use calc6::wire::ESCAPE_OPCODE;
 
 /// Sockets, requests in flight on each, and how they are sent.
@@ -61,7 +61,7 @@ impl Load {
     /// Sockets bound to `from`, each keeping a window of copies of `request` on their way to `server`.
     pub fn new(from: SocketAddrV6, server: SocketAddrV6, request: &[u8], shape: LoadShape) -> io::Result<Load> {
         let LoadShape { sockets, window, segmentation, pace } = shape;
-        let options = Options {
+        let options = SocketOptions {
             ipv6_only: false,
             share_port: false,
             receive_buffer: 4 << 20,

@@ -23,12 +23,12 @@ pub enum Command {
     /// Print the version.
     Version,
     /// Ask.
-    Run(Box<Run>),
+    Run(Box<Invocation>),
 }
 
 /// The question, the servers, and the output.
 #[derive(Debug)]
-pub struct Run {
+pub struct Invocation {
     pub ask: Ask,
     pub target: Target,
     /// Servers that share the work.
@@ -49,7 +49,7 @@ pub struct Run {
 #[derive(Debug)]
 pub enum Ask {
     /// An operator over operands.
-    Operator(Operator, Operands),
+    Operator(Operator, OperandSource),
     /// The description of the server.
     Describe,
     /// An expression, as typed and as read.
@@ -62,7 +62,7 @@ pub enum Ask {
 
 /// The source of the operands.
 #[derive(Debug)]
-pub enum Operands {
+pub enum OperandSource {
     /// On the command line.
     Typed(Vec<Number>),
     /// On standard input.
@@ -120,13 +120,13 @@ impl TryFrom<Prepared> for Command {
         if matches.opt_present("version") {
             return Ok(Command::Version);
         }
-        Run::new(&matches, &prepared.places).map(|run| Command::Run(Box::new(run)))
+        Invocation::new(&matches, &prepared.places).map(|run| Command::Run(Box::new(run)))
     }
 }
 
-impl Run {
+impl Invocation {
     /// `places` are the places on the command line of the words that are not options.
-    fn new(matches: &Matches, places: &[usize]) -> Result<Run, Failure> {
+    fn new(matches: &Matches, places: &[usize]) -> Result<Invocation, Failure> {
         let wanted = Wanted::new(matches)?;
         let (target, words) = target(matches)?;
         let places = &places[places.len() - words.len()..];
@@ -140,7 +140,7 @@ impl Run {
                 Err(error) => return Err(Failure::syntax("-e: ", &text, &error)),
             },
         };
-        let run = Run {
+        let run = Invocation {
             target,
             also: also(matches)?,
             config: config(matches)?,
@@ -163,7 +163,7 @@ impl Run {
             Ask::Expression(..) | Ask::Lines => Some("-e"),
             Ask::Interactive => Some("-i"),
         };
-        let typed = matches!(self.ask, Ask::Operator(_, Operands::Typed(_)));
+        let typed = matches!(self.ask, Ask::Operator(_, OperandSource::Typed(_)));
         match without_operands {
             Some(name) if !words.is_empty() => {
                 Err(UsageError::new(format!("{name} takes no operands, not {}", words.len())))
@@ -177,7 +177,7 @@ impl Run {
             _ if self.repeat.is_none() && matches.opt_present("interval") => {
                 Err(UsageError::new("--interval needs --repeat"))
             }
-            _ if self.verify && matches!(self.ask, Ask::Describe | Ask::Operator(_, Operands::Input)) => {
+            _ if self.verify && matches!(self.ask, Ask::Describe | Ask::Operator(_, OperandSource::Input)) => {
                 Err(UsageError::new("--verify computes over operands of the command line, a file or an expression"))
             }
             _ => Ok(()),
@@ -233,7 +233,7 @@ fn has_port(word: &str) -> bool {
 }
 
 /// `places` are the places of the words on the command line.
-fn operands(matches: &Matches, places: &[usize], words: &[String]) -> Result<Operands, UsageError> {
+fn operands(matches: &Matches, places: &[usize], words: &[String]) -> Result<OperandSource, UsageError> {
     let file = matches.opt_str("file");
     match (file, words) {
         (Some(_), [word, ..]) => Err(UsageError::new(format!(
@@ -241,11 +241,11 @@ fn operands(matches: &Matches, places: &[usize], words: &[String]) -> Result<Ope
             places[0],
             Typed(word)
         ))),
-        (Some(file), []) => Ok(if file == "-" { Operands::Input } else { Operands::File(file) }),
-        (None, [word]) if word == "-" => Ok(Operands::Input),
+        (Some(file), []) => Ok(if file == "-" { OperandSource::Input } else { OperandSource::File(file) }),
+        (None, [word]) if word == "-" => Ok(OperandSource::Input),
         (None, words) => {
             let operands = words.iter().zip(places).map(|(word, place)| operand(*place, word));
-            operands.collect::<Result<_, _>>().map(Operands::Typed)
+            operands.collect::<Result<_, _>>().map(OperandSource::Typed)
         }
     }
 }

@@ -6,12 +6,12 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, ValueHint};
 use clap_complete::Shell;
 
-use crate::common::generate::Program;
+use crate::common::generate::ProgramPages;
 use crate::options;
 
 /// The description that `--generate` uses.
-pub fn program() -> Program {
-    Program {
+pub fn program() -> ProgramPages {
+    ProgramPages {
         plain: "client",
         installed: "calc6-client",
         command: command(),

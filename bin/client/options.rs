@@ -60,7 +60,7 @@ impl Value {
 
 /// Options that belong together, under one heading of the help.
 #[derive(Debug, Clone, Copy)]
-pub struct Group {
+pub struct OptionGroup {
     /// The heading.
     pub title: &'static str,
     /// The options, in the order of the help.
@@ -76,8 +76,8 @@ const fn valued(short: &'static str, long: &'static str, value: Value, help: &'s
 }
 
 /// Every option.
-pub const GROUPS: &[Group] = &[
-    Group {
+pub const GROUPS: &[OptionGroup] = &[
+    OptionGroup {
         title: "What to ask, one of",
         options: &[
             valued(
@@ -102,7 +102,7 @@ pub const GROUPS: &[Group] = &[
             flag("", "describe", "Ask what the server is and can do."),
         ],
     },
-    Group {
+    OptionGroup {
         title: "Where operands come from",
         options: &[
             valued(
@@ -125,7 +125,7 @@ pub const GROUPS: &[Group] = &[
             },
         ],
     },
-    Group {
+    OptionGroup {
         title: "Protocol",
         options: &[
             flag("s", "string", "Ask for the result as a string of decimal digits: up to 256 in the classic form."),
@@ -144,7 +144,7 @@ pub const GROUPS: &[Group] = &[
             ),
         ],
     },
-    Group {
+    OptionGroup {
         title: "How long to wait",
         options: &[
             valued(
@@ -163,7 +163,7 @@ pub const GROUPS: &[Group] = &[
             valued("", "deadline", Value::Duration, "Give up after this time in all. Default: only the above."),
         ],
     },
-    Group {
+    OptionGroup {
         title: "What to print",
         options: &[
             valued(

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::arguments::Star;
-use crate::command::{Ask, Command, Operands, Run, Target};
+use crate::command::{Ask, Command, Invocation, OperandSource, Target};
 use crate::failure::{Complaint, Failure};
 use crate::lines::Lines;
 use crate::local::LocalServer;
@@ -99,9 +99,9 @@ fn peers(target: &Target, output: &Output) -> Result<(Vec<SocketAddrV6>, Option<
     }
 }
 
-fn ask(run: Run, mut client: Client, output: &Output, report: &mut Report) -> Result<(), Failure> {
+fn ask(run: Invocation, mut client: Client, output: &Output, report: &mut Report) -> Result<(), Failure> {
     let printed = match &run.ask {
-        Ask::Operator(operator, Operands::Typed(operands)) => {
+        Ask::Operator(operator, OperandSource::Typed(operands)) => {
             report.operator(*operator, Some(operands.len() as u64));
             if let Some(count) = run.repeat {
                 catch_interrupts(&client)?;
@@ -113,11 +113,11 @@ fn ask(run: Run, mut client: Client, output: &Output, report: &mut Report) -> Re
                 evaluate(&mut client, *operator, operands, &run, output, report)?
             }
         }
-        Ask::Operator(operator, Operands::Input) => {
+        Ask::Operator(operator, OperandSource::Input) => {
             let input = Input::stdin().map_err(|error| Failure::input(&error))?;
             evaluate_text(&mut client, *operator, input, None, &run, output, report)?
         }
-        Ask::Operator(operator, Operands::File(name)) => {
+        Ask::Operator(operator, OperandSource::File(name)) => {
             let file = File::open(name).map_err(|error| Failure::file(name, &error))?;
             let bar = file.try_clone().map_err(|error| Failure::file(name, &error))?;
             let input = Input::file(file).map_err(|error| Failure::file(name, &error))?;
@@ -160,7 +160,7 @@ fn evaluate(
     client: &mut Client,
     operator: Operator,
     operands: &[Number],
-    run: &Run,
+    run: &Invocation,
     output: &Output,
     report: &mut Report,
 ) -> Result<String, Failure> {
@@ -182,7 +182,7 @@ fn evaluate_text(
     operator: Operator,
     text: Input,
     file: Option<(&str, &File)>,
-    run: &Run,
+    run: &Invocation,
     output: &Output,
     report: &mut Report,
 ) -> Result<String, Failure> {

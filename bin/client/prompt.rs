@@ -35,8 +35,8 @@ pub fn run(session: &mut Session, interrupts: &Interrupts, history: bool) -> Res
         // A pasted block is as many questions as it has lines.
         .bracketed_paste(false)
         .build();
-    let mut editor = Editor::<Words, FileHistory>::with_config(config).map_err(unusable)?;
-    editor.set_helper(Some(Words));
+    let mut editor = Editor::<WordCompleter, FileHistory>::with_config(config).map_err(unusable)?;
+    editor.set_helper(Some(WordCompleter));
     let file = history.then(history_file).flatten();
     if let Some(file) = &file {
         // There is none at first.
@@ -58,7 +58,7 @@ pub fn run(session: &mut Session, interrupts: &Interrupts, history: bool) -> Res
 fn answer_lines(
     session: &mut Session,
     interrupts: &Interrupts,
-    editor: &mut Editor<Words, FileHistory>,
+    editor: &mut Editor<WordCompleter, FileHistory>,
 ) -> Result<(), Failure> {
     loop {
         let line = match editor.readline("> ") {
@@ -105,7 +105,7 @@ fn history_file() -> Option<PathBuf> {
     Some(state.join("calc6").join("history"))
 }
 
-fn save(editor: &mut Editor<Words, FileHistory>, file: &PathBuf) -> Result<(), ReadlineError> {
+fn save(editor: &mut Editor<WordCompleter, FileHistory>, file: &PathBuf) -> Result<(), ReadlineError> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;
     }
@@ -113,9 +113,9 @@ fn save(editor: &mut Editor<Words, FileHistory>, file: &PathBuf) -> Result<(), R
 }
 
 /// Completes commands and the words of operators.
-struct Words;
+struct WordCompleter;
 
-impl Completer for Words {
+impl Completer for WordCompleter {
     type Candidate = String;
 
     fn complete(&self, line: &str, position: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
@@ -139,10 +139,10 @@ fn complete(before: &str) -> (usize, Vec<String>) {
     }
 }
 
-impl Helper for Words {}
-impl Highlighter for Words {}
-impl Validator for Words {}
-impl Hinter for Words {
+impl Helper for WordCompleter {}
+impl Highlighter for WordCompleter {}
+impl Validator for WordCompleter {}
+impl Hinter for WordCompleter {
     type Hint = String;
 }
 

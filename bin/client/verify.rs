@@ -4,7 +4,7 @@ use std::fs::File;
 
 use calc6::arithmetic::{Number, evaluate};
 use calc6::client::Error;
-use calc6::client::text::{IntegerReader, Item};
+use calc6::client::text::{IntegerReader, TextItem};
 use calc6::expression::{Evaluator, Expression};
 use calc6::wire::Operator;
 
@@ -48,13 +48,13 @@ pub fn file(operator: Operator, file: File, result: &Number) -> Result<(), Failu
     let (mut first, mut total, mut block) = (None, None, Vec::new());
     loop {
         let number = match reader.next_item().map_err(|error| Failure::client(error.into(), ""))? {
-            Item::Word(number) => Number::from(number),
-            Item::Number(number) => number,
-            Item::Pending => {
+            TextItem::Word(number) => Number::from(number),
+            TextItem::Number(number) => number,
+            TextItem::Pending => {
                 reader.read().map_err(|error| Failure::client(Error::Read(error), ""))?;
                 continue;
             }
-            Item::End => break,
+            TextItem::End => break,
         };
         if apart && first.is_none() {
             first = Some(number);

@@ -13,7 +13,7 @@ use clap_mangen::Man;
 use roff::{Roff, bold, roman};
 
 /// A program, and the parts of its man page that clap does not know.
-pub struct Program {
+pub struct ProgramPages {
     /// Its name as built.
     pub plain: &'static str,
     /// Its name as installed.
@@ -37,7 +37,7 @@ pub fn requested() -> Option<PathBuf> {
 }
 
 /// Runs `--generate FOLDER`.
-pub fn run(program: &Program, folder: &Path) -> ExitCode {
+pub fn run(program: &ProgramPages, folder: &Path) -> ExitCode {
     match write(program, folder) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -48,7 +48,7 @@ pub fn run(program: &Program, folder: &Path) -> ExitCode {
 }
 
 /// Writes into the folder's `man1`, `bash`, `zsh` and `fish`; completions under both names.
-fn write(program: &Program, folder: &Path) -> io::Result<()> {
+fn write(program: &ProgramPages, folder: &Path) -> io::Result<()> {
     let man = folder.join("man1");
     fs::create_dir_all(&man)?;
     for page in pages(program) {
@@ -80,13 +80,13 @@ fn in_brief(command: Command) -> Command {
     command.mut_args(brief).mut_subcommands(in_brief)
 }
 
-struct Page {
+struct ManualPage {
     name: String,
     text: Vec<u8>,
 }
 
 /// A page for the program, and one for each of its subcommands.
-fn pages(program: &Program) -> Vec<Page> {
+fn pages(program: &ProgramPages) -> Vec<ManualPage> {
     let mut command = program.command.clone().name(program.installed).bin_name(program.installed);
     command.build();
     let others: Vec<String> =
@@ -113,7 +113,7 @@ fn page_name(command: &Command) -> String {
     command.get_display_name().unwrap_or(command.get_name()).to_owned()
 }
 
-fn page(command: &Command, program: &Program, also: &[String]) -> Page {
+fn page(command: &Command, program: &ProgramPages, also: &[String]) -> ManualPage {
     let name = page_name(command);
     let after = command.get_after_long_help().or(command.get_after_help()).map(ToString::to_string);
     // clap_mangen would join the lines of the examples; they are written below instead.
@@ -149,11 +149,11 @@ fn page(command: &Command, program: &Program, also: &[String]) -> Page {
     roff.control("PP", []);
     roff.text([roman("The protocol is specified in protocol.md, in the folder of calc6's documents.")]);
     roff.to_writer(&mut text).expect("a Vec takes everything");
-    Page { name, text }
+    ManualPage { name, text }
 }
 
 /// The client's usage says `client`, but its page has the installed name.
-fn rename_usage(command: Command, program: &Program) -> Command {
+fn rename_usage(command: Command, program: &ProgramPages) -> Command {
     match command.get_overridden_usage().map(ToString::to_string) {
         Some(usage) => {
             let lines: Vec<String> = usage.lines().map(|line| renamed(line, program)).collect();
@@ -164,7 +164,7 @@ fn rename_usage(command: Command, program: &Program) -> Command {
 }
 
 /// Paragraphs, and indented lines: commands, unchanged except for the program's name.
-fn prose(roff: &mut Roff, text: &str, program: &Program) {
+fn prose(roff: &mut Roff, text: &str, program: &ProgramPages) {
     let text = text.trim().trim_start_matches("Examples:").trim_start_matches('\n');
     let mut verbatim = false;
     let mut paragraph = false;
@@ -191,7 +191,7 @@ fn prose(roff: &mut Roff, text: &str, program: &Program) {
 }
 
 /// Replaces the program's name at the start of a command with the installed name.
-fn renamed(line: &str, program: &Program) -> String {
+fn renamed(line: &str, program: &ProgramPages) -> String {
     let plain = format!("{} ", program.plain);
     let installed = format!("{} ", program.installed);
     let trimmed = line.trim_start();

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use super::{Failure, target};
 use crate::common::usage::{Port, whole};
-use calc6::net::{Options, ReceiveBatch, Segmentation, SendBatch, Wait, bind_group, mapped};
+use calc6::net::{ReceiveBatch, Segmentation, SendBatch, SocketOptions, Wait, bind_group, mapped};
 
 /// Serve the least that a datagram server can do: recvmmsg, five fixed octets, sendmmsg
 ///
@@ -47,7 +47,7 @@ enum Address {
 /// Serves until the process is ended.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let address = mapped(target::resolve(&arguments.host, &arguments.port)?[0]);
-    let options = Options {
+    let options = SocketOptions {
         ipv6_only: false,
         share_port: false,
         receive_buffer: 4 << 20,

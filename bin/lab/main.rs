@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::common::generate::{self, Program};
+use crate::common::generate::{self, ProgramPages};
 use crate::common::usage;
 
 /// The exit status for a command line that cannot be parsed.
@@ -32,11 +32,11 @@ const EXIT_USAGE: u8 = 2;
 #[command(name = "lab", version, arg_required_else_help = false)]
 struct Arguments {
     #[command(subcommand)]
-    command: Command,
+    command: LabCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum LabCommand {
     Bench(bench::Arguments),
     Check(check::Arguments),
     Explain(explain::Arguments),
@@ -79,8 +79,8 @@ impl From<io::Error> for Failure {
 }
 
 /// The description that `--generate` uses.
-fn program() -> Program {
-    Program {
+fn program() -> ProgramPages {
+    ProgramPages {
         plain: "lab",
         installed: "calc6-lab",
         command: Arguments::command(),
@@ -100,13 +100,13 @@ fn main() -> ExitCode {
         Err(error) => return usage::answer(&Arguments::command(), error),
     };
     let result = match command {
-        Command::Bench(arguments) => bench::run(&arguments),
-        Command::Check(arguments) => check::run(&arguments),
-        Command::Explain(arguments) => explain::run(&arguments),
-        Command::Floor(arguments) => floor::run(&arguments),
-        Command::Grade(arguments) => grade::run(&arguments),
-        Command::Relay(arguments) => relay::run(&arguments),
-        Command::Limited(arguments) => process::run_limited(&arguments),
+        LabCommand::Bench(arguments) => bench::run(&arguments),
+        LabCommand::Check(arguments) => check::run(&arguments),
+        LabCommand::Explain(arguments) => explain::run(&arguments),
+        LabCommand::Floor(arguments) => floor::run(&arguments),
+        LabCommand::Grade(arguments) => grade::run(&arguments),
+        LabCommand::Relay(arguments) => relay::run(&arguments),
+        LabCommand::Limited(arguments) => process::run_limited(&arguments),
     };
     match result {
         Ok(code) => code,

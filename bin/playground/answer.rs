@@ -7,14 +7,14 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::calls::value;
-use crate::explain::json::{Description, hexadecimal};
+use crate::explain::json::{DescriptionJson, hexadecimal};
 
 /// Where the specification bounds replies.
 const LENGTH_CLAUSE: &str = "4.2";
 
 /// What a server makes of a datagram.
 #[derive(Debug, Serialize)]
-pub struct Answer {
+pub struct ServerAnswer {
     /// The reply, described; null if there is none.
     reply: Option<Value>,
     /// The reply's octets in hexadecimal; null if there is none.
@@ -45,9 +45,9 @@ struct Because {
     clause: &'static str,
 }
 
-impl Answer {
+impl ServerAnswer {
     /// What a server with its usual limits answers to `request`.
-    pub fn to(request: &[u8]) -> Answer {
+    pub fn to(request: &[u8]) -> ServerAnswer {
         let limits = Limits::default();
         let mut reply = vec![0; limits.max_reply.octets()];
         let format = request.first().map_or(Format::Integer, |&first| Format::of(first));
@@ -58,8 +58,8 @@ impl Answer {
         let view = View::request(request);
         let wrong = view.faults().iter().find(|fault| fault.severity == Severity::Wrong);
         let result = matches!(status, Some(Status::Ok));
-        let described = silence.is_none().then(|| value(&Description::new(&View::reply(&raw, Some(request)))));
-        Answer {
+        let described = silence.is_none().then(|| value(&DescriptionJson::new(&View::reply(&raw, Some(request)))));
+        ServerAnswer {
             reply: described.and_then(Result::ok),
             octets: silence.is_none().then(|| hexadecimal(&raw)),
             silence,

@@ -7,9 +7,9 @@ use calc6::wire::{self, Operator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::answer::Answer;
+use crate::answer::ServerAnswer;
 use crate::compose::{self, Composed, Wish};
-use crate::explain::json::{Datagram, Description, hexadecimal};
+use crate::explain::json::{DatagramJson, DescriptionJson, hexadecimal};
 use crate::explain::sequence::{self, Sequence};
 use crate::explain::{capture, hex, verdict};
 use crate::quiz;
@@ -40,7 +40,7 @@ enum Way {
 
 #[derive(Debug, Deserialize)]
 #[serde(tag = "call", rename_all = "kebab-case")]
-enum Call {
+enum PageCall {
     /// What the page fills its controls with.
     About,
     Compose(Wish),
@@ -97,24 +97,24 @@ pub fn answer(call: &[u8]) -> Vec<u8> {
     serde_json::to_vec(&answer).unwrap_or_default()
 }
 
-fn respond(call: Call) -> Result<Value, String> {
+fn respond(call: PageCall) -> Result<Value, String> {
     match call {
-        Call::About => Ok(about()),
-        Call::Compose(wish) => compose::compose(&wish).and_then(|composed: Composed| value(&composed)),
-        Call::Wish { octets } => value(&compose::recognize(&octets_of(&octets)?)),
-        Call::Explain(held) => held.view(|view| value(&Description::new(view)))?,
-        Call::Flip { octets, bit } => Ok(json!({ "octets": hexadecimal(&view::flipped(&octets_of(&octets)?, bit)) })),
-        Call::Edit { held, place, text } => {
+        PageCall::About => Ok(about()),
+        PageCall::Compose(wish) => compose::compose(&wish).and_then(|composed: Composed| value(&composed)),
+        PageCall::Wish { octets } => value(&compose::recognize(&octets_of(&octets)?)),
+        PageCall::Explain(held) => held.view(|view| value(&DescriptionJson::new(view)))?,
+        PageCall::Flip { octets, bit } => Ok(json!({ "octets": hexadecimal(&view::flipped(&octets_of(&octets)?, bit)) })),
+        PageCall::Edit { held, place, text } => {
             let edited = held.view(|view| view.edited(place, &text))?;
             edited.map(|octets| json!({ "octets": hexadecimal(&octets) })).map_err(|error| error.to_string())
         }
-        Call::Answer { octets } => value(&Answer::to(&octets_of(&octets)?)),
-        Call::ByteOrder { octets } => byte_order(&octets_of(&octets)?),
-        Call::Paste { text } => paste(&text),
-        Call::Capture { octets, port } => captured(octets_of(&octets)?, port),
-        Call::Run { octets, settings } => run::run(&octets_of(&octets)?, &settings).and_then(|run| value(&run)),
-        Call::Quiz { seed } => value(&quiz::question(seed)),
-        Call::QuizCheck { seed, answers } => value(&quiz::check(seed, &answers)),
+        PageCall::Answer { octets } => value(&ServerAnswer::to(&octets_of(&octets)?)),
+        PageCall::ByteOrder { octets } => byte_order(&octets_of(&octets)?),
+        PageCall::Paste { text } => paste(&text),
+        PageCall::Capture { octets, port } => captured(octets_of(&octets)?, port),
+        PageCall::Run { octets, settings } => run::run(&octets_of(&octets)?, &settings).and_then(|run| value(&run)),
+        PageCall::Quiz { seed } => value(&quiz::question(seed)),
+        PageCall::QuizCheck { seed, answers } => value(&quiz::check(seed, &answers)),
     }
 }
 
@@ -214,7 +214,7 @@ fn byte_order(octets: &[u8]) -> Result<Value, String> {
             })
         })
         .collect();
-    let answer = Answer::to(octets);
+    let answer = ServerAnswer::to(octets);
     let misread = answer.octets().map(|reply| {
         let read = View::reply(reply, Some(octets)).byte_swapped();
         View::reply(&read, Some(octets)).to_string()
@@ -222,9 +222,9 @@ fn byte_order(octets: &[u8]) -> Result<Value, String> {
     Ok(json!({
         "request": view.to_string(),
         "rows": rows,
-        "asked": Description::new(&swapped_view),
+        "asked": DescriptionJson::new(&swapped_view),
         "right": answer,
-        "answer": Answer::to(&swapped),
+        "answer": ServerAnswer::to(&swapped),
         "misread": misread,
     }))
 }
@@ -232,7 +232,7 @@ fn byte_order(octets: &[u8]) -> Result<Value, String> {
 fn paste(text: &str) -> Result<Value, String> {
     let mut sequence = Sequence::default();
     let mut datagrams = Vec::new();
-    let mut lines = hex::Lines::default();
+    let mut lines = hex::HexReader::default();
     let mut typed = Vec::new();
     for line in text.lines() {
         typed.extend(lines.line(line.as_bytes())?);
@@ -240,8 +240,8 @@ fn paste(text: &str) -> Result<Value, String> {
     typed.extend(lines.end());
     for (message, octets) in typed {
         let octets = capture::payload(&octets).unwrap_or(octets);
-        let explained = sequence.explain(&sequence::Datagram { octets: &octets, message, seen: None });
-        datagrams.push(value(&Datagram::new(&explained))?);
+        let explained = sequence.explain(&sequence::ExplainInput { octets: &octets, message, seen: None });
+        datagrams.push(value(&DatagramJson::new(&explained))?);
     }
     if datagrams.is_empty() {
         return Err("no octets: expected pairs of hexadecimal digits".to_owned());
@@ -268,7 +268,7 @@ fn captured(file: Vec<u8>, port: Option<u16>) -> Result<Value, String> {
         match captured {
             Ok(captured) => {
                 for explained in sequence.explain_captured(&captured.as_datagram()) {
-                    datagrams.push(value(&Datagram::new(&explained))?);
+                    datagrams.push(value(&DatagramJson::new(&explained))?);
                 }
             }
             // What came before is shown.

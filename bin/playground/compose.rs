@@ -17,7 +17,7 @@ pub struct Wish {
     operator: String,
     /// Integers in any base, with spaces or commas between them.
     operands: String,
-    form: Wanted,
+    form: WantedForm,
     /// Whether the result is to travel as text.
     text: bool,
     /// The request identifier of the extended form.
@@ -27,7 +27,7 @@ pub struct Wish {
 /// Which form may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Wanted {
+enum WantedForm {
     Either,
     Classic,
     Extended,
@@ -51,7 +51,7 @@ pub struct Composed {
 pub struct Recognized {
     operator: String,
     operands: String,
-    form: Wanted,
+    form: WantedForm,
     text: bool,
     why: String,
     requests: usize,
@@ -87,22 +87,22 @@ pub fn compose(wish: &Wish) -> Result<Composed, String> {
 fn question(
     operator: Operator,
     format: Format,
-    wanted: Wanted,
+    wanted: WantedForm,
     operands: &[Number],
 ) -> Result<(Question, usize, String), String> {
     if operator == Operator::Describe {
         return Ok((describing(), 1, String::new()));
     }
     let forms = match wanted {
-        Wanted::Either => Forms::Either,
-        Wanted::Classic => Forms::Classic,
-        Wanted::Extended => Forms::Extended,
+        WantedForm::Either => Forms::Either,
+        WantedForm::Classic => Forms::Classic,
+        WantedForm::Extended => Forms::Extended,
     };
     let planned = plan(operator, format, forms, operands).map_err(|error| error.to_string())?;
     let first = planned.parts.first().ok_or("no request says this")?;
     let question = first.question(planned.operator, format, operands);
     let why = match plan(operator, format, Forms::Classic, operands) {
-        Err(error) if wanted == Wanted::Either && question.form() == Form::Extended => error.to_string(),
+        Err(error) if wanted == WantedForm::Either && question.form() == Form::Extended => error.to_string(),
         _ => String::new(),
     };
     Ok((question, planned.parts.len(), why))
@@ -118,7 +118,7 @@ pub fn recognize(octets: &[u8]) -> Option<Recognized> {
     };
     let id = extended::id(octets).filter(|_| view.form() == Form::Extended).unwrap_or_default();
     let text = Format::of(*octets.first()?) == Format::Text;
-    let forms = [Wanted::Either, Wanted::Classic, Wanted::Extended].into_iter();
+    let forms = [WantedForm::Either, WantedForm::Classic, WantedForm::Extended].into_iter();
     forms
         .map(|form| Wish {
             operator: operator.word().to_owned(),
@@ -154,9 +154,9 @@ fn line(operator: Operator, wish: &Wish, operands: &[Number]) -> String {
         line += " -s";
     }
     match wish.form {
-        Wanted::Either => {}
-        Wanted::Classic => line += " --classic",
-        Wanted::Extended => line += " --extended",
+        WantedForm::Either => {}
+        WantedForm::Classic => line += " --classic",
+        WantedForm::Extended => line += " --extended",
     }
     line += " ::1 10000";
     for operand in operands {

@@ -8,9 +8,9 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::answer::Answer;
+use crate::answer::ServerAnswer;
 use crate::calls::value;
-use crate::explain::json::Description;
+use crate::explain::json::DescriptionJson;
 
 /// How many fields are blank.
 const BLANKS: usize = 3;
@@ -49,7 +49,7 @@ struct Drawn {
 pub fn question(seed: u64) -> Quiz {
     let Drawn { octets, blanks } = draw(seed);
     let view = View::request(&octets);
-    let mut datagram = value(&Description::new(&view)).unwrap_or_default();
+    let mut datagram = value(&DescriptionJson::new(&view)).unwrap_or_default();
     if let Some(fields) = datagram["fields"].as_array_mut() {
         for &blank in &blanks {
             fields[blank]["value"] = Value::from("");
@@ -93,7 +93,7 @@ fn in_words(field: &Field) -> String {
 
 /// What the server answers: the result, `error`, or `nothing`.
 fn server(request: &[u8], answer: &str) -> Mark {
-    let reply = Answer::to(request);
+    let reply = ServerAnswer::to(request);
     let Some(octets) = reply.octets() else {
         let right = ["nothing", "none", "no answer", "silence"].contains(&answer.to_lowercase().as_str());
         return Mark { right, answer: format!("nothing: {}", reply.reason()), clause: reply.decides() };

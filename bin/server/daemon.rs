@@ -30,7 +30,7 @@ use tracing::{error, info, warn};
 
 use crate::access_file::{AccessFile, AccessFileError};
 use crate::common::loopback;
-use crate::hardening::{Confinement, HardeningError, Protection, Role, ServiceManager, Signals};
+use crate::hardening::{HardeningError, Protection, ServiceManager, Signals, ThreadConfinement, ThreadRole};
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::supervisor::Supervisor;
@@ -126,7 +126,7 @@ impl Daemon {
         let (confining, confined) = channel();
         if let Some(listener) = listener {
             let metrics = Arc::clone(&metrics);
-            let confined = (Arc::clone(&confinement), Role::Metrics);
+            let confined = (Arc::clone(&confinement), ThreadRole::Metrics);
             spawn("metrics", confined, confining.clone(), move || http::serve(&listener, &*metrics))?;
         }
         let supervisor = Supervisor {
@@ -137,16 +137,16 @@ impl Daemon {
             access_file,
             verbose: options.verbose,
         };
-        spawn("supervisor", (Arc::clone(&confinement), Role::Supervisor), confining, move || supervisor.watch())?;
+        spawn("supervisor", (Arc::clone(&confinement), ThreadRole::Supervisor), confining, move || supervisor.watch())?;
 
         let serving = || {
-            confinement.confine(Role::Main)?;
+            confinement.confine(ThreadRole::Main)?;
             await_all(&confined);
             notes.write();
             manager.serving(&notes.listening);
             Ok(())
         };
-        let worker = || confinement.confine(Role::Worker);
+        let worker = || confinement.confine(ThreadRole::Worker);
         let totals = server.run_with(worker, serving).map_err(DaemonError::Worker)?;
         supervisor::write_dropped(&handle);
         Ok(totals)
@@ -161,7 +161,7 @@ fn await_all(confined: &Receiver<()>) {
 /// Starts a thread without which the service is not whole: its failure, or panic, ends the process.
 fn spawn(
     name: &'static str,
-    (confinement, role): (Arc<Confinement>, Role),
+    (confinement, role): (Arc<ThreadConfinement>, ThreadRole),
     confining: Sender<()>,
     body: impl FnOnce() -> io::Result<()> + Send + 'static,
 ) -> Result<(), DaemonError> {
@@ -201,7 +201,7 @@ struct Notes {
 }
 
 impl Notes {
-    fn new(server: &Server, confinement: &Confinement, metrics: Option<&TcpListener>) -> Notes {
+    fn new(server: &Server, confinement: &ThreadConfinement, metrics: Option<&TcpListener>) -> Notes {
         let listening = format!("listening on {}", server.local_addr());
         let metrics = metrics.and_then(|listener| listener.local_addr().ok());
         let metrics = metrics.map(|address| format!("metrics at http://{address}/metrics"));

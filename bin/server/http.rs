@@ -56,8 +56,8 @@ const BACKLOG: i32 = 4096;
 ///
 /// Those of poll(2), which would return at once if it were called again.
 pub fn serve(listener: &TcpListener, content: &dyn Content) -> io::Result<()> {
-    let mut places: Vec<Place> = (0..CONNECTIONS).map(|_| Place::new()).collect();
-    let mut page = Page { content, body: String::with_capacity(ANSWER) };
+    let mut places: Vec<ConnectionSlot> = (0..CONNECTIONS).map(|_| ConnectionSlot::new()).collect();
+    let mut page = StatusPage { content, body: String::with_capacity(ANSWER) };
     // After a failed accept(2) (no descriptors, no memory) the listener pauses, to avoid a busy loop.
     let mut paused_until = Instant::now();
     loop {
@@ -79,7 +79,12 @@ pub fn serve(listener: &TcpListener, content: &dyn Content) -> io::Result<()> {
 
 /// Waits until the listener (if it listens) or a connection can proceed, marks the connections that can, and returns
 /// whether the listener can.
-fn wait(listener: &TcpListener, listens: bool, places: &mut [Place], limit: Option<Duration>) -> io::Result<bool> {
+fn wait(
+    listener: &TcpListener,
+    listens: bool,
+    places: &mut [ConnectionSlot],
+    limit: Option<Duration>,
+) -> io::Result<bool> {
     // A millisecond more, so that a deadline has passed when it wakes us.
     let limit = limit.map(|limit| Timespec::try_from(limit + Duration::from_millis(1)).unwrap_or_default());
     let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(1 + CONNECTIONS);
@@ -99,7 +104,7 @@ fn wait(listener: &TcpListener, listens: bool, places: &mut [Place], limit: Opti
 }
 
 /// Takes connections that wait, as many as there are places at most. False if that failed for a reason that may last.
-fn accept(listener: &TcpListener, places: &mut [Place], page: &mut Page<'_>, now: Instant) -> bool {
+fn accept(listener: &TcpListener, places: &mut [ConnectionSlot], page: &mut StatusPage<'_>, now: Instant) -> bool {
     for _ in 0..CONNECTIONS {
         let Some(free) = room(places) else { break };
         match hardening::accept(listener) {
@@ -121,7 +126,7 @@ fn accept(listener: &TcpListener, places: &mut [Place], page: &mut Page<'_>, now
 
 /// The place for the next connection: a free one, or else that of the silent connection that came first, or else that of
 /// the first one whose answer is sent.
-fn room(places: &[Place]) -> Option<usize> {
+fn room(places: &[ConnectionSlot]) -> Option<usize> {
     if let Some(free) = places.iter().position(|place| place.connection.is_none()) {
         return Some(free);
     }
@@ -135,7 +140,7 @@ fn room(places: &[Place]) -> Option<usize> {
 }
 
 /// Room for a connection.
-struct Place {
+struct ConnectionSlot {
     connection: Option<Connection>,
     /// Its request head, as far as it has come.
     head: Vec<u8>,
@@ -168,9 +173,9 @@ impl Connection {
     }
 }
 
-impl Place {
-    fn new() -> Place {
-        Place { connection: None, head: Vec::with_capacity(HEAD), answer: Vec::with_capacity(ANSWER) }
+impl ConnectionSlot {
+    fn new() -> ConnectionSlot {
+        ConnectionSlot { connection: None, head: Vec::with_capacity(HEAD), answer: Vec::with_capacity(ANSWER) }
     }
 
     /// Takes a connection, in place of the one that was here.
@@ -180,8 +185,8 @@ impl Place {
     }
 
     /// Reads or writes what is possible now, and forgets a connection that is done or out of time.
-    fn proceed(&mut self, page: &mut Page<'_>, now: Instant) {
-        let Place { connection: Some(connection), head, answer } = self else { return };
+    fn proceed(&mut self, page: &mut StatusPage<'_>, now: Instant) {
+        let ConnectionSlot { connection: Some(connection), head, answer } = self else { return };
         let stage = match connection.ready {
             true => connection.step(head, answer, page),
             false => Ok(Some(connection.stage)),
@@ -199,7 +204,12 @@ impl Place {
 
 impl Connection {
     /// The stage that follows, `None` at the end.
-    fn step(&mut self, head: &mut Vec<u8>, answer: &mut Vec<u8>, page: &mut Page<'_>) -> io::Result<Option<Stage>> {
+    fn step(
+        &mut self,
+        head: &mut Vec<u8>,
+        answer: &mut Vec<u8>,
+        page: &mut StatusPage<'_>,
+    ) -> io::Result<Option<Stage>> {
         match self.stage {
             Stage::Reading => self.read(head, answer, page),
             Stage::Writing(sent) => self.write(answer, sent),
@@ -210,7 +220,12 @@ impl Connection {
         }
     }
 
-    fn read(&mut self, head: &mut Vec<u8>, answer: &mut Vec<u8>, page: &mut Page<'_>) -> io::Result<Option<Stage>> {
+    fn read(
+        &mut self,
+        head: &mut Vec<u8>,
+        answer: &mut Vec<u8>,
+        page: &mut StatusPage<'_>,
+    ) -> io::Result<Option<Stage>> {
         let mut octets = [0; HEAD];
         let count = self.stream.read(&mut octets[..HEAD - head.len()])?;
         if count == 0 {
@@ -238,13 +253,13 @@ impl Connection {
 }
 
 /// The content, and room to write it.
-struct Page<'a> {
+struct StatusPage<'a> {
     content: &'a dyn Content,
     body: String,
 }
 
 /// Writes the answer to a request head. False if the head is not complete yet.
-fn reply(head: &[u8], page: &mut Page<'_>, to: &mut Vec<u8>) -> bool {
+fn reply(head: &[u8], page: &mut StatusPage<'_>, to: &mut Vec<u8>) -> bool {
     let mut fields = [httparse::EMPTY_HEADER; FIELDS];
     let mut request = httparse::Request::new(&mut fields);
     to.clear();
@@ -280,7 +295,7 @@ fn path(target: &str) -> &str {
     origin.split('?').next().unwrap_or_default()
 }
 
-impl Page<'_> {
+impl StatusPage<'_> {
     fn write(&mut self, to: &mut Vec<u8>, with_body: bool) {
         self.body.clear();
         self.content.write(&mut self.body);
@@ -322,7 +337,7 @@ mod tests {
 
     fn answered(head: &str) -> Option<String> {
         let mut answer = Vec::new();
-        let complete = reply(head.as_bytes(), &mut Page { content: &Long, body: String::new() }, &mut answer);
+        let complete = reply(head.as_bytes(), &mut StatusPage { content: &Long, body: String::new() }, &mut answer);
         complete.then(|| String::from_utf8(answer[..answer.len().min(200)].to_vec()).unwrap())
     }
 

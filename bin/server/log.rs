@@ -17,7 +17,7 @@ use crate::hardening::stderr_takes_a_line;
 
 /// How a line of the log looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum LogFormat {
     /// `server: ` and a sentence, with `warning: ` before it where it is one; the journal knows the time
     #[default]
     Text,
@@ -25,17 +25,17 @@ pub enum Format {
     Json,
 }
 
-impl fmt::Display for Format {
+impl fmt::Display for LogFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Format::Text => "text",
-            Format::Json => "json",
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
         })
     }
 }
 
 /// Sends the log to stderr. Only the first call has an effect.
-pub fn start(format: Format) {
+pub fn start(format: LogFormat) {
     let builder = tracing_subscriber::fmt()
         .with_max_level(Level::INFO)
         .with_target(false)
@@ -44,8 +44,8 @@ pub fn start(format: Format) {
         .log_internal_errors(false)
         .with_writer(|| Stderr);
     let _ = match format {
-        Format::Text => tracing::subscriber::set_global_default(builder.event_format(Text).finish()),
-        Format::Json => tracing::subscriber::set_global_default(builder.json().flatten_event(true).finish()),
+        LogFormat::Text => tracing::subscriber::set_global_default(builder.event_format(Text).finish()),
+        LogFormat::Json => tracing::subscriber::set_global_default(builder.json().flatten_event(true).finish()),
     };
 }
 
@@ -83,7 +83,7 @@ where
         if *event.metadata().level() == Level::WARN {
             to.write_str("warning: ")?;
         }
-        let mut line = Line { to: &mut to, result: Ok(()) };
+        let mut line = LogLine { to: &mut to, result: Ok(()) };
         event.record(&mut line);
         line.result?;
         writeln!(to)
@@ -91,12 +91,12 @@ where
 }
 
 /// Writes the message, then the other fields as `name=value`. tracing's macros record the message first.
-struct Line<'a, 'b> {
+struct LogLine<'a, 'b> {
     to: &'a mut Writer<'b>,
     result: fmt::Result,
 }
 
-impl Visit for Line<'_, '_> {
+impl Visit for LogLine<'_, '_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let written = match field.name() {
             "message" => write!(self.to, "{value:?}"),

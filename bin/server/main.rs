@@ -28,7 +28,7 @@ use clap::builder::BoolishValueParser;
 use clap::{CommandFactory, Parser};
 
 use crate::access_file::{AccessFile, AccessFileError};
-use crate::common::generate::{self, Program};
+use crate::common::generate::{self, ProgramPages};
 use crate::common::loopback;
 use crate::common::usage::{self, Port};
 use crate::daemon::Daemon;
@@ -98,8 +98,8 @@ fn main() -> ExitCode {
 }
 
 /// What `--generate` writes from.
-fn program() -> Program {
-    Program {
+fn program() -> ProgramPages {
+    ProgramPages {
         plain: "server",
         installed: "calc6-server",
         command: Arguments::command(),

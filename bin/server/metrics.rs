@@ -30,7 +30,7 @@ impl Metrics {
     /// Metrics of the server behind `handle`, which starts now.
     pub fn new(handle: Handle) -> Metrics {
         let mut registry = Registry::with_prefix("calc6");
-        registry.register_collector(Box::new(Server { handle, started: SystemTime::now() }));
+        registry.register_collector(Box::new(MetricsSource { handle, started: SystemTime::now() }));
         Metrics { registry }
     }
 
@@ -50,21 +50,21 @@ impl Metrics {
 }
 
 /// Reads the counters whenever it is asked.
-struct Server {
+struct MetricsSource {
     handle: Handle,
     started: SystemTime,
 }
 
-impl fmt::Debug for Server {
+impl fmt::Debug for MetricsSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server").field("started", &self.started).finish_non_exhaustive()
     }
 }
 
-impl Collector for Server {
+impl Collector for MetricsSource {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let totals = self.handle.totals();
-        let mut page = Page { encoder: &mut encoder, totals: &totals };
+        let mut page = Scrape { encoder: &mut encoder, totals: &totals };
         page.requests()?;
         page.replies()?;
         page.drops()?;
@@ -77,12 +77,12 @@ impl Collector for Server {
 type Label<'a> = [(&'a str, &'a str)];
 
 /// One scrape.
-struct Page<'a, 'b> {
+struct Scrape<'a, 'b> {
     encoder: &'a mut DescriptorEncoder<'b>,
     totals: &'a Totals,
 }
 
-impl Page<'_, '_> {
+impl Scrape<'_, '_> {
     fn requests(&mut self) -> fmt::Result {
         let totals = self.totals;
         let mut family = self.family("requests", "Requests answered, by form and operator", MetricType::Counter)?;

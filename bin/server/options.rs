@@ -50,13 +50,13 @@ pub struct AccessOptions {
 #[command(next_help_heading = "Service")]
 pub struct Options {
     #[command(flatten)]
-    pub hardening: hardening::Options,
+    pub hardening: hardening::HardeningOptions,
     /// Serve metrics for Prometheus at http://ADDR/metrics, such as `[::1]:9469`
     #[arg(long, value_name = "ADDR", env = "CALC6_METRICS")]
     pub metrics: Option<SocketAddr>,
     /// How lines on stderr look
     #[arg(long, value_name = "FORMAT", env = "CALC6_LOG_FORMAT", value_enum, default_value_t)]
-    pub log_format: log::Format,
+    pub log_format: log::LogFormat,
     /// Write a line for each datagram that is not answered, a few a second for each reason
     #[arg(short, long, env = "CALC6_VERBOSE", value_parser = BoolishValueParser::new())]
     pub verbose: bool,

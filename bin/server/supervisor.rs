@@ -90,11 +90,11 @@ struct Watchdog {
     /// How often the service manager wants to be notified.
     interval: Option<Duration>,
     notified: Instant,
-    workers: Vec<Progress>,
+    workers: Vec<WorkerProgress>,
 }
 
 /// What was last seen of a worker.
-struct Progress {
+struct WorkerProgress {
     rounds: u64,
     since: Instant,
 }
@@ -106,7 +106,7 @@ const HUNG_AFTER: Duration = Handle::IDLE_ROUND.saturating_mul(2);
 impl Watchdog {
     fn new(handle: &Handle, interval: Option<Duration>) -> Watchdog {
         let now = Instant::now();
-        let workers = (0..handle.workers()).map(|_| Progress { rounds: 0, since: now }).collect();
+        let workers = (0..handle.workers()).map(|_| WorkerProgress { rounds: 0, since: now }).collect();
         Watchdog { interval, notified: now, workers }
     }
 
@@ -125,7 +125,7 @@ impl Watchdog {
         for (worker, seen) in self.workers.iter_mut().enumerate() {
             let rounds = rounds(&handle.worker_totals(worker));
             if rounds != seen.rounds {
-                *seen = Progress { rounds, since: now };
+                *seen = WorkerProgress { rounds, since: now };
             } else if now - seen.since > HUNG_AFTER {
                 warn!("worker {worker} has not moved for {:?}: the watchdog is not notified", now - seen.since);
                 alive = false;

@@ -4,7 +4,7 @@
 //! their own; `calc6.h` gives them the exercises' names.
 use libc::{c_int, sockaddr, socklen_t};
 
-use super::socket::{Socket, status};
+use super::socket::{CallerSocket, status};
 
 /// The exercises' limit for a message, in octets.
 const MAX_MESSAGE: usize = 1024;
@@ -21,7 +21,7 @@ pub unsafe extern "C" fn calc6_exercise1_create_and_send_message(
     addrlen: socklen_t,
 ) -> c_int {
     let send = || {
-        let socket = Socket::datagram()?;
+        let socket = CallerSocket::datagram()?;
         socket.connect(dest_addr, addrlen)?;
         socket.send([1u32, 3, 5, 7, 9].map(u32::to_be_bytes).as_flattened())
     };
@@ -59,7 +59,7 @@ pub unsafe extern "C" fn calc6_exercise3_recv_and_handle_message(
 
 fn answer(src_addr: *const sockaddr, addrlen: socklen_t, encode: fn(u32) -> Vec<u8>) -> c_int {
     let exchange = || {
-        let socket = Socket::datagram()?;
+        let socket = CallerSocket::datagram()?;
         socket.bind(src_addr, addrlen)?;
         // One octet more than the limit, so that a longer datagram is recognised.
         let mut message = [0; MAX_MESSAGE + 1];

@@ -16,7 +16,7 @@ use crate::arithmetic::{Operands, decimal_bits, evaluate_octets};
 use crate::wire::classic::{self, Decimal, Reply, Request};
 use crate::wire::{Format, Kind, Operator};
 
-use socket::{Failed, Socket, set_errno, status};
+use socket::{CallerSocket, Failed, set_errno, status};
 
 /// Asks the server at `dest_addr` for the sum (`'+'`) or product (`'*'`) of `no_int` integers, to be sent as an
 /// integer (`'d'`) or as a string (`'s'`), and stores it in `*result`.
@@ -39,7 +39,7 @@ pub unsafe extern "C" fn create_and_send_message(
     result: *mut c_int,
 ) -> c_int {
     let exchange = || {
-        let socket = Socket::datagram()?;
+        let socket = CallerSocket::datagram()?;
         socket.connect(dest_addr, addrlen)?;
         if no_int > classic::MAX_OPERANDS {
             return Err(set_errno(libc::EMSGSIZE));
@@ -71,7 +71,7 @@ pub unsafe extern "C" fn create_and_send_message(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn recv_and_handle_message(src_addr: *const sockaddr, addrlen: socklen_t) -> c_int {
     let exchange = || {
-        let socket = Socket::datagram()?;
+        let socket = CallerSocket::datagram()?;
         socket.bind(src_addr, addrlen)?;
         // One octet more than the longest request, so that a longer datagram is recognised.
         let mut request = [0; crate::wire::MAX_REQUEST + 1];

@@ -20,7 +20,7 @@ pub fn set_errno(value: c_int) -> Failed {
 }
 
 /// A descriptor that is closed when dropped, and the six calls that the exercises name. Each is made once.
-pub struct Socket(c_int);
+pub struct CallerSocket(c_int);
 
 /// The sender's address as recvfrom(2) wrote it, passed back unchanged.
 pub struct Sender {
@@ -28,12 +28,12 @@ pub struct Sender {
     len: socklen_t,
 }
 
-impl Socket {
-    pub fn datagram() -> Result<Socket, Failed> {
+impl CallerSocket {
+    pub fn datagram() -> Result<CallerSocket, Failed> {
         // SAFETY: takes no pointers.
         match unsafe { libc::socket(libc::AF_INET6, libc::SOCK_DGRAM, 0) } {
             -1 => Err(Failed),
-            descriptor => Ok(Socket(descriptor)),
+            descriptor => Ok(CallerSocket(descriptor)),
         }
     }
 
@@ -76,7 +76,7 @@ impl Socket {
     }
 }
 
-impl Drop for Socket {
+impl Drop for CallerSocket {
     fn drop(&mut self) {
         // The result of close(2) changes nothing for the caller, whose errno must stay that of the call that failed.
         let saved = errno();

@@ -9,7 +9,7 @@ use super::error::Error;
 use super::transport::PeerAnswer;
 use crate::arithmetic::Number;
 use crate::exchange::plan::{Plan, plan};
-use crate::exchange::{self, Answer, Outcome, PlanError, Question};
+use crate::exchange::{self, Outcome, Payload, PlanError, Question};
 use crate::wire::{Form, Format, Operator, extended};
 
 /// A result and how it came.
@@ -181,7 +181,7 @@ pub fn combine(
         requests: parts.len() as u64,
         transmissions,
         rtt: reply.statistics.rtt,
-        trailing_nul: matches!(reply.answer, Answer::Decimal { trailing_nul: true, .. }),
+        trailing_nul: matches!(reply.answer, Payload::Decimal { trailing_nul: true, .. }),
         servers: Vec::new(),
     })
 }
@@ -189,9 +189,9 @@ pub fn combine(
 pub fn description(reply: PeerAnswer) -> Result<Description, Error> {
     let PeerAnswer { peer, answer, statistics } = reply;
     let text = match answer {
-        Answer::Description(text) | Answer::NotDecimal(text) | Answer::Decimal { digits: text, .. } => text,
+        Payload::Description(text) | Payload::NotDecimal(text) | Payload::Decimal { digits: text, .. } => text,
         // A server that ignores the format: what its octets spell.
-        Answer::Integer(octets) => exchange::printable_lines(&octets),
+        Payload::Integer(octets) => exchange::printable_lines(&octets),
     };
     Ok(Description { text, peer, transmissions: u64::from(statistics.transmissions), rtt: statistics.rtt })
 }
@@ -208,7 +208,7 @@ impl Evaluation {
 }
 
 /// The number that an answer is.
-pub fn number_of(peer: SocketAddrV6, answer: &Answer) -> Result<Number, Error> {
+pub fn number_of(peer: SocketAddrV6, answer: &Payload) -> Result<Number, Error> {
     match answer.number() {
         Some(number) => Ok(number),
         None => Err(Error::NotANumber { peer, text: answer.text() }),

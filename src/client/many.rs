@@ -43,7 +43,7 @@ pub struct Many<I> {
     /// The question whose parts are being given out.
     current: Option<Current>,
     /// Questions of which parts are asked, by their places.
-    asked: HashMap<u64, Asked>,
+    asked: HashMap<u64, AskedQuestion>,
     /// Parts that are asked, by their tags.
     parts: HashMap<u64, AskedPart>,
     next_tag: u64,
@@ -59,7 +59,7 @@ struct Current {
     parts: std::vec::IntoIter<PlannedRequest>,
 }
 
-struct Asked {
+struct AskedQuestion {
     operator: Operator,
     /// Parts that are not answered yet.
     open: usize,
@@ -208,7 +208,7 @@ impl<I: Iterator<Item = (Operator, Vec<Number>)>> Many<I> {
                 let accumulator =
                     several.then(|| Accumulator::of_plan(operator, plan.operator, plan.first, self.max_result));
                 let open = plan.parts.len();
-                self.asked.insert(place, Asked { operator, open, accumulator, result: None });
+                self.asked.insert(place, AskedQuestion { operator, open, accumulator, result: None });
                 let parts = plan.parts.into_iter();
                 self.current = Some(Current { place, operator: plan.operator, operands, parts });
             }
@@ -232,7 +232,7 @@ impl<I: Iterator<Item = (Operator, Vec<Number>)>> Many<I> {
     }
 }
 
-impl Asked {
+impl AskedQuestion {
     fn add(&mut self, number: Number) -> Result<(), Error> {
         match &mut self.accumulator {
             Some(accumulator) => accumulator.add(number)?,

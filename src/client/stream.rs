@@ -12,7 +12,7 @@ use super::chunk::Chunk;
 use super::error::Error;
 use super::evaluation::{Evaluation, Progress, number_of_reply};
 use super::pipeline::NewRequest;
-use super::text::{IntegerReader, Item};
+use super::text::{IntegerReader, TextItem};
 use crate::arithmetic::Number;
 use crate::exchange::plan::{reducing, room};
 use crate::net::wait::{AsFd, BorrowedFd};
@@ -93,17 +93,17 @@ impl<'a, R: Read + AsFd> Stream<'a, R> {
         let mut operands = Vec::new();
         loop {
             let item = match self.held.take() {
-                Some(operand) => Item::Number(operand),
+                Some(operand) => TextItem::Number(operand),
                 None => self.text.next_item()?,
             };
             match item {
-                Item::Word(_) | Item::Number(_) if operands.len() == most => {
+                TextItem::Word(_) | TextItem::Number(_) if operands.len() == most => {
                     self.held = number(item);
                     break;
                 }
-                Item::Word(_) | Item::Number(_) => operands.extend(number(item)),
-                Item::Pending => self.wait_and_read()?,
-                Item::End => break,
+                TextItem::Word(_) | TextItem::Number(_) => operands.extend(number(item)),
+                TextItem::Pending => self.wait_and_read()?,
+                TextItem::End => break,
             }
         }
         self.progress.operands += operands.len() as u64;
@@ -196,10 +196,10 @@ impl<'a, R: Read + AsFd> Stream<'a, R> {
                 return Ok(true);
             }
             match self.text.next_item()? {
-                Item::Word(operand) if self.chunk.push(operand) => {}
-                Item::Number(ref operand) if self.chunk.push_number(operand) => {}
-                Item::Pending => return Ok(false),
-                Item::End => return Ok(true),
+                TextItem::Word(operand) if self.chunk.push(operand) => {}
+                TextItem::Number(ref operand) if self.chunk.push_number(operand) => {}
+                TextItem::Pending => return Ok(false),
+                TextItem::End => return Ok(true),
                 item => {
                     self.held = number(item);
                     return Ok(true);
@@ -209,11 +209,11 @@ impl<'a, R: Read + AsFd> Stream<'a, R> {
     }
 }
 
-fn number(item: Item) -> Option<Number> {
+fn number(item: TextItem) -> Option<Number> {
     match item {
-        Item::Word(operand) => Some(operand.into()),
-        Item::Number(operand) => Some(operand),
-        Item::Pending | Item::End => None,
+        TextItem::Word(operand) => Some(operand.into()),
+        TextItem::Number(operand) => Some(operand),
+        TextItem::Pending | TextItem::End => None,
     }
 }
 

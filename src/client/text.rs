@@ -35,7 +35,7 @@ pub struct IntegerReader<R> {
 
 /// What comes next in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Item {
+pub enum TextItem {
     /// An integer that fits 64 bits.
     Word(i64),
     /// An integer of up to 255 octets.
@@ -134,7 +134,7 @@ impl<R: Read> IntegerReader<R> {
     /// # Errors
     /// Where the text holds something else.
     #[inline]
-    pub fn next_item(&mut self) -> Result<Item, OperandError> {
+    pub fn next_item(&mut self) -> Result<TextItem, OperandError> {
         loop {
             if self.in_comment {
                 self.skip_comment();
@@ -149,15 +149,15 @@ impl<R: Read> IntegerReader<R> {
                 Some(b'#') => self.in_comment = true,
                 Some(0xef..) if self.taken() == 0 && self.skip_byte_order_mark()? => {}
                 Some(_) => break,
-                None if self.at_end => return Ok(Item::End),
-                None => return Ok(Item::Pending),
+                None if self.at_end => return Ok(TextItem::End),
+                None => return Ok(TextItem::Pending),
             }
         }
         match plain_word(&self.buffer[self.start..self.end]) {
             Some((word, length)) => {
                 self.start += length;
                 self.behind_integer = true;
-                Ok(Item::Word(word))
+                Ok(TextItem::Word(word))
             }
             None => self.any_word(),
         }
@@ -217,13 +217,13 @@ impl<R: Read> IntegerReader<R> {
 
     /// Words of other spelling, long ones, and those at the end of what was read.
     #[cold]
-    fn any_word(&mut self) -> Result<Item, OperandError> {
+    fn any_word(&mut self) -> Result<TextItem, OperandError> {
         let rest = &self.buffer[self.start..self.end];
         let len = rest.iter().position(|octet| is_separator(*octet));
         let len = match len {
             Some(len) => len,
             None if rest.len() > MAX_WORD || self.at_end => rest.len(),
-            None => return Ok(Item::Pending),
+            None => return Ok(TextItem::Pending),
         };
         if len > MAX_WORD {
             return Err(self.bad(OperandErrorKind::TooLong));
@@ -242,7 +242,7 @@ impl<R: Read> IntegerReader<R> {
         }
         self.start += len;
         self.behind_integer = true;
-        Ok(i64::try_from(&number).map_or(Item::Number(number), Item::Word))
+        Ok(i64::try_from(&number).map_or(TextItem::Number(number), TextItem::Word))
     }
 
     fn bad(&self, reason: OperandErrorKind) -> OperandError {
@@ -337,10 +337,10 @@ mod tests {
                 taken < 3
             });
             match text.next_item().map_err(|error| error.to_string())? {
-                Item::Word(word) => numbers.push(word.into()),
-                Item::Number(number) => numbers.push(number),
-                Item::Pending => text.read().unwrap(),
-                Item::End => return Ok(numbers),
+                TextItem::Word(word) => numbers.push(word.into()),
+                TextItem::Number(number) => numbers.push(number),
+                TextItem::Pending => text.read().unwrap(),
+                TextItem::End => return Ok(numbers),
             }
         }
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::cancel::Cancellation;
 use super::error::{Error, Unanswered, UnansweredReason};
 use super::random::Random;
-use crate::exchange::{Answer, Exchange, Outcome, PortSharing, Question, Received, Retransmission, Statistics};
+use crate::exchange::{Exchange, Outcome, Payload, PortSharing, Question, Received, Retransmission, Statistics};
 use crate::net::peer;
 use crate::net::wait::{AsFd, BorrowedFd};
 use crate::wire::{self, Form};
@@ -88,7 +88,7 @@ pub struct PeerAnswer {
     /// Who answered.
     pub peer: SocketAddrV6,
     /// The answer.
-    pub answer: Answer,
+    pub answer: Payload,
     /// What its exchange counted.
     pub statistics: Statistics,
 }

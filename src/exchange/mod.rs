@@ -4,7 +4,7 @@
 //! socket, no clock and no generator, so the same code runs over sockets, under a fuzzer and on virtual time:
 //!
 //! ```
-//! use calc6::exchange::{Answer, Retransmission, Exchange, Received, Outcome, Question, PortSharing};
+//! use calc6::exchange::{Exchange, Outcome, Payload, PortSharing, Question, Received, Retransmission};
 //! use calc6::wire::{Format, Operator};
 //! use std::time::Duration;
 //!
@@ -19,7 +19,7 @@
 //! let reply = [0xff, 0, 0, 0, 9];
 //! assert_eq!(exchange.receive(Duration::from_millis(20), true, &reply), Received::Accepted);
 //! let Some(Outcome::Answer(answer)) = exchange.outcome() else { panic!() };
-//! assert_eq!(*answer, Answer::Integer(vec![9]));
+//! assert_eq!(*answer, Payload::Integer(vec![9]));
 //! # Ok::<(), calc6::wire::classic::RequestError>(())
 //! ```
 //!
@@ -46,7 +46,7 @@ mod retransmission;
 
 #[cfg(feature = "net")]
 pub(crate) use outcome::printable_lines;
-pub use outcome::{Answer, ClassicOnly, IgnoredCounts, IgnoredReason, Outcome, Received, Statistics, TooLarge};
+pub use outcome::{ClassicOnly, IgnoredCounts, IgnoredReason, Outcome, Payload, Received, Statistics, TooLarge};
 pub use plan::{Forms, PlanError};
 pub use question::Question;
 pub(crate) use retransmission::backed_off;
@@ -319,7 +319,7 @@ impl Exchange {
             && !self.statistics.widened
     }
 
-    /// The filter, in its fixed order: short, stranger, not a reply by its octets, unknown identifier, duplicate.
+    /// The filter, in its fixed order: short, other source, not a reply by its octets, unknown identifier, duplicate.
     fn judge(&self, from_peer: bool, datagram: &[u8]) -> Result<Decision, IgnoredReason> {
         let shortest = match self.sharing {
             PortSharing::Exclusive => classic::HEADER,
@@ -329,7 +329,7 @@ impl Exchange {
             return Err(IgnoredReason::Short { octets: datagram.len() });
         }
         if !from_peer {
-            return Err(IgnoredReason::Stranger);
+            return Err(IgnoredReason::OtherSource);
         }
         match self.question.form() {
             Form::Classic => self.judge_classic(datagram),
@@ -342,7 +342,7 @@ impl Exchange {
         self.in_progress()?;
         Ok(Decision::End(match reply {
             classic::Reply::Error(text) => Outcome::ClassicError { text: outcome::printable(text) },
-            reply => Outcome::Answer(Answer::of_classic(&reply)),
+            reply => Outcome::Answer(Payload::of_classic(&reply)),
         }))
     }
 
@@ -359,7 +359,7 @@ impl Exchange {
         }
         self.in_progress()?;
         if reply.is_success() {
-            return Ok(Decision::End(Outcome::Answer(Answer::of_extended(&reply, self.question.operator()))));
+            return Ok(Decision::End(Outcome::Answer(Payload::of_extended(&reply, self.question.operator()))));
         }
         match self.too_large(&reply) {
             Some(Err(needed)) => Ok(Decision::Ask { needed }),

@@ -15,7 +15,7 @@ use crate::wire::{Format, Operator, Status, classic, extended};
 #[non_exhaustive]
 pub enum Outcome {
     /// The server answered the question.
-    Answer(Answer),
+    Answer(Payload),
     /// The server answered with an error status of the extended form.
     Error {
         /// The Status octet, 1 to 31.
@@ -58,7 +58,7 @@ impl Outcome {
     /// What an extended reply means to a client that does not ask again with a wider request.
     pub fn of_extended(reply: &extended::Reply<'_>, operator: Operator) -> Outcome {
         if reply.is_success() {
-            return Outcome::Answer(Answer::of_extended(reply, operator));
+            return Outcome::Answer(Payload::of_extended(reply, operator));
         }
         let too_large = (reply.status() == Some(Status::TooLarge)).then(|| match reply.needed() {
             None => TooLarge::Uncounted,
@@ -78,7 +78,7 @@ impl Outcome {
 /// The result, as the server sent it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Answer {
+pub enum Payload {
     /// An integer in two's complement, network byte order, of at least one octet; not always of the least width.
     Integer(Vec<u8>),
     /// An integer in decimal: `-?[0-9]+`.
@@ -94,45 +94,47 @@ pub enum Answer {
     NotDecimal(String),
 }
 
-impl Answer {
+impl Payload {
     /// The number; `None` for a text that is none.
     pub fn number(&self) -> Option<Number> {
         match self {
-            Answer::Integer(octets) => Some(Number::from_octets(octets)),
-            Answer::Decimal { digits, .. } => digits.parse().ok(),
-            Answer::Description(_) | Answer::NotDecimal(_) => None,
+            Payload::Integer(octets) => Some(Number::from_octets(octets)),
+            Payload::Decimal { digits, .. } => digits.parse().ok(),
+            Payload::Description(_) | Payload::NotDecimal(_) => None,
         }
     }
 
     /// The number in decimal, or the text.
     pub fn text(&self) -> String {
         match self {
-            Answer::Integer(octets) => Number::from_octets(octets).to_string(),
-            Answer::Decimal { digits: text, .. } | Answer::Description(text) | Answer::NotDecimal(text) => text.clone(),
+            Payload::Integer(octets) => Number::from_octets(octets).to_string(),
+            Payload::Decimal { digits: text, .. } | Payload::Description(text) | Payload::NotDecimal(text) => {
+                text.clone()
+            }
         }
     }
 
-    pub(super) fn of_classic(reply: &classic::Reply<'_>) -> Answer {
+    pub(super) fn of_classic(reply: &classic::Reply<'_>) -> Payload {
         match reply {
             // A leading zero octet makes the unsigned integer a two's complement one.
-            classic::Reply::Integer(value) => Answer::Integer(least_width(&u64::from(*value).to_be_bytes())),
+            classic::Reply::Integer(value) => Payload::Integer(least_width(&u64::from(*value).to_be_bytes())),
             classic::Reply::Text(decimal) => {
-                Answer::Decimal { digits: decimal.as_str().to_owned(), trailing_nul: decimal.trailing_nul() }
+                Payload::Decimal { digits: decimal.as_str().to_owned(), trailing_nul: decimal.trailing_nul() }
             }
-            classic::Reply::Error(text) => Answer::NotDecimal(printable(text)),
+            classic::Reply::Error(text) => Payload::NotDecimal(printable(text)),
         }
     }
 
-    pub(super) fn of_extended(reply: &extended::Reply<'_>, operator: Operator) -> Answer {
+    pub(super) fn of_extended(reply: &extended::Reply<'_>, operator: Operator) -> Payload {
         let result = reply.result();
         match (reply.format(), operator) {
-            (Format::Integer, _) => Answer::Integer(result.to_vec()),
-            (Format::Text, Operator::Describe) => Answer::Description(printable_lines(result)),
+            (Format::Integer, _) => Payload::Integer(result.to_vec()),
+            (Format::Text, Operator::Describe) => Payload::Description(printable_lines(result)),
             (Format::Text, _) => match classic::Decimal::new(result) {
                 Some(decimal) if !decimal.trailing_nul() => {
-                    Answer::Decimal { digits: decimal.as_str().to_owned(), trailing_nul: false }
+                    Payload::Decimal { digits: decimal.as_str().to_owned(), trailing_nul: false }
                 }
-                _ => Answer::NotDecimal(printable(result)),
+                _ => Payload::NotDecimal(printable(result)),
             },
         }
     }
@@ -211,7 +213,7 @@ pub enum IgnoredReason {
     },
     /// Not from the address and port that was asked.
     #[error("not from the address and port that was asked")]
-    Stranger,
+    OtherSource,
     /// Its octets are not a reply of the extended form.
     #[error("not an extended reply: {0}")]
     NoExtendedReply(extended::ReplyError),
@@ -251,8 +253,8 @@ impl IgnoredReason {
 pub struct IgnoredCounts {
     /// [`IgnoredReason::Short`].
     pub short: u32,
-    /// [`IgnoredReason::Stranger`].
-    pub stranger: u32,
+    /// [`IgnoredReason::OtherSource`].
+    pub other_source: u32,
     /// [`IgnoredReason::NoExtendedReply`], [`IgnoredReason::NoClassicReply`] and [`IgnoredReason::ClassicOnSharedSocket`].
     pub malformed: u32,
     /// [`IgnoredReason::UnknownIdentifier`] and [`IgnoredReason::Superseded`].
@@ -264,14 +266,14 @@ pub struct IgnoredCounts {
 impl IgnoredCounts {
     /// All of them.
     pub fn total(&self) -> u32 {
-        let IgnoredCounts { short, stranger, malformed, unknown_identifier, duplicate } = *self;
-        [stranger, malformed, unknown_identifier, duplicate].into_iter().fold(short, u32::saturating_add)
+        let IgnoredCounts { short, other_source, malformed, unknown_identifier, duplicate } = *self;
+        [other_source, malformed, unknown_identifier, duplicate].into_iter().fold(short, u32::saturating_add)
     }
 
     pub(super) fn count(&mut self, reason: &IgnoredReason) {
         let counter = match reason {
             IgnoredReason::Short { .. } => &mut self.short,
-            IgnoredReason::Stranger => &mut self.stranger,
+            IgnoredReason::OtherSource => &mut self.other_source,
             IgnoredReason::NoExtendedReply(_)
             | IgnoredReason::NoClassicReply(_)
             | IgnoredReason::ClassicOnSharedSocket => &mut self.malformed,

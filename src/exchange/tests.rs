@@ -134,7 +134,7 @@ fn a_reply_ends_it() {
     let mut exchange = extended_exchange();
     let reply = success(0x1111_1111_1111_1111, "1606938044258990275541962092341162602522202993782792835301376");
     assert_eq!(exchange.receive(START + 25 * MS, true, &reply), Received::Accepted);
-    let Some(Outcome::Answer(Answer::Decimal { digits, trailing_nul: false })) = exchange.outcome() else { panic!() };
+    let Some(Outcome::Answer(Payload::Decimal { digits, trailing_nul: false })) = exchange.outcome() else { panic!() };
     assert_eq!(digits.len(), 61);
     assert_eq!(exchange.statistics().rtt, Some(25 * MS));
     assert_eq!((exchange.wake_at(), exchange.transmit(START + 25 * MS)), (None, None));
@@ -163,7 +163,7 @@ fn the_filter_has_a_fixed_order() {
     // Each would also fail the checks behind the one that is reported.
     for (from_peer, datagram, why) in [
         (false, &[0xff; 11][..], IgnoredReason::Short { octets: 11 }),
-        (false, &damaged, IgnoredReason::Stranger),
+        (false, &damaged, IgnoredReason::OtherSource),
         (true, &damaged, IgnoredReason::NoExtendedReply(extended::ReplyError::Format { found: 2 })),
         (true, b"\x7funknown opcode", IgnoredReason::ClassicOnSharedSocket),
         (true, &other, IgnoredReason::UnknownIdentifier { found: 7 }),
@@ -171,14 +171,14 @@ fn the_filter_has_a_fixed_order() {
         assert_eq!(exchange.receive(START, from_peer, datagram), Received::Ignored(why));
         assert!(!why.to_string().is_empty());
     }
-    assert_eq!(exchange.receive(START, false, &success(id, "1")), Received::Ignored(IgnoredReason::Stranger));
+    assert_eq!(exchange.receive(START, false, &success(id, "1")), Received::Ignored(IgnoredReason::OtherSource));
     assert_eq!(exchange.receive(START, true, &success(id, "1")), Received::Accepted);
     assert_eq!(exchange.receive(START, true, &success(id, "2")), Received::Ignored(IgnoredReason::Duplicate));
     assert_eq!(exchange.receive(START, true, &other), Received::Ignored(IgnoredReason::UnknownIdentifier { found: 7 }));
-    let Some(Outcome::Answer(Answer::Decimal { digits, .. })) = exchange.outcome() else { panic!() };
+    let Some(Outcome::Answer(Payload::Decimal { digits, .. })) = exchange.outcome() else { panic!() };
     assert_eq!(digits, "1");
     let ignored = exchange.statistics().ignored;
-    let counts = IgnoredCounts { short: 1, stranger: 2, malformed: 2, unknown_identifier: 2, duplicate: 1 };
+    let counts = IgnoredCounts { short: 1, other_source: 2, malformed: 2, unknown_identifier: 2, duplicate: 1 };
     assert_eq!((ignored, ignored.total()), (counts, 8));
 }
 
@@ -251,9 +251,9 @@ fn error_statuses_end_it_with_the_servers_words() {
 fn results_are_what_they_claim_to_be() {
     let id = 0x1111_1111_1111_1111;
     for (octets, answer) in [
-        (&b"-17"[..], Answer::Decimal { digits: "-17".to_owned(), trailing_nul: false }),
-        (b"17\0", Answer::NotDecimal("17\u{fffd}".to_owned())),
-        (b"\x1b[2J", Answer::NotDecimal("\u{fffd}[2J".to_owned())),
+        (&b"-17"[..], Payload::Decimal { digits: "-17".to_owned(), trailing_nul: false }),
+        (b"17\0", Payload::NotDecimal("17\u{fffd}".to_owned())),
+        (b"\x1b[2J", Payload::NotDecimal("\u{fffd}[2J".to_owned())),
     ] {
         let mut exchange = extended_exchange();
         let mut reply = vec![0; extended::HEADER + octets.len()];
@@ -264,19 +264,19 @@ fn results_are_what_they_claim_to_be() {
     let question = Question::extended(Operator::Describe, Format::Text, 0, vec![]).unwrap();
     let mut exchange = begin(question, PortSharing::Exclusive, Retransmission::default());
     exchange.receive(START, true, &success(id, "calc6 1\nlargest-reply=1232\n"));
-    let description = Answer::Description("calc6 1\nlargest-reply=1232\n".to_owned());
+    let description = Payload::Description("calc6 1\nlargest-reply=1232\n".to_owned());
     assert_eq!(exchange.outcome(), Some(&Outcome::Answer(description)));
 }
 
 #[test]
 fn classic_answers() {
     for (format, reply, outcome) in [
-        (Format::Integer, &[0xff, 0, 0, 0, 9][..], Outcome::Answer(Answer::Integer(vec![9]))),
-        (Format::Integer, &[0x80, 0xff, 0, 0, 9], Outcome::Answer(Answer::Integer(vec![0, 0xff, 0, 0, 9]))),
-        (Format::Integer, &[0x80, 0, 0, 0, 0x80], Outcome::Answer(Answer::Integer(vec![0, 0x80]))),
+        (Format::Integer, &[0xff, 0, 0, 0, 9][..], Outcome::Answer(Payload::Integer(vec![9]))),
+        (Format::Integer, &[0x80, 0xff, 0, 0, 9], Outcome::Answer(Payload::Integer(vec![0, 0xff, 0, 0, 9]))),
+        (Format::Integer, &[0x80, 0, 0, 0, 0x80], Outcome::Answer(Payload::Integer(vec![0, 0x80]))),
         (Format::Integer, b"\x7ftoo large", Outcome::ClassicError { text: "too large".to_owned() }),
         (Format::Integer, b"\0", Outcome::ClassicError { text: String::new() }),
-        (Format::Text, b"\x80-2\0", Outcome::Answer(Answer::Decimal { digits: "-2".to_owned(), trailing_nul: true })),
+        (Format::Text, b"\x80-2\0", Outcome::Answer(Payload::Decimal { digits: "-2".to_owned(), trailing_nul: true })),
     ] {
         let question = Question::classic(Operator::Sum, format, [4]).unwrap();
         let mut exchange = begin(question, PortSharing::Exclusive, Retransmission::default());
@@ -285,7 +285,7 @@ fn classic_answers() {
         assert_eq!(exchange.receive(START, true, &[]), Received::Ignored(IgnoredReason::Short { octets: 0 }));
         let received = exchange.receive(START, true, &[0xff]);
         assert!(matches!(received, Received::Ignored(IgnoredReason::NoClassicReply(_))));
-        assert_eq!(exchange.receive(START, false, reply), Received::Ignored(IgnoredReason::Stranger));
+        assert_eq!(exchange.receive(START, false, reply), Received::Ignored(IgnoredReason::OtherSource));
         assert_eq!(exchange.receive(START, true, reply), Received::Accepted);
         assert_eq!(exchange.outcome(), Some(&outcome));
         assert_eq!(exchange.receive(START, true, reply), Received::Ignored(IgnoredReason::Duplicate));

@@ -12,7 +12,7 @@ use crate::wire::{Operator, extended};
 
 pub(super) fn simplify(drafts: Vec<Draft>) -> Result<Vec<Node>, SyntaxError> {
     let placements = placements(&drafts);
-    let mut output = Output { nodes: Vec::new(), free: Vec::new() };
+    let mut output = Simplified { nodes: Vec::new(), free: Vec::new() };
     // Free nodes below each draft: more than one where a chain is still to be joined by the one above it.
     let mut counts = vec![0; drafts.len()];
     for (place, draft) in drafts.into_iter().enumerate() {
@@ -100,12 +100,12 @@ struct Term {
     negative: bool,
 }
 
-struct Output {
+struct Simplified {
     nodes: Vec<Node>,
     free: Vec<Term>,
 }
 
-impl Output {
+impl Simplified {
     fn push(&mut self, node: Node, negative: bool) {
         self.free.push(Term { node: self.nodes.len(), negative });
         self.nodes.push(node);

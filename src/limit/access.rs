@@ -181,7 +181,7 @@ impl Rules {
 impl Prefix {
     /// Whether it contains `source`, an address as an AF_INET6 socket has it.
     pub fn contains(&self, source: Ipv6Addr) -> bool {
-        let rule = Rule::new(*self, true);
+        let rule = AccessRule::new(*self, true);
         (rule.start..=rule.end()).contains(&source.to_bits())
     }
 
@@ -213,7 +213,7 @@ impl Prefix {
 
     /// Whether both contain the same sources: `192.0.2.0/24` and `::ffff:192.0.2.0/120` do.
     pub(super) fn same_sources(&self, other: &Prefix) -> bool {
-        let [one, other] = [self, other].map(|prefix| Rule::new(*prefix, true));
+        let [one, other] = [self, other].map(|prefix| AccessRule::new(*prefix, true));
         (one.start, one.length) == (other.start, other.length)
     }
 }
@@ -268,20 +268,20 @@ struct Range {
 
 /// A prefix in the address space of an AF_INET6 socket, and its verdict.
 #[derive(Clone, Copy)]
-struct Rule {
+struct AccessRule {
     start: u128,
     length: u8,
     verdict: bool,
     prefix: Prefix,
 }
 
-impl Rule {
-    fn new(prefix: Prefix, verdict: bool) -> Rule {
+impl AccessRule {
+    fn new(prefix: Prefix, verdict: bool) -> AccessRule {
         let (start, length) = match prefix.address {
             IpAddr::V4(address) => (address.to_ipv6_mapped().to_bits(), 96 + prefix.length),
             IpAddr::V6(address) => (address.to_bits(), prefix.length),
         };
-        Rule { start, length, verdict, prefix }
+        AccessRule { start, length, verdict, prefix }
     }
 
     fn end(&self) -> u128 {
@@ -294,9 +294,9 @@ fn ranges(rules: &Rules) -> Result<Vec<Range>, Contradiction> {
     if rules.allow.is_empty() && rules.deny.is_empty() && rules.exempt.is_empty() {
         return Ok(Vec::new());
     }
-    let list = |prefixes: &[Prefix], verdict| prefixes.iter().map(|prefix| Rule::new(*prefix, verdict)).collect();
-    let mut access: Vec<Rule> = list(&rules.allow, true);
-    access.extend::<Vec<Rule>>(list(&rules.deny, false));
+    let list = |prefixes: &[Prefix], verdict| prefixes.iter().map(|prefix| AccessRule::new(*prefix, verdict)).collect();
+    let mut access: Vec<AccessRule> = list(&rules.allow, true);
+    access.extend::<Vec<AccessRule>>(list(&rules.deny, false));
     let access = flatten(access, rules.allow.is_empty())?;
     let exempt = flatten(list(&rules.exempt, true), false)?;
 
@@ -313,7 +313,7 @@ fn ranges(rules: &Rules) -> Result<Vec<Range>, Contradiction> {
 
 /// The starts of the ranges and their verdicts, in ascending order. The prefixes are nested or disjoint; the longest
 /// decides, and `otherwise` is the verdict outside of all.
-fn flatten(mut rules: Vec<Rule>, otherwise: bool) -> Result<Vec<(u128, bool)>, Contradiction> {
+fn flatten(mut rules: Vec<AccessRule>, otherwise: bool) -> Result<Vec<(u128, bool)>, Contradiction> {
     // Outer prefixes before the ones inside them.
     rules.sort_by_key(|rule| (rule.start, rule.length));
     for pair in rules.windows(2) {

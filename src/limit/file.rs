@@ -32,7 +32,7 @@ pub struct FileError {
 pub enum Problem {
     /// It does not begin with `allow`, `deny` or `exempt`.
     #[error("unknown rule \"{0}\": expected allow, deny or exempt")]
-    Rule(String),
+    Directive(String),
     /// Nothing follows the rule's name.
     #[error("no prefix after \"{0}\" (such as 2001:db8::/32, 192.0.2.0/24 or ::1)")]
     NoPrefix(String),
@@ -73,9 +73,9 @@ impl FromStr for Rules {
             let error = |problem| FileError { line: place + 1, problem };
             let Some((rule, prefix)) = parse_line(line).map_err(error)? else { continue };
             match rule {
-                Rule::Allow => rules.allow.push(prefix),
-                Rule::Deny => rules.deny.push(prefix),
-                Rule::Exempt => rules.exempt.push(prefix),
+                Directive::Allow => rules.allow.push(prefix),
+                Directive::Deny => rules.deny.push(prefix),
+                Directive::Exempt => rules.exempt.push(prefix),
             }
             lines.push((place + 1, rule, prefix));
         }
@@ -87,20 +87,20 @@ impl FromStr for Rules {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Rule {
+enum Directive {
     Allow,
     Deny,
     Exempt,
 }
 
-fn parse_line(line: &str) -> Result<Option<(Rule, Prefix)>, Problem> {
+fn parse_line(line: &str) -> Result<Option<(Directive, Prefix)>, Problem> {
     let rule = line.split_once('#').map_or(line, |(rule, _)| rule);
     let mut words = rule.split_whitespace();
     let Some(name) = words.next() else { return Ok(None) };
     let rule = match name {
-        "allow" => Rule::Allow,
-        "deny" => Rule::Deny,
-        "exempt" => Rule::Exempt,
+        "allow" => Directive::Allow,
+        "deny" => Directive::Deny,
+        "exempt" => Directive::Exempt,
         _ => return Err(Problem::Rule(name.to_string())),
     };
     let text = words.next().ok_or_else(|| Problem::NoPrefix(name.to_string()))?;
@@ -112,10 +112,10 @@ fn parse_line(line: &str) -> Result<Option<(Rule, Prefix)>, Problem> {
 }
 
 /// The lines of a contradiction: the first that names the prefix, and the first after it that says the opposite.
-fn locate(contradiction: Contradiction, lines: &[(usize, Rule, Prefix)]) -> FileError {
+fn locate(contradiction: Contradiction, lines: &[(usize, Directive, Prefix)]) -> FileError {
     let named = |prefix: &Prefix| prefix.same_sources(&contradiction.0);
-    let mut naming = lines.iter().filter(|(_, rule, prefix)| *rule != Rule::Exempt && named(prefix));
-    let (earlier, first) = naming.next().map_or((0, Rule::Allow), |(line, rule, _)| (*line, *rule));
+    let mut naming = lines.iter().filter(|(_, rule, prefix)| *rule != Directive::Exempt && named(prefix));
+    let (earlier, first) = naming.next().map_or((0, Directive::Allow), |(line, rule, _)| (*line, *rule));
     let line = naming.find(|(_, rule, _)| *rule != first).map_or(earlier, |(line, ..)| *line);
     FileError { line, problem: Problem::Contradiction { contradiction, earlier } }
 }

@@ -42,9 +42,9 @@ pub const ENTRIES: usize = 4096;
 /// The sources and ports that one worker answers: 64 KiB, allocated and written at the start; it never grows.
 #[derive(Clone)]
 pub struct LoopGuard {
-    sets: Box<[Set]>,
+    sets: Box<[LoopSet]>,
     hasher: SipHasher13,
-    latest: Latest,
+    latest: LatestPeer,
     /// Counts the random counts given to new entries.
     draws: u64,
 }
@@ -57,9 +57,9 @@ impl LoopGuard {
 
     fn with_sets(key: [u64; 2], sets: usize) -> LoopGuard {
         debug_assert!(sets.is_power_of_two() && sets <= 1 << 32);
-        let sets = alloc::vec![Set { entries: [Entry(0); WAYS], requests: [0; WAYS] }; sets].into_boxed_slice();
+        let sets = alloc::vec![LoopSet { entries: [Entry(0); WAYS], requests: [0; WAYS] }; sets].into_boxed_slice();
         let hasher = SipHasher13::new_with_keys(key[0], key[1]);
-        let latest = Latest { source: Ipv6Addr::UNSPECIFIED, port: 0, hash: 0 };
+        let latest = LatestPeer { source: Ipv6Addr::UNSPECIFIED, port: 0, hash: 0 };
         let mut guard = LoopGuard { sets, hasher, latest, draws: 0 };
         guard.latest.hash = guard.hash(guard.latest.source, guard.latest.port);
         guard
@@ -82,7 +82,7 @@ impl LoopGuard {
     ) -> Result<(), Refusal> {
         // Datagrams of one socket often come together: the hash of the latest is remembered.
         if (self.latest.source, self.latest.port) != (source, port) {
-            self.latest = Latest { source, port, hash: self.hash(source, port) };
+            self.latest = LatestPeer { source, port, hash: self.hash(source, port) };
         }
         let hash = self.latest.hash;
         // A mask within the length, which is a power of two: the index is always in range. The tag has other bits.
@@ -154,7 +154,7 @@ fn fingerprint(request: &[u8]) -> u32 {
 
 /// The latest source and port, and their hash.
 #[derive(Clone)]
-struct Latest {
+struct LatestPeer {
     source: Ipv6Addr,
     port: u16,
     hash: u64,
@@ -163,7 +163,7 @@ struct Latest {
 /// Most recently used first.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-struct Set {
+struct LoopSet {
     entries: [Entry; WAYS],
     /// The fingerprint of the latest request of each.
     requests: [u32; WAYS],
@@ -175,7 +175,7 @@ struct Entry(u64);
 
 const SECOND_BITS: u32 = 20;
 const COUNT_BITS: u32 = 12;
-const _: () = assert!(size_of::<Set>() == 128 && (ENTRIES / WAYS).is_power_of_two() && LIMIT <= 1 << COUNT_BITS);
+const _: () = assert!(size_of::<LoopSet>() == 128 && (ENTRIES / WAYS).is_power_of_two() && LIMIT <= 1 << COUNT_BITS);
 
 impl Entry {
     fn new(tag: u32, second: u32, count: u32) -> Entry {

@@ -86,7 +86,7 @@ pub struct RateLimit {
     networks: Table,
     sites: Table,
     hasher: SipHasher13,
-    latest: Latest,
+    latest: LatestSource,
     leak: u32,
     dry_run: bool,
     /// The datagrams over the rate in the current block of `leak`, and the index of the one that leaks.
@@ -137,7 +137,7 @@ impl RateLimit {
             return RateDecision::Answer;
         }
         if self.latest.source != source {
-            self.latest = Latest { source, buckets: self.buckets(source) };
+            self.latest = LatestSource { source, buckets: self.buckets(source) };
         }
         match self.latest.buckets {
             Buckets::Unlimited => RateDecision::Answer,
@@ -195,7 +195,7 @@ impl RateLimit {
             }
         };
         let hasher = SipHasher13::new_with_keys(key[0], key[1]);
-        let latest = Latest { source: Ipv6Addr::LOCALHOST, buckets: Buckets::Unlimited };
+        let latest = LatestSource { source: Ipv6Addr::LOCALHOST, buckets: Buckets::Unlimited };
         RateLimit { networks, sites, hasher, latest, leak, dry_run, over: 0, chosen: 0, draws: 0 }
     }
 
@@ -298,7 +298,7 @@ const UNUSED: u64 = u64::MAX;
 #[derive(Clone)]
 struct Table {
     /// Empty if there is no limit.
-    sets: Box<[Set]>,
+    sets: Box<[BucketSet]>,
     /// Nanoseconds between two datagrams at the rate.
     interval: u64,
     /// How far ahead of the present, in nanoseconds, a bucket's time may lie for one more datagram to be admitted.
@@ -313,14 +313,14 @@ struct Bucket {
 
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-struct Set([Bucket; WAYS]);
+struct BucketSet([Bucket; WAYS]);
 
-const _: () = assert!(size_of::<Set>() == 64 && (ENTRIES / WAYS).is_power_of_two());
+const _: () = assert!(size_of::<BucketSet>() == 64 && (ENTRIES / WAYS).is_power_of_two());
 
 /// The latest source and its buckets. Datagrams of one source often come together, and until another source is looked
 /// up nothing can evict these buckets.
 #[derive(Clone, Copy)]
-struct Latest {
+struct LatestSource {
     source: Ipv6Addr,
     buckets: Buckets,
 }
@@ -329,20 +329,20 @@ struct Latest {
 #[derive(Clone, Copy)]
 enum Buckets {
     Unlimited,
-    Ipv4(Place),
-    Ipv6 { site: Place, network: FoundNetwork },
+    Ipv4(BucketIndex),
+    Ipv6 { site: BucketIndex, network: FoundNetwork },
 }
 
 /// The bucket of a network, or the prefix by which it will be looked up.
 #[derive(Clone, Copy)]
 enum FoundNetwork {
-    At(Place),
+    At(BucketIndex),
     NotYet(u64),
 }
 
 /// The place of a bucket in its table.
 #[derive(Clone, Copy)]
-struct Place {
+struct BucketIndex {
     set: usize,
     way: usize,
 }
@@ -352,12 +352,12 @@ impl Table {
         debug_assert!(sets == 0 || sets.is_power_of_two());
         // Rounded up, so that the rate is never exceeded.
         let interval = SECOND.div_ceil(per_second);
-        let sets = alloc::vec![Set([Bucket { prefix: UNUSED, empty_at: 0 }; WAYS]); sets].into_boxed_slice();
+        let sets = alloc::vec![BucketSet([Bucket { prefix: UNUSED, empty_at: 0 }; WAYS]); sets].into_boxed_slice();
         Table { sets, interval, tolerance: interval.saturating_mul(burst - 1) }
     }
 
     /// The bucket of `prefix`: its own, or else the one that is empty first, which keeps its level.
-    fn bucket(&mut self, hasher: &SipHasher13, prefix: u64) -> Place {
+    fn bucket(&mut self, hasher: &SipHasher13, prefix: u64) -> BucketIndex {
         // A mask within the length, which is a power of two: the index is always in range.
         let set = hasher.hash(&prefix.to_le_bytes()) as usize & (self.sets.len() - 1);
         let buckets = &mut self.sets[set].0;
@@ -365,14 +365,14 @@ impl Table {
             || (1..WAYS).fold(0, |low, way| if buckets[way].empty_at < buckets[low].empty_at { way } else { low });
         let way = buckets.iter().position(|bucket| bucket.prefix == prefix).unwrap_or_else(lowest);
         buckets[way].prefix = prefix;
-        Place { set, way }
+        BucketIndex { set, way }
     }
 
-    fn admits(&self, Place { set, way }: Place, now: u64) -> bool {
+    fn admits(&self, BucketIndex { set, way }: BucketIndex, now: u64) -> bool {
         self.sets[set].0[way].empty_at.saturating_sub(now) <= self.tolerance
     }
 
-    fn charge(&mut self, Place { set, way }: Place, now: u64) -> RateDecision {
+    fn charge(&mut self, BucketIndex { set, way }: BucketIndex, now: u64) -> RateDecision {
         let empty_at = &mut self.sets[set].0[way].empty_at;
         *empty_at = now.max(*empty_at).saturating_add(self.interval);
         RateDecision::Answer

@@ -4,8 +4,8 @@
 //! section 2.5.5.2). A round of a server is three calls:
 //!
 //! ```no_run
-//! use calc6::net::{Options, ReceiveBatch, SendBatch, Wait, bind_group};
-//! let socket = bind_group("[::1]:0".parse().unwrap(), 1, &Options::default())?.remove(0);
+//! use calc6::net::{ReceiveBatch, SendBatch, SocketOptions, Wait, bind_group};
+//! let socket = bind_group("[::1]:0".parse().unwrap(), 1, &SocketOptions::default())?.remove(0);
 //! let mut received = ReceiveBatch::new(32, 1500, socket.capabilities());
 //! let mut replies = SendBatch::new(128, 1500, socket.capabilities().segmentation);
 //! loop {
@@ -46,7 +46,7 @@ use portable as system;
 
 pub use address::{is_group_address, mapped};
 pub use error::{ReceiveError, has_no_ipv6, is_out_of_descriptors, is_privileged_port};
-pub use options::{Instruction, Options, SEND_BUFFER};
+pub use options::{Instruction, SEND_BUFFER, SocketOptions};
 #[cfg(feature = "tokio")]
 pub use system::readiness;
 pub use system::socket::{Socket, bind_group};
@@ -209,7 +209,7 @@ pub enum Wait {
 
 /// What [`ReceiveBatch::receive`] found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Received {
+pub struct ReceivedCounts {
     /// Messages, each a datagram or a train of them. Fewer than the batch has slots: the socket's queue was empty then.
     /// 0 after shutdown(2) of an empty socket.
     pub messages: usize,

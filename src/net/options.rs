@@ -6,7 +6,7 @@ use super::Segmentation;
 
 /// How [`bind_group`](super::bind_group) opens its sockets, and [`Socket::adopt`](super::Socket::adopt) prepares its own.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct SocketOptions {
     /// Only IPv6, no mapped IPv4 (IPV6_V6ONLY, RFC 3493 section 5.3).
     pub ipv6_only: bool,
     /// Let other processes of this user bind the same address (SO_REUSEPORT from the start), where the system has
@@ -25,7 +25,7 @@ pub struct Options {
     pub segmentation: Segmentation,
 }
 
-impl Default for Options {
+impl Default for SocketOptions {
     fn default() -> Self {
         Self {
             ipv6_only: false,

@@ -5,9 +5,9 @@ use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::{Capabilities, Destination, DropCounter, Options, Segmentation, Sent, Wait};
+use super::{Capabilities, Destination, DropCounter, Segmentation, Sent, SocketOptions, Wait};
 
-const OPTIONS: Options = Options {
+const OPTIONS: SocketOptions = SocketOptions {
     ipv6_only: false,
     share_port: false,
     receive_buffer: 1 << 20,
@@ -30,7 +30,7 @@ macro_rules! tests_of {
             use super::super::$half::{ReceiveBatch, SYSTEM, SendBatch, clock, cpu};
             use super::*;
 
-            fn bind(address: &str, options: &Options) -> Socket {
+            fn bind(address: &str, options: &SocketOptions) -> Socket {
                 bind_group(address.parse().unwrap(), 1, options).unwrap().remove(0)
             }
 
@@ -80,7 +80,7 @@ macro_rules! tests_of {
 
             #[test]
             fn nothing_there_is_an_error_of_one_kind() {
-                let options = Options { receive_timeout: Duration::from_millis(20), ..OPTIONS };
+                let options = SocketOptions { receive_timeout: Duration::from_millis(20), ..OPTIONS };
                 let socket = bind("[::1]:0", &options);
                 let mut received = ReceiveBatch::new(2, 9, socket.capabilities());
                 for wait in [Wait::No, Wait::ForOne] {
@@ -147,7 +147,7 @@ macro_rules! tests_of {
 
             #[test]
             fn every_worker_of_a_group_can_answer() {
-                let options = Options { receive_timeout: Duration::from_millis(20), ..OPTIONS };
+                let options = SocketOptions { receive_timeout: Duration::from_millis(20), ..OPTIONS };
                 let group = bind_group("[::1]:0".parse().unwrap(), 3, &options).unwrap();
                 let address = group[0].local_addr();
                 assert!(group.len() == 3 && group.iter().all(|socket| socket.local_addr() == address));

@@ -82,15 +82,15 @@ impl fmt::Display for ReplyLimit {
 /// The decision on a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Send the first [`Reply::len`] octets of the reply buffer back.
-    Reply(Reply),
+    /// Send the first [`WrittenReply::len`] octets of the reply buffer back.
+    WrittenReply(WrittenReply),
     /// Send nothing.
     Silence(Reason),
 }
 
 /// A reply in the reply buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reply {
+pub struct WrittenReply {
     /// Its length in octets.
     pub len: usize,
     /// The form of the request, and so of the reply.
@@ -101,7 +101,7 @@ pub struct Reply {
     pub status: Status,
 }
 
-impl Reply {
+impl WrittenReply {
     /// The clause of docs/protocol.md that decides on this reply; `format` is the one that the request asked for.
     pub const fn clause(&self, format: Format) -> &'static str {
         match (self.form, self.status, format) {
@@ -423,7 +423,7 @@ fn extended_error(room: Room<'_>, datagram: &[u8], status: Status) -> Verdict {
 }
 
 fn replied(len: usize, form: Form, operator: Option<Operator>, status: Status) -> Verdict {
-    Verdict::Reply(Reply { len, form, operator, status })
+    Verdict::Reply(WrittenReply { len, form, operator, status })
 }
 
 /// Copies as much of a text as fits.

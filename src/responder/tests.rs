@@ -6,11 +6,11 @@ use super::*;
 const ID: u64 = 0x0102_0304_0506_0708;
 
 /// The reply's octets, or the reason for silence. The buffer is dirty, like the buffer of a worker.
-fn answer(request: &[u8]) -> Result<(Reply, Vec<u8>), Reason> {
+fn answer(request: &[u8]) -> Result<(WrittenReply, Vec<u8>), Reason> {
     answer_within(request, &Limits::default())
 }
 
-fn answer_within(request: &[u8], limits: &Limits) -> Result<(Reply, Vec<u8>), Reason> {
+fn answer_within(request: &[u8], limits: &Limits) -> Result<(WrittenReply, Vec<u8>), Reason> {
     let mut reply = vec![0xa5; limits.max_reply.octets()];
     match respond(request, &mut reply, limits) {
         Verdict::Reply(verdict) => Ok((verdict, reply[..verdict.len].to_vec())),
@@ -51,7 +51,7 @@ fn status(request: &[u8]) -> (Status, Vec<u8>) {
 #[test]
 fn clauses_are_those_of_the_specification() {
     let specification = include_str!("../../docs/protocol.md");
-    let reply = |form, status| Reply { len: 0, form, operator: None, status };
+    let reply = |form, status| WrittenReply { len: 0, form, operator: None, status };
     let mut clauses: Vec<&str> = Reason::ALL.into_iter().map(Reason::clause).collect();
     for form in [Form::Classic, Form::Extended] {
         for status in (0..extended::STATUS_END).filter_map(Status::from_octet) {
@@ -237,7 +237,7 @@ fn a_short_buffer_changes_no_answer() {
             match (respond(request, &mut reply, &Limits::default()), &whole) {
                 (Verdict::Reply(found), Ok((expected, octets))) => {
                     assert!(found.len <= len && found.len <= expected.len);
-                    assert_eq!(Reply { len: 0, ..found }, Reply { len: 0, ..*expected });
+                    assert_eq!(WrittenReply { len: 0, ..found }, WrittenReply { len: 0, ..*expected });
                     assert_eq!(reply[..found.len], octets[..found.len]);
                     assert!(found.len == expected.len || found.status != Status::Ok, "{request:02x?} in {len}");
                 }

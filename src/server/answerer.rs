@@ -6,7 +6,7 @@ use super::journal::{Cause, Journal};
 use super::rules::WorkerRules;
 use crate::limit::{self, Arrival, LoopGuard, RateClass, RateDecision, RateLimit, Refusal};
 use crate::net::{Datagram, Destination, Local, Socket};
-use crate::responder::{self, Limits, Reply, Verdict};
+use crate::responder::{self, Limits, Verdict, WrittenReply};
 use crate::wire::{Form, Status};
 
 /// One worker's part that turns a datagram into its reply.
@@ -64,7 +64,7 @@ impl<'a> Answerer<'a> {
     }
 
     #[inline]
-    fn judge(&mut self, datagram: &Datagram<'_>, now: u64, reply: &mut [u8]) -> Result<Reply, Cause> {
+    fn judge(&mut self, datagram: &Datagram<'_>, now: u64, reply: &mut [u8]) -> Result<WrittenReply, Cause> {
         let arrival = self.arrival(datagram);
         let room = match self.rules.access().check(&arrival)? {
             RateClass::Exempt => reply.len(),

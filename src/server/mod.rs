@@ -52,7 +52,7 @@ use crate::limit::access::Contradiction;
 use crate::limit::rate::Setting;
 use crate::limit::{Rules, Steering};
 use crate::net::socket::steer;
-use crate::net::{Options, SYSTEM, Socket, bind_group, cpu, mapped};
+use crate::net::{SYSTEM, Socket, SocketOptions, bind_group, cpu, mapped};
 use answerer::Answerer;
 use counters::Counters;
 use journal::Journal;
@@ -347,8 +347,8 @@ fn steer_by_prefix(sockets: &[Socket], config: &Config, key: u64) -> Result<(), 
     steer(sockets, &steering::program(&steering)).map_err(Unsteered::Refused)
 }
 
-fn options(config: &Config) -> Options {
-    Options {
+fn options(config: &Config) -> SocketOptions {
+    SocketOptions {
         ipv6_only: config.ipv6_only,
         share_port: config.share_port,
         receive_buffer: RECEIVE_BUFFER,

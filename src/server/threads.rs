@@ -7,7 +7,7 @@ use super::Handle;
 use super::worker::Worker;
 
 /// What a worker's thread reports.
-pub(super) enum Event {
+pub(super) enum ThreadEvent {
     /// It is ready to serve and waits for the start.
     Ready,
     /// It has ended.
@@ -17,14 +17,14 @@ pub(super) enum Event {
 /// The body of a worker's thread.
 pub(super) struct WorkerThread<'a> {
     worker: Worker<'a>,
-    events: Sender<Event>,
+    events: Sender<ThreadEvent>,
     /// Yields one value when all may serve; closed if the start is cancelled.
     start: Receiver<()>,
 }
 
 impl<'a> WorkerThread<'a> {
     /// The thread's body, and what starts it.
-    pub fn new(worker: Worker<'a>, events: Sender<Event>) -> (WorkerThread<'a>, Sender<()>) {
+    pub fn new(worker: Worker<'a>, events: Sender<ThreadEvent>) -> (WorkerThread<'a>, Sender<()>) {
         let (starter, start) = channel();
         (WorkerThread { worker, events, start }, starter)
     }
@@ -34,7 +34,7 @@ impl<'a> WorkerThread<'a> {
         // Dropped at the end of a panic, too.
         let mut exit = ExitNotifier { events: &events, result: Err(io::Error::other("a worker panicked")) };
         exit.result = worker.pin().and_then(|()| enter()).and_then(|()| {
-            let _ = events.send(Event::Ready);
+            let _ = events.send(ThreadEvent::Ready);
             if start.recv().is_ok() { worker.run() } else { Ok(()) }
         });
     }
@@ -42,20 +42,20 @@ impl<'a> WorkerThread<'a> {
 
 /// Reports the thread's end when it is dropped.
 struct ExitNotifier<'a> {
-    events: &'a Sender<Event>,
+    events: &'a Sender<ThreadEvent>,
     result: io::Result<()>,
 }
 
 impl Drop for ExitNotifier<'_> {
     fn drop(&mut self) {
-        let _ = self.events.send(Event::Ended(std::mem::replace(&mut self.result, Ok(()))));
+        let _ = self.events.send(ThreadEvent::Ended(std::mem::replace(&mut self.result, Ok(()))));
     }
 }
 
 /// Calls `serving` when all threads are ready, starts them if it succeeds, and waits until all have ended. The first
 /// end stops the others.
 pub(super) fn supervise(
-    events: &Receiver<Event>,
+    events: &Receiver<ThreadEvent>,
     starters: Vec<Sender<()>>,
     handle: &Handle,
     serving: impl FnOnce() -> io::Result<()>,
@@ -66,8 +66,8 @@ pub(super) fn supervise(
     let mut start = Some((starters, serving));
     for event in events {
         match event {
-            Event::Ready => ready += 1,
-            Event::Ended(ended) => {
+            ThreadEvent::Ready => ready += 1,
+            ThreadEvent::Ended(ended) => {
                 handle.stop();
                 start = None;
                 result = result.and(ended);

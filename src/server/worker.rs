@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::answerer::Answerer;
 use super::config::Config;
 use super::counters::{Counter, Counters};
-use crate::net::{DropCounter, ReceiveBatch, ReceiveError, Received, SendBatch, Sent, Socket, Wait, clock, cpu};
+use crate::net::{DropCounter, ReceiveBatch, ReceiveError, ReceivedCounts, SendBatch, Sent, Socket, Wait, clock, cpu};
 use crate::wire;
 
 /// What one thread needs to serve.
@@ -56,7 +56,7 @@ impl<'a> Worker<'a> {
         while !self.stop.load(Relaxed) {
             match self.requests.receive(self.socket, Wait::ForOne) {
                 // The end of shutdown(2), which comes at once from then on.
-                Ok(Received { messages: 0, .. }) => self.note_shutdown()?,
+                Ok(ReceivedCounts { messages: 0, .. }) => self.note_shutdown()?,
                 Ok(received) => {
                     failures = 0;
                     self.serve(received);
@@ -72,7 +72,7 @@ impl<'a> Worker<'a> {
 
     /// Answers one batch.
     #[inline]
-    fn serve(&mut self, received: Received) {
+    fn serve(&mut self, received: ReceivedCounts) {
         let counters = self.counters;
         counters.add(Counter::Batch(received.messages), 1);
         if received.drops.is_some() {
@@ -106,7 +106,7 @@ impl<'a> Worker<'a> {
     /// for a socket whose intake could not be closed.
     fn finish(&mut self) {
         let until = Instant::now() + DRAIN_TIME;
-        while let Ok(received @ Received { messages: 1.., .. }) = self.requests.receive(self.socket, Wait::No) {
+        while let Ok(received @ ReceivedCounts { messages: 1.., .. }) = self.requests.receive(self.socket, Wait::No) {
             self.serve(received);
             if Instant::now() > until {
                 break;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use calc6::exchange::{
-    Answer, ClassicOnly, Exchange, IgnoredCounts, IgnoredReason, Outcome, Question, Retransmission, TooLarge,
+    ClassicOnly, Exchange, IgnoredCounts, IgnoredReason, Outcome, Payload, Question, Retransmission, TooLarge,
 };
 use calc6::responder::Limits;
 use calc6::wire::{Form, Format, Operator, Status};
@@ -44,7 +44,7 @@ impl Tally {
     pub fn ignored(&mut self, reason: &IgnoredReason) {
         *match reason {
             IgnoredReason::Short { .. } => &mut self.ignored_short,
-            IgnoredReason::Stranger => &mut self.ignored_strangers,
+            IgnoredReason::OtherSource => &mut self.ignored_strangers,
             IgnoredReason::NoExtendedReply(_) | IgnoredReason::NoClassicReply(_) => &mut self.ignored_malformed,
             IgnoredReason::ClassicOnSharedSocket => panic!("dispatched without an identifier"),
             IgnoredReason::UnknownIdentifier { .. } => &mut self.ignored_unknown,
@@ -137,11 +137,11 @@ impl Ended<'_> {
         }
     }
 
-    fn check_answer(&self, answer: &Answer) {
+    fn check_answer(&self, answer: &Payload) {
         let number = match answer {
-            Answer::Integer(octets) => BigInt::from_signed_bytes_be(octets),
-            Answer::Decimal { digits, .. } => digits.parse().unwrap(),
-            Answer::Description(text) => {
+            Payload::Integer(octets) => BigInt::from_signed_bytes_be(octets),
+            Payload::Decimal { digits, .. } => digits.parse().unwrap(),
+            Payload::Description(text) => {
                 assert!(self.question.operator() == Operator::Describe && text.starts_with("calc6 "), "{text}");
                 return;
             }
@@ -207,8 +207,8 @@ impl Ended<'_> {
     /// If nothing is lost and the answer is faster than the first wait, the first attempt is answered.
     fn check_liveness(&self, outcome: &Outcome) {
         let statistics = self.exchange.statistics();
-        let IgnoredCounts { short, stranger, malformed, unknown_identifier, duplicate, .. } = statistics.ignored;
-        assert_eq!(statistics.ignored.total(), short + stranger + malformed + unknown_identifier + duplicate);
+        let IgnoredCounts { short, other_source, malformed, unknown_identifier, duplicate, .. } = statistics.ignored;
+        assert_eq!(statistics.ignored.total(), short + other_source + malformed + unknown_identifier + duplicate);
         let there_and_back = 2 * self.path.least();
         let in_time = there_and_back < self.config.first_wait
             && self.config.deadline.is_none_or(|deadline| 2 * there_and_back < deadline);

@@ -16,7 +16,7 @@ use super::pace::{Pace, Spacing};
 use super::tally::Tally;
 use super::workload::Workload;
 use crate::Failure;
-use calc6::net::{DropCounter, Options, ReceiveBatch, Segmentation, SendBatch, Socket, Wait, bind_group, cpu};
+use calc6::net::{DropCounter, ReceiveBatch, Segmentation, SendBatch, Socket, SocketOptions, Wait, bind_group, cpu};
 
 /// Datagrams that one system call sends or takes.
 const BATCH: usize = 64;
@@ -71,7 +71,7 @@ impl Load {
 }
 
 /// A run under way. Dropping it ends it.
-pub struct Run {
+pub struct LoadRun {
     threads: Vec<JoinHandle<Result<(), Failure>>>,
     slices: Receiver<Slice>,
     stop: Arc<AtomicBool>,
@@ -90,7 +90,7 @@ pub struct Slice {
     pub counted: bool,
 }
 
-impl Run {
+impl LoadRun {
     /// Opens all sockets and starts; returns when every thread has begun. Requests are counted from the slice
     /// `count_from` on.
     pub fn start(
@@ -106,10 +106,10 @@ impl Run {
         let mut threads = Vec::new();
         for number in 0..load.threads {
             let share = |all: usize| all / load.threads + usize::from(number < all % load.threads);
-            let connections = (0..share(load.connections)).map(|_| Connection::open(server, workload, load));
-            let connections: Vec<Connection> = connections.collect::<Result<_, _>>()?;
+            let connections = (0..share(load.connections)).map(|_| LoadConnection::open(server, workload, load));
+            let connections: Vec<LoadConnection> = connections.collect::<Result<_, _>>()?;
             let capabilities = connections[0].socket.capabilities();
-            let worker = Worker {
+            let worker = LoadThread {
                 replies: ReceiveBatch::connected(BATCH, workload.reply_len(), capabilities),
                 connections,
                 workload: Arc::clone(workload),
@@ -162,13 +162,13 @@ impl Run {
     }
 }
 
-impl Drop for Run {
+impl Drop for LoadRun {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
     }
 }
 
-struct Connection {
+struct LoadConnection {
     socket: Socket,
     requests: SendBatch,
     drops: DropCounter,
@@ -177,9 +177,9 @@ struct Connection {
     base: u64,
 }
 
-impl Connection {
+impl LoadConnection {
     fn open(server: SocketAddrV6, workload: &Workload, load: &Load) -> Result<Self, Failure> {
-        let options = Options {
+        let options = SocketOptions {
             ipv6_only: false,
             share_port: false,
             receive_buffer: RECEIVE_BUFFER,
@@ -199,8 +199,8 @@ impl Connection {
     }
 }
 
-struct Worker {
-    connections: Vec<Connection>,
+struct LoadThread {
+    connections: Vec<LoadConnection>,
     replies: ReceiveBatch,
     workload: Arc<Workload>,
     load: Load,
@@ -214,7 +214,7 @@ struct Worker {
     tally: Tally,
 }
 
-impl Worker {
+impl LoadThread {
     fn run(mut self, stop: &AtomicBool, slices: &Sender<Slice>) -> Result<(), Failure> {
         self.begun = Instant::now();
         let slice = self.load.slice.as_nanos() as u64;
@@ -266,7 +266,7 @@ impl Worker {
     fn receive(&mut self) -> usize {
         let mut count = 0;
         for connection in &mut self.connections {
-            let Connection { socket, drops, ledger, base, .. } = connection;
+            let LoadConnection { socket, drops, ledger, base, .. } = connection;
             loop {
                 let received = match self.replies.receive(socket, Wait::No) {
                     Ok(received) => received,
@@ -370,7 +370,7 @@ impl Worker {
     }
 }
 
-impl Connection {
+impl LoadConnection {
     /// Queues the next request. True if its place was still waited for.
     #[inline]
     fn queue(&mut self, workload: &Workload, intended: u64) -> bool {

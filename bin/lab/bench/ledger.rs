@@ -2,7 +2,7 @@
 
 /// What has become of the request that last used a place.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum State {
+enum EntryState {
     Unused,
     Waiting,
     Answered,
@@ -12,17 +12,17 @@ enum State {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct LedgerEntry {
     /// The number of the request, counted from 0 over the whole connection.
     number: u64,
     /// When it was to be sent, in nanoseconds since the start.
     intended: u64,
-    state: State,
+    state: EntryState,
 }
 
 /// What a reply turns out to be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Arrival {
+pub enum ReplyMatch {
     /// The first reply in time, so many nanoseconds after the request was to be sent.
     InTime(u64),
     /// The first reply, but after the time-out.
@@ -37,7 +37,7 @@ pub enum Arrival {
 
 /// The requests of one connection, numbered from 0. A ring: a request's place is used again by one much later.
 pub struct Ledger {
-    places: Vec<Place>,
+    places: Vec<LedgerEntry>,
     next: u64,
     /// No request before this one is waited for.
     oldest: u64,
@@ -49,7 +49,7 @@ pub struct Ledger {
 impl Ledger {
     /// Room for `places` requests at once; more than are ever waited for, so that late replies are recognised.
     pub fn new(places: usize) -> Self {
-        let unused = Place { number: 0, intended: 0, state: State::Unused };
+        let unused = LedgerEntry { number: 0, intended: 0, state: EntryState::Unused };
         Self { places: vec![unused; places], next: 0, oldest: 0, waiting: 0, first_counted: 0 }
     }
 
@@ -77,67 +77,67 @@ impl Ledger {
     /// is given up, as timed out.
     pub fn issue(&mut self, intended: u64) -> bool {
         let at = self.next_place();
-        let Place { number, state, .. } = self.places[at];
-        let overdue = state == State::Waiting;
-        self.places[at] = Place { number: self.next, intended, state: State::Waiting };
+        let LedgerEntry { number, state, .. } = self.places[at];
+        let overdue = state == EntryState::Waiting;
+        self.places[at] = LedgerEntry { number: self.next, intended, state: EntryState::Waiting };
         self.next += 1;
         self.waiting += usize::from(!overdue);
         overdue && number >= self.first_counted
     }
 
     /// A reply to the request that last used a place.
-    pub fn settle(&mut self, at: usize, now: u64) -> Arrival {
+    pub fn settle(&mut self, at: usize, now: u64) -> ReplyMatch {
         let place = &mut self.places[at];
-        let arrival = match std::mem::replace(&mut place.state, State::Answered) {
-            State::Waiting => {
+        let arrival = match std::mem::replace(&mut place.state, EntryState::Answered) {
+            EntryState::Waiting => {
                 self.waiting -= 1;
-                Arrival::InTime(now.saturating_sub(place.intended))
+                ReplyMatch::InTime(now.saturating_sub(place.intended))
             }
-            State::Blamed => {
+            EntryState::Blamed => {
                 let waited = now.saturating_sub(place.intended);
                 // The wrong reply was another request's: of those that still wait, most likely the oldest one's.
                 self.blame(now);
-                Arrival::InTime(waited)
+                ReplyMatch::InTime(waited)
             }
-            State::TimedOut => Arrival::Late,
-            State::Answered => Arrival::Duplicate,
-            State::Unused => {
-                place.state = State::Unused;
-                Arrival::Unasked
+            EntryState::TimedOut => ReplyMatch::Late,
+            EntryState::Answered => ReplyMatch::Duplicate,
+            EntryState::Unused => {
+                place.state = EntryState::Unused;
+                ReplyMatch::Unasked
             }
         };
         match self.places[at].number {
-            number if number < self.first_counted && arrival != Arrival::Unasked => Arrival::Earlier,
+            number if number < self.first_counted && arrival != ReplyMatch::Unasked => ReplyMatch::Earlier,
             _ => arrival,
         }
     }
 
     /// A wrong reply that names no request: the oldest one is no longer waited for, so that the loop goes on.
-    pub fn blame(&mut self, now: u64) -> Option<Arrival> {
+    pub fn blame(&mut self, now: u64) -> Option<ReplyMatch> {
         let at = self.oldest_waiting()?;
         let place = &mut self.places[at];
-        place.state = State::Blamed;
+        place.state = EntryState::Blamed;
         self.waiting -= 1;
         match place.number {
-            number if number < self.first_counted => Some(Arrival::Earlier),
-            _ => Some(Arrival::InTime(now.saturating_sub(place.intended))),
+            number if number < self.first_counted => Some(ReplyMatch::Earlier),
+            _ => Some(ReplyMatch::InTime(now.saturating_sub(place.intended))),
         }
     }
 
     /// Whether the request that last used a place is waited for.
     pub fn waits(&self, at: usize) -> bool {
-        self.places[at].state == State::Waiting
+        self.places[at].state == EntryState::Waiting
     }
 
     /// A reply to the request of this number.
-    pub fn settle_number(&mut self, number: u64, now: u64) -> Arrival {
+    pub fn settle_number(&mut self, number: u64, now: u64) -> ReplyMatch {
         let at = (number % self.places.len() as u64) as usize;
         match number {
-            number if number >= self.next => Arrival::Unasked,
+            number if number >= self.next => ReplyMatch::Unasked,
             // Its place has been used again: it was answered or given up long ago.
             number if self.places[at].number != number => match number < self.first_counted {
-                true => Arrival::Earlier,
-                false => Arrival::Late,
+                true => ReplyMatch::Earlier,
+                false => ReplyMatch::Late,
             },
             _ => self.settle(at, now),
         }
@@ -147,7 +147,7 @@ impl Ledger {
     pub fn oldest_waiting(&mut self) -> Option<usize> {
         while self.oldest < self.next {
             let at = (self.oldest % self.places.len() as u64) as usize;
-            if self.places[at].state == State::Waiting && self.places[at].number == self.oldest {
+            if self.places[at].state == EntryState::Waiting && self.places[at].number == self.oldest {
                 return Some(at);
             }
             self.oldest += 1;
@@ -158,9 +158,9 @@ impl Ledger {
     /// Gives up what has been waited for `timeout` nanoseconds, and returns how many of the counted ones that are.
     pub fn expire(&mut self, now: u64, timeout: u64) -> usize {
         let mut expired = 0;
-        let overdue = |place: &Place| place.intended.saturating_add(timeout) <= now;
+        let overdue = |place: &LedgerEntry| place.intended.saturating_add(timeout) <= now;
         while let Some(at) = self.oldest_waiting().filter(|at| overdue(&self.places[*at])) {
-            self.places[at].state = State::TimedOut;
+            self.places[at].state = EntryState::TimedOut;
             self.waiting -= 1;
             expired += usize::from(self.places[at].number >= self.first_counted);
         }
@@ -175,16 +175,16 @@ mod tests {
     #[test]
     fn each_reply_is_what_it_is() {
         let mut ledger = Ledger::new(8);
-        assert_eq!(ledger.settle(0, 5), Arrival::Unasked);
+        assert_eq!(ledger.settle(0, 5), ReplyMatch::Unasked);
         assert!(!ledger.issue(100));
         assert!(!ledger.issue(200));
         assert_eq!(ledger.waiting(), 2);
-        assert_eq!(ledger.settle(1, 250), Arrival::InTime(50));
-        assert_eq!(ledger.settle(1, 260), Arrival::Duplicate);
+        assert_eq!(ledger.settle(1, 250), ReplyMatch::InTime(50));
+        assert_eq!(ledger.settle(1, 260), ReplyMatch::Duplicate);
         assert_eq!(ledger.expire(149, 50), 0);
         assert_eq!(ledger.expire(150, 50), 1);
-        assert_eq!(ledger.settle(0, 300), Arrival::Late);
-        assert_eq!(ledger.settle(0, 301), Arrival::Duplicate);
+        assert_eq!(ledger.settle(0, 300), ReplyMatch::Late);
+        assert_eq!(ledger.settle(0, 301), ReplyMatch::Duplicate);
         assert_eq!(ledger.waiting(), 0);
     }
 
@@ -204,13 +204,13 @@ mod tests {
     fn a_wrong_reply_without_a_name_moves_on_when_the_right_one_arrives() {
         let mut ledger = Ledger::new(4);
         (0..3).for_each(|time| assert!(!ledger.issue(time)));
-        assert_eq!(ledger.blame(10), Some(Arrival::InTime(10)));
+        assert_eq!(ledger.blame(10), Some(ReplyMatch::InTime(10)));
         assert_eq!(ledger.waiting(), 2);
         // It was not the answer to the first request: then to the second one.
-        assert_eq!(ledger.settle(0, 12), Arrival::InTime(12));
+        assert_eq!(ledger.settle(0, 12), ReplyMatch::InTime(12));
         assert_eq!(ledger.oldest_waiting(), Some(2));
-        assert_eq!(ledger.settle(0, 13), Arrival::Duplicate);
-        assert_eq!(ledger.settle(2, 14), Arrival::InTime(12));
+        assert_eq!(ledger.settle(0, 13), ReplyMatch::Duplicate);
+        assert_eq!(ledger.settle(2, 14), ReplyMatch::InTime(12));
         assert_eq!((ledger.waiting(), ledger.blame(15)), (0, None));
     }
 
@@ -220,15 +220,15 @@ mod tests {
         (0..3).for_each(|time| assert!(!ledger.issue(time)));
         ledger.begin_counting();
         assert!(!ledger.issue(3));
-        assert_eq!(ledger.settle(1, 5), Arrival::Earlier);
-        assert_eq!(ledger.settle(1, 5), Arrival::Earlier);
+        assert_eq!(ledger.settle(1, 5), ReplyMatch::Earlier);
+        assert_eq!(ledger.settle(1, 5), ReplyMatch::Earlier);
         // Of 0, 2 and 3, which time out, only 3 is counted; the place of 0 is needed again without a time-out.
         assert!(!ledger.issue(4));
         assert_eq!(ledger.expire(10, 7), 1);
-        assert_eq!(ledger.settle(2, 11), Arrival::Earlier);
-        assert_eq!(ledger.settle(3, 11), Arrival::Late);
-        assert_eq!(ledger.settle_number(4, 11), Arrival::InTime(7));
-        assert_eq!(ledger.settle_number(0, 11), Arrival::Earlier);
+        assert_eq!(ledger.settle(2, 11), ReplyMatch::Earlier);
+        assert_eq!(ledger.settle(3, 11), ReplyMatch::Late);
+        assert_eq!(ledger.settle_number(4, 11), ReplyMatch::InTime(7));
+        assert_eq!(ledger.settle_number(0, 11), ReplyMatch::Earlier);
     }
 
     #[test]
@@ -238,9 +238,9 @@ mod tests {
         assert!(!ledger.issue(1));
         assert!(ledger.issue(2));
         assert_eq!(ledger.waiting(), 2);
-        assert_eq!(ledger.settle_number(0, 9), Arrival::Late);
-        assert_eq!(ledger.settle_number(2, 9), Arrival::InTime(7));
-        assert_eq!(ledger.settle_number(3, 9), Arrival::Unasked);
+        assert_eq!(ledger.settle_number(0, 9), ReplyMatch::Late);
+        assert_eq!(ledger.settle_number(2, 9), ReplyMatch::InTime(7));
+        assert_eq!(ledger.settle_number(3, 9), ReplyMatch::Unasked);
         assert_eq!(ledger.expire(9, 5), 1);
         assert_eq!(ledger.waiting(), 0);
     }

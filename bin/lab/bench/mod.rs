@@ -24,12 +24,12 @@ use crate::common::usage::{Port, whole};
 use crate::process::{KNOWS_PROCESSES, processor_time};
 use calc6::net::{Segmentation, mapped};
 use calc6::wire::Operator;
-use generator::{Load, Run};
+use generator::{Load, LoadRun};
 use live::Live;
 use pace::Spacing;
 use result::{Measured, Point};
 use tally::Tally;
-use workload::{Form, RequestShape, Workload};
+use workload::{RequestForm, RequestShape, Workload};
 
 /// The live line, the warm-up and the curve over time look at slices of this length.
 const SLICE: Duration = Duration::from_millis(100);
@@ -75,7 +75,7 @@ pub struct Arguments {
     operator: Operator,
     /// Form of the requests
     #[arg(long, value_enum, default_value = "classic")]
-    form: Form,
+    form: RequestForm,
     /// Ask for results as text
     #[arg(long)]
     string: bool,
@@ -150,11 +150,11 @@ struct Bench<'a> {
     arguments: &'a Arguments,
     load: Load,
     workload: Arc<Workload>,
-    server: Server,
-    other: Option<Server>,
+    server: BenchedServer,
+    other: Option<BenchedServer>,
 }
 
-struct Server {
+struct BenchedServer {
     address: SocketAddrV6,
     name: String,
     process: Option<u32>,
@@ -181,19 +181,19 @@ impl<'a> Bench<'a> {
             text: arguments.string,
             operands: arguments.operands.into(),
         };
-        if question.form == Form::Classic && question.operands > calc6::wire::classic::MAX_OPERANDS {
+        if question.form == RequestForm::Classic && question.operands > calc6::wire::classic::MAX_OPERANDS {
             return Err(Failure::Usage("a classic request has at most 64 operands: add --form extended".into()));
         }
         let fixed = arguments.fixed || arguments.floor;
         let workload = if fixed { Workload::fixed() } else { Workload::new(question, load.places(), arguments.seed)? };
-        let server = Server::named(&arguments.host, &arguments.port, arguments.pid)?;
+        let server = BenchedServer::named(&arguments.host, &arguments.port, arguments.pid)?;
         let other = match &arguments.compare {
             Some(words) => {
                 let wrong = |what| Failure::Usage(format!("--compare: {:?}: {what}", words[1]));
                 let port = Port::to_ask(&words[1]).map_err(wrong)?;
-                Some(Server::named(&words[0], &port, arguments.compare_pid)?)
+                Some(BenchedServer::named(&words[0], &port, arguments.compare_pid)?)
             }
-            None if arguments.floor => Some(Server::floor()?),
+            None if arguments.floor => Some(BenchedServer::floor()?),
             None => None,
         };
         Ok(Self { arguments, load, workload: Arc::new(workload), server, other })
@@ -203,7 +203,7 @@ impl<'a> Bench<'a> {
     fn measure_one(&self) -> Result<Measured, Failure> {
         let live = Live::new(self.arguments.duration);
         let warms_up = !self.arguments.warm_up.is_zero();
-        let run = Run::start(self.server.address, &self.workload, &self.load, if warms_up { u64::MAX } else { 0 })?;
+        let run = LoadRun::start(self.server.address, &self.workload, &self.load, if warms_up { u64::MAX } else { 0 })?;
         let warm = if warms_up { self.warm_up(&run, &live) } else { 0 };
         run.count_from(warm);
         let used = self.server.used()?;
@@ -228,7 +228,7 @@ impl<'a> Bench<'a> {
 
     /// Discards slices until the rates of several in a row are alike, or the time is over. Returns the number of the
     /// first slice that counts, which has not begun yet.
-    fn warm_up(&self, run: &Run, live: &Live) -> u64 {
+    fn warm_up(&self, run: &LoadRun, live: &Live) -> u64 {
         let begun = Instant::now();
         let mut rates: Vec<f64> = Vec::new();
         while begun.elapsed() < self.arguments.warm_up && !is_steady(&rates) {
@@ -265,8 +265,8 @@ impl<'a> Bench<'a> {
     }
 
     /// One turn of a comparison.
-    fn turn(&self, server: &Server, time: Duration) -> Result<Measured, Failure> {
-        let run = Run::start(server.address, &self.workload, &self.load, 0)?;
+    fn turn(&self, server: &BenchedServer, time: Duration) -> Result<Measured, Failure> {
+        let run = LoadRun::start(server.address, &self.workload, &self.load, 0)?;
         let (used, begun) = (server.used()?, Instant::now());
         std::thread::sleep(time);
         let time = begun.elapsed();
@@ -323,7 +323,7 @@ impl<'a> Bench<'a> {
     }
 }
 
-impl Server {
+impl BenchedServer {
     fn named(host: &str, port: &Port, process: Option<u32>) -> Result<Self, Failure> {
         let address = mapped(resolve(host, port)?[0]);
         Ok(Self { address, name: address.to_string(), process, child: None })
@@ -377,7 +377,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for BenchedServer {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
             // It may have ended by itself.

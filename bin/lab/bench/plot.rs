@@ -29,10 +29,10 @@ pub fn draw(path: &Path, runs: &[&Measured]) -> Result<(), Failure> {
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
-type Drawn<'a> = Result<(), Box<dyn std::error::Error + 'a>>;
+type DrawResult<'a> = Result<(), Box<dyn std::error::Error + 'a>>;
 
 /// The percentile p is drawn at -log10(1 - p): each nine takes the same width.
-fn by_percentile<'a>(area: &Area<'a>, runs: &[&Measured]) -> Drawn<'a> {
+fn by_percentile<'a>(area: &Area<'a>, runs: &[&Measured]) -> DrawResult<'a> {
     let nines = runs.iter().map(|run| (run.tally.latencies.len().max(10) as f64).log10()).fold(1.0, f64::max);
     let curves: Vec<Vec<(f64, f64)>> = runs.iter().map(|run| curve(run, nines)).collect();
     let (low, high) = range(curves.iter().flatten().map(|point| point.1));
@@ -66,7 +66,7 @@ fn by_percentile<'a>(area: &Area<'a>, runs: &[&Measured]) -> Drawn<'a> {
 }
 
 /// The median and the 99th percentile of every slice.
-fn over_time<'a>(area: &Area<'a>, runs: &[&Measured]) -> Drawn<'a> {
+fn over_time<'a>(area: &Area<'a>, runs: &[&Measured]) -> DrawResult<'a> {
     let points = || runs.iter().flat_map(|run| &run.series);
     let (low, high) = range(points().flat_map(|point| [point.p50, point.p99]).flatten());
     let end = points().map(|point| point.seconds).fold(0.1, f64::max);

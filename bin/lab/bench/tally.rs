@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::ledger::Arrival;
-use super::workload::Answer;
+use super::ledger::ReplyMatch;
+use super::workload::ReplyVerdict;
 
 /// The largest latency that is told apart, in nanoseconds: ten minutes.
 const MAX_LATENCY: u64 = 600_000_000_000;
@@ -68,23 +68,25 @@ impl Default for Tally {
 impl Tally {
     /// Counts a reply.
     #[inline]
-    pub fn reply(&mut self, answer: Answer) {
+    pub fn reply(&mut self, answer: ReplyVerdict) {
         let arrival = match answer {
-            Answer::Right(arrival) => Some(arrival),
-            Answer::Wrong(arrival) | Answer::Error(arrival) => arrival,
+            ReplyVerdict::Right(arrival) => Some(arrival),
+            ReplyVerdict::Wrong(arrival) | ReplyVerdict::Error(arrival) => arrival,
         };
         match arrival {
-            Some(Arrival::Earlier) => return,
-            Some(Arrival::InTime(latency)) => self.latencies.saturating_record(latency),
+            Some(ReplyMatch::Earlier) => return,
+            Some(ReplyMatch::InTime(latency)) => self.latencies.saturating_record(latency),
             _ => {}
         }
         let counts = &mut self.counts;
         let count = match answer {
-            Answer::Wrong(_) => &mut counts.wrong,
-            Answer::Error(_) => &mut counts.errors,
-            Answer::Right(Arrival::InTime(_)) => &mut counts.right,
-            Answer::Right(Arrival::Late) => &mut counts.late,
-            Answer::Right(Arrival::Duplicate | Arrival::Unasked | Arrival::Earlier) => &mut counts.duplicate,
+            ReplyVerdict::Wrong(_) => &mut counts.wrong,
+            ReplyVerdict::Error(_) => &mut counts.errors,
+            ReplyVerdict::Right(ReplyMatch::InTime(_)) => &mut counts.right,
+            ReplyVerdict::Right(ReplyMatch::Late) => &mut counts.late,
+            ReplyVerdict::Right(ReplyMatch::Duplicate | ReplyMatch::Unasked | ReplyMatch::Earlier) => {
+                &mut counts.duplicate
+            }
         };
         *count += 1;
     }
@@ -175,7 +177,7 @@ mod tests {
                     Some((now, place)) => {
                         tally.counts.timed_out += ledger.expire(now, timeout) as u64;
                         arriving.remove(&(now, place));
-                        tally.reply(Answer::Right(ledger.settle(place, now)));
+                        tally.reply(ReplyVerdict::Right(ledger.settle(place, now)));
                     }
                     None => tally.counts.timed_out += ledger.expire(u64::MAX, 0) as u64,
                 },

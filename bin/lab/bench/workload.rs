@@ -4,7 +4,7 @@ use clap::ValueEnum;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::ledger::{Arrival, Ledger};
+use super::ledger::{Ledger, ReplyMatch};
 use crate::Failure;
 use calc6::arithmetic::{Number, evaluate};
 use calc6::wire::{Format, Operator, SUCCESS_BIT, classic, extended};
@@ -27,7 +27,7 @@ const ODD: [u32; 5] = [1, 3, 5, 7, 9];
 /// The two message forms, as typed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Form {
+pub enum RequestForm {
     /// The course protocol: requests are told apart by their results
     Classic,
     /// Version 1: requests are told apart by their identifiers
@@ -38,7 +38,7 @@ pub enum Form {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RequestShape {
     /// The form of the requests.
-    pub form: Form,
+    pub form: RequestForm,
     /// What is asked for.
     pub operator: Operator,
     /// Result as text.
@@ -49,19 +49,19 @@ pub struct RequestShape {
 
 /// What a reply says.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Answer {
+pub enum ReplyVerdict {
     /// The right result.
-    Right(Arrival),
+    Right(ReplyMatch),
     /// Something else than the right result; the request that it answers, if that can be told.
-    Wrong(Option<Arrival>),
+    Wrong(Option<ReplyMatch>),
     /// An error status.
-    Error(Option<Arrival>),
+    Error(Option<ReplyMatch>),
 }
 
 /// The requests of a run.
 pub struct Workload {
     templates: Vec<Template>,
-    identity: Identity,
+    identity: MatchBy,
     text: bool,
 }
 
@@ -73,7 +73,7 @@ struct Template {
 
 /// How a reply is matched with its request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Identity {
+enum MatchBy {
     /// All are the same: replies are taken to come in order.
     Order,
     /// Results.
@@ -87,15 +87,15 @@ impl Workload {
     pub fn new(question: RequestShape, places: usize, seed: u64) -> Result<Self, Failure> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let identity = match (question.form, question.operator) {
-            (Form::Extended, _) => Identity::Identifier,
-            (Form::Classic, Operator::Sum | Operator::Product) => Identity::Result,
-            (Form::Classic, other) => {
+            (RequestForm::Extended, _) => MatchBy::Identifier,
+            (RequestForm::Classic, Operator::Sum | Operator::Product) => MatchBy::Result,
+            (RequestForm::Classic, other) => {
                 return Err(Failure::Usage(format!("{other} is not in the classic form: add --form extended")));
             }
         };
         let template = |place| match question.form {
-            Form::Classic => Ok(classic_template(question, place as u32, &mut random)),
-            Form::Extended => extended_template(question, &mut random),
+            RequestForm::Classic => Ok(classic_template(question, place as u32, &mut random)),
+            RequestForm::Extended => extended_template(question, &mut random),
         };
         let templates = (0..places).map(template).collect::<Result<_, _>>()?;
         Ok(Self { templates, identity, text: question.text })
@@ -110,7 +110,7 @@ impl Workload {
             let request = crate::check::classic_request(Operator::Sum, Format::Integer, &operands);
             Template { request, result: 25_u32.to_be_bytes().to_vec() }
         };
-        Self { templates: (0..ODD.len()).map(template).collect(), identity: Identity::Order, text: false }
+        Self { templates: (0..ODD.len()).map(template).collect(), identity: MatchBy::Order, text: false }
     }
 
     /// The longest request, in octets.
@@ -129,7 +129,7 @@ impl Workload {
     pub fn write(&self, place: usize, identifier: u64, out: &mut [u8]) -> usize {
         let request = &self.templates[place % self.templates.len()].request;
         out[..request.len()].copy_from_slice(request);
-        if self.identity == Identity::Identifier {
+        if self.identity == MatchBy::Identifier {
             out[extended::ID..extended::HEADER].copy_from_slice(&identifier.to_be_bytes());
         }
         request.len()
@@ -137,42 +137,42 @@ impl Workload {
 
     /// Matches a reply with its request, and judges it. `base` is the identifier of the connection's first request.
     #[inline]
-    pub fn read(&self, reply: &[u8], length: usize, base: u64, ledger: &mut Ledger, now: u64) -> Answer {
+    pub fn read(&self, reply: &[u8], length: usize, base: u64, ledger: &mut Ledger, now: u64) -> ReplyVerdict {
         match self.identity {
-            Identity::Identifier => self.read_extended(reply, length, base, ledger, now),
-            Identity::Order => match self.is_right(0, reply, length) {
-                true => Answer::Right(oldest(ledger, now).unwrap_or(Arrival::Unasked)),
+            MatchBy::Identifier => self.read_extended(reply, length, base, ledger, now),
+            MatchBy::Order => match self.is_right(0, reply, length) {
+                true => ReplyVerdict::Right(oldest(ledger, now).unwrap_or(ReplyMatch::Unasked)),
                 false => wrong_or_error(reply, ledger, now),
             },
-            Identity::Result => match self.place(reply) {
+            MatchBy::Result => match self.place(reply) {
                 Some(place) if self.is_right(place, reply, length) => match ledger.settle(place, now) {
-                    Arrival::Unasked => Answer::Wrong(ledger.blame(now)),
-                    arrival => Answer::Right(arrival),
+                    ReplyMatch::Unasked => ReplyVerdict::Wrong(ledger.blame(now)),
+                    arrival => ReplyVerdict::Right(arrival),
                 },
                 // Nearly right: whose it is can be told, and the other requests go on waiting for theirs.
                 Some(place) if is_success(reply) && ledger.waits(place) => {
-                    Answer::Wrong(Some(ledger.settle(place, now)))
+                    ReplyVerdict::Wrong(Some(ledger.settle(place, now)))
                 }
                 _ => wrong_or_error(reply, ledger, now),
             },
         }
     }
 
-    fn read_extended(&self, reply: &[u8], length: usize, base: u64, ledger: &mut Ledger, now: u64) -> Answer {
+    fn read_extended(&self, reply: &[u8], length: usize, base: u64, ledger: &mut Ledger, now: u64) -> ReplyVerdict {
         let Some(identifier) = extended::id(reply) else { return wrong_or_error(reply, ledger, now) };
         let number = identifier.wrapping_sub(base);
         let arrival = ledger.settle_number(number, now);
-        if arrival == Arrival::Unasked {
-            return Answer::Wrong(None);
+        if arrival == ReplyMatch::Unasked {
+            return ReplyVerdict::Wrong(None);
         }
         let template = &self.templates[(number % self.templates.len() as u64) as usize];
         let payload = &reply[extended::HEADER..];
         match reply[..extended::ID] {
             [calc6::wire::SUCCESS, 0, ..] if payload == template.result && length == reply.len() => {
-                Answer::Right(arrival)
+                ReplyVerdict::Right(arrival)
             }
-            [first, ..] if first & SUCCESS_BIT == 0 => Answer::Error(Some(arrival)),
-            _ => Answer::Wrong(Some(arrival)),
+            [first, ..] if first & SUCCESS_BIT == 0 => ReplyVerdict::Error(Some(arrival)),
+            _ => ReplyVerdict::Wrong(Some(arrival)),
         }
     }
 
@@ -193,7 +193,7 @@ impl Workload {
 }
 
 /// Where all requests are the same, a right reply answers the oldest.
-fn oldest(ledger: &mut Ledger, now: u64) -> Option<Arrival> {
+fn oldest(ledger: &mut Ledger, now: u64) -> Option<ReplyMatch> {
     ledger.oldest_waiting().map(|place| ledger.settle(place, now))
 }
 
@@ -201,11 +201,11 @@ fn is_success(reply: &[u8]) -> bool {
     reply.first().is_some_and(|first| first & SUCCESS_BIT != 0)
 }
 
-fn wrong_or_error(reply: &[u8], ledger: &mut Ledger, now: u64) -> Answer {
+fn wrong_or_error(reply: &[u8], ledger: &mut Ledger, now: u64) -> ReplyVerdict {
     let arrival = ledger.blame(now);
     match reply.first() {
-        Some(first) if first & SUCCESS_BIT == 0 => Answer::Error(arrival),
-        _ => Answer::Wrong(arrival),
+        Some(first) if first & SUCCESS_BIT == 0 => ReplyVerdict::Error(arrival),
+        _ => ReplyVerdict::Wrong(arrival),
     }
 }
 
@@ -268,15 +268,16 @@ mod tests {
 
     fn questions() -> impl Iterator<Item = RequestShape> {
         let extended = Operator::ALL.into_iter().filter(|operator| *operator != Operator::Describe);
-        let forms = extended.map(|operator| (Form::Extended, operator));
-        [(Form::Classic, Operator::Sum), (Form::Classic, Operator::Product)].into_iter().chain(forms).flat_map(
-            |(form, operator)| {
+        let forms = extended.map(|operator| (RequestForm::Extended, operator));
+        [(RequestForm::Classic, Operator::Sum), (RequestForm::Classic, Operator::Product)]
+            .into_iter()
+            .chain(forms)
+            .flat_map(|(form, operator)| {
                 [false, true].into_iter().flat_map(move |text| {
                     let counts: &[usize] = if operator == Operator::Power { &[2] } else { &[2, 5, 64] };
                     counts.iter().map(move |&operands| RequestShape { form, operator, text, operands })
                 })
-            },
-        )
+            })
     }
 
     #[test]
@@ -297,9 +298,9 @@ mod tests {
                 };
                 let right = &reply[..verdict.len];
                 let answer = workload.read(right, right.len(), base, &mut ledger, 9);
-                assert_eq!(answer, Answer::Right(Arrival::InTime(9)), "{question:?}");
+                assert_eq!(answer, ReplyVerdict::Right(ReplyMatch::InTime(9)), "{question:?}");
                 let again = workload.read(right, right.len(), base, &mut ledger, 9);
-                assert_eq!(again, Answer::Right(Arrival::Duplicate), "{question:?}");
+                assert_eq!(again, ReplyVerdict::Right(ReplyMatch::Duplicate), "{question:?}");
                 assert!(right.len() <= workload.reply_len());
             }
         }
@@ -307,18 +308,18 @@ mod tests {
 
     #[test]
     fn wrong_replies_and_errors_are_seen_and_free_a_place() {
-        let question = RequestShape { form: Form::Classic, operator: Operator::Sum, text: false, operands: 5 };
+        let question = RequestShape { form: RequestForm::Classic, operator: Operator::Sum, text: false, operands: 5 };
         let workload = Workload::new(question, 16, 1).unwrap();
         let mut ledger = Ledger::new(16);
         (0..3).for_each(|_| assert!(!ledger.issue(0)));
         let mut read = |reply: &[u8]| workload.read(reply, reply.len(), 0, &mut ledger, 5);
-        assert_eq!(read(&[0xff, 0, 0, 0, 25]), Answer::Wrong(Some(Arrival::InTime(5))));
-        assert_eq!(read(&[0x7f, 0x41]), Answer::Error(Some(Arrival::InTime(5))));
-        assert_eq!(read(&[]), Answer::Wrong(Some(Arrival::InTime(5))));
-        assert_eq!(read(&[0xff]), Answer::Wrong(None));
+        assert_eq!(read(&[0xff, 0, 0, 0, 25]), ReplyVerdict::Wrong(Some(ReplyMatch::InTime(5))));
+        assert_eq!(read(&[0x7f, 0x41]), ReplyVerdict::Error(Some(ReplyMatch::InTime(5))));
+        assert_eq!(read(&[]), ReplyVerdict::Wrong(Some(ReplyMatch::InTime(5))));
+        assert_eq!(read(&[0xff]), ReplyVerdict::Wrong(None));
         // The result of a request that was never sent.
         let unsent = FIRST_RESULT + SPACING * 9;
-        assert_eq!(read(&[&[0xff][..], &unsent.to_be_bytes()].concat()), Answer::Wrong(None));
+        assert_eq!(read(&[&[0xff][..], &unsent.to_be_bytes()].concat()), ReplyVerdict::Wrong(None));
     }
 
     /// What near mistakes make of right operands.
@@ -361,7 +362,7 @@ mod tests {
             (Operator::Product, 2),
             (Operator::Product, 9),
         ] {
-            let question = RequestShape { form: Form::Classic, operator, text: false, operands };
+            let question = RequestShape { form: RequestForm::Classic, operator, text: false, operands };
             let workload = Workload::new(question, 512, 1).unwrap();
             let results: std::collections::HashSet<u32> =
                 (0..512).map(|place| FIRST_RESULT + SPACING * place).collect();
@@ -383,7 +384,7 @@ mod tests {
     #[test]
     fn a_server_that_is_always_off_by_one_has_no_right_reply() {
         for operator in [Operator::Sum, Operator::Product] {
-            let question = RequestShape { form: Form::Classic, operator, text: false, operands: 5 };
+            let question = RequestShape { form: RequestForm::Classic, operator, text: false, operands: 5 };
             let workload = Workload::new(question, 256, 1).unwrap();
             let mut ledger = Ledger::new(256);
             (0..200).for_each(|_| assert!(!ledger.issue(0)));
@@ -392,7 +393,7 @@ mod tests {
                 let near = FIRST_RESULT + SPACING * place + 1;
                 let reply = [&[0xff][..], &near.to_be_bytes()].concat();
                 let answer = workload.read(&reply, reply.len(), 0, &mut ledger, 5);
-                assert_eq!(answer, Answer::Wrong(Some(Arrival::InTime(5))));
+                assert_eq!(answer, ReplyVerdict::Wrong(Some(ReplyMatch::InTime(5))));
                 assert!(!ledger.waits(place as usize));
             }
             assert_eq!(ledger.waiting(), 0);
@@ -403,11 +404,11 @@ mod tests {
     fn what_has_no_verifiable_answer_is_refused() {
         let question = |form, operator, operands| RequestShape { form, operator, text: false, operands };
         for (question, words) in [
-            (question(Form::Classic, Operator::Gcd, 5), "not in the classic form"),
-            (question(Form::Extended, Operator::Power, 3), "power does not take 3 operands"),
-            (question(Form::Extended, Operator::Quotient, 1), "quotient does not take 1 operands"),
-            (question(Form::Extended, Operator::Sum, 400), "do not fit a request"),
-            (question(Form::Extended, Operator::Describe, 0), "no result to verify"),
+            (question(RequestForm::Classic, Operator::Gcd, 5), "not in the classic form"),
+            (question(RequestForm::Extended, Operator::Power, 3), "power does not take 3 operands"),
+            (question(RequestForm::Extended, Operator::Quotient, 1), "quotient does not take 1 operands"),
+            (question(RequestForm::Extended, Operator::Sum, 400), "do not fit a request"),
+            (question(RequestForm::Extended, Operator::Describe, 0), "no result to verify"),
         ] {
             let Err(Failure::Usage(message)) = Workload::new(question, 4, 1) else { panic!("{words}") };
             assert!(message.contains(words), "{message}");

@@ -1,6 +1,6 @@
 //! Reads a report back from its JSON: checks are found by their keys.
 
-use super::report::{Crash, Finding, Report, Verdict};
+use super::report::{CheckReport, CheckVerdict, Crash, Finding};
 use super::table::Check;
 use super::{client, server};
 
@@ -11,15 +11,15 @@ fn find(role: &str, key: &str) -> Option<&'static Check> {
     checks.find(|check| check.key == key)
 }
 
-impl<'de> serde::Deserialize<'de> for Report {
+impl<'de> serde::Deserialize<'de> for CheckReport {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Document::deserialize(deserializer)?.try_into().map_err(serde::de::Error::custom)
+        ReportDocument::deserialize(deserializer)?.try_into().map_err(serde::de::Error::custom)
     }
 }
 
 /// A report as JSON has it: checks by their keys.
 #[derive(serde::Deserialize)]
-struct Document {
+struct ReportDocument {
     subject: String,
     role: String,
     findings: Vec<FindingDocument>,
@@ -30,7 +30,7 @@ struct Document {
 #[derive(serde::Deserialize)]
 struct FindingDocument {
     key: String,
-    verdict: Verdict,
+    verdict: CheckVerdict,
     #[serde(default)]
     sent: Vec<String>,
     #[serde(default)]
@@ -44,11 +44,11 @@ struct FindingDocument {
     see: Option<String>,
 }
 
-impl TryFrom<Document> for Report {
+impl TryFrom<ReportDocument> for CheckReport {
     type Error = String;
 
-    fn try_from(document: Document) -> Result<Self, String> {
-        let Document { subject, role, findings, crashes } = document;
+    fn try_from(document: ReportDocument) -> Result<Self, String> {
+        let ReportDocument { subject, role, findings, crashes } = document;
         let role = ["server", "client"].into_iter().find(|known| *known == role).ok_or("an unknown role")?;
         let check = |key: &str| find(role, key).ok_or_else(|| format!("an unknown check: {key}"));
         let finding = |finding: FindingDocument| {

@@ -6,8 +6,8 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::probe::{Asked, Prober};
-use super::report::{Verdict, hex};
+use super::probe::{Probe, Prober};
+use super::report::{CheckVerdict, hex};
 use super::server::{exact, extended_request, judge, request, shrink_crash};
 use crate::Failure;
 use calc6::arithmetic::Number;
@@ -161,7 +161,7 @@ fn octets(random: &mut ChaCha8Rng, length: usize) -> Vec<u8> {
 }
 
 /// Compares an answer with what the protocol fixes; what the course leaves open is not judged.
-fn verify(asked: &Asked, with_extended: bool, owed: &mut u64) -> Option<Wrong> {
+fn verify(asked: &Probe, with_extended: bool, owed: &mut u64) -> Option<Wrong> {
     let wrong = |expected: String| Wrong { sent: hex(&asked.sent), expected, came: asked.came(), shrunk: None };
     if asked.replies.len() > 1 {
         return Some(wrong("one datagram at most".into()));
@@ -178,7 +178,7 @@ fn verify(asked: &Asked, with_extended: bool, owed: &mut u64) -> Option<Wrong> {
 }
 
 /// Classic: sums and products that fit, and errors for unknown opcodes.
-fn verify_classic(asked: &Asked, owed: &mut u64) -> Option<String> {
+fn verify_classic(asked: &Probe, owed: &mut u64) -> Option<String> {
     let decoded = classic::Request::decode(&asked.sent).ok()?;
     let Some(operator) = decoded.operator() else {
         *owed += 1;
@@ -190,11 +190,11 @@ fn verify_classic(asked: &Asked, owed: &mut u64) -> Option<String> {
     i32::try_from(&exact(operator, &operands)).ok()?;
     *owed += 1;
     let judgement = judge(asked, operator, decoded.format(), &operands);
-    (judgement.verdict == Verdict::Broken).then_some(judgement.expected)
+    (judgement.verdict == CheckVerdict::Broken).then_some(judgement.expected)
 }
 
 /// Extended: our own responder knows the answer; only texts and the count of status 4 are free.
-fn verify_extended(asked: &Asked) -> Option<String> {
+fn verify_extended(asked: &Probe) -> Option<String> {
     let mut buffer = [0; MAX_REPLY_CEILING];
     let responder::Verdict::Reply(expected) = respond(&asked.sent, &mut buffer, &Limits::default()) else {
         return asked.reply().map(|_| "no answer".into());
@@ -211,11 +211,11 @@ fn verify_extended(asked: &Asked) -> Option<String> {
 }
 
 /// What a server of this specification does not answer, or answers by a classic error.
-fn verify_silence(asked: &Asked) -> Option<String> {
+fn verify_silence(asked: &Probe) -> Option<String> {
     let mut buffer = [0; MAX_REPLY_CEILING];
     match (respond(&asked.sent, &mut buffer, &Limits::default()), asked.reply()) {
         (responder::Verdict::Silence(_), Some(_)) => Some("no answer".into()),
-        (responder::Verdict::Reply(responder::Reply { form: Form::Classic, .. }), None) => {
+        (responder::Verdict::Reply(responder::WrittenReply { form: Form::Classic, .. }), None) => {
             Some("a classic error".into())
         }
         _ => None,

@@ -21,10 +21,10 @@ use super::Failure;
 use super::target::resolve;
 use crate::common::usage::duration;
 use crate::common::usage::{Port, whole};
-use crate::process::{Limits, shield_this_process};
+use crate::process::{ResourceLimits, shield_this_process};
 pub use fuzz::FuzzSummary;
 use probe::Prober;
-use report::{Advice, Report};
+use report::{Advice, CheckReport};
 pub use server::extended_request;
 pub use server::request as classic_request;
 use service::{Recipe, Service, StartError, command_line, loopback};
@@ -41,11 +41,11 @@ const DESCRIPTORS: u64 = 256;
 #[command(arg_required_else_help = false)]
 pub struct Arguments {
     #[command(subcommand)]
-    role: Role,
+    role: CheckCommand,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Role {
+enum CheckCommand {
     Server(ServerArguments),
     Client(ClientArguments),
     Fuzz(FuzzArguments),
@@ -58,7 +58,7 @@ enum Role {
 #[command(override_usage = "lab check server [OPTIONS] HOST PORT\n       lab check server [OPTIONS] -- COMMAND...")]
 struct ServerArguments {
     #[command(flatten)]
-    subject: Subject,
+    subject: SubjectArguments,
     /// Check the extended form too
     #[arg(long)]
     extended: bool,
@@ -66,7 +66,7 @@ struct ServerArguments {
     #[arg(long, value_name = "OPTIONS", value_parser = Through::parse, allow_hyphen_values = true)]
     through: Option<Through>,
     #[command(flatten)]
-    output: Output,
+    output: OutputArguments,
 }
 
 /// Sends random and mutated datagrams to a server and verifies every answer that it owes
@@ -74,7 +74,7 @@ struct ServerArguments {
 #[command(override_usage = "lab check fuzz [OPTIONS] HOST PORT\n       lab check fuzz [OPTIONS] -- COMMAND...")]
 struct FuzzArguments {
     #[command(flatten)]
-    subject: Subject,
+    subject: SubjectArguments,
     /// Send extended requests too, and demand silence where the specification does
     #[arg(long)]
     extended: bool,
@@ -115,13 +115,13 @@ struct ClientArguments {
     #[arg(long, value_name = "ADDRESS")]
     host: Option<IpAddr>,
     #[command(flatten)]
-    limits: Limits,
+    limits: ResourceLimits,
     #[command(flatten)]
-    output: Output,
+    output: OutputArguments,
 }
 
 #[derive(Debug, clap::Args)]
-struct Subject {
+struct SubjectArguments {
     /// Host and port of a server that runs
     #[arg(num_args = 2, value_names = ["HOST", "PORT"], conflicts_with = "command", required_unless_present = "command")]
     target: Vec<String>,
@@ -138,11 +138,11 @@ struct Subject {
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     start_time: Duration,
     #[command(flatten)]
-    limits: Limits,
+    limits: ResourceLimits,
 }
 
 #[derive(Debug, clap::Args)]
-struct Output {
+struct OutputArguments {
     /// Write one JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -164,17 +164,18 @@ pub fn checks(role: &str, extended: bool) -> Box<dyn Iterator<Item = &'static Ch
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     shield_this_process().map_err(|error| Failure::run("cannot shield this process from what it starts", error))?;
     match &arguments.role {
-        Role::Server(arguments) => check_server(arguments),
-        Role::Client(ClientArguments { command, patience, result_prefix, through, host, limits, output }) => output
-            .write(&client::check(&client::Subject {
+        CheckCommand::Server(arguments) => check_server(arguments),
+        CheckCommand::Client(ClientArguments { command, patience, result_prefix, through, host, limits, output }) => {
+            output.write(&client::check(&client::ClientSubject {
                 template: command.clone(),
                 host: host.unwrap_or_else(loopback),
                 limits: limits.clone(),
                 patience: *patience,
                 prefix: result_prefix.clone(),
                 through: through.clone(),
-            })?),
-        Role::Fuzz(arguments) => fuzz(arguments),
+            })?)
+        }
+        CheckCommand::Fuzz(arguments) => fuzz(arguments),
     }
 }
 
@@ -193,7 +194,7 @@ fn check_server(arguments: &ServerArguments) -> Result<ExitCode, Failure> {
         }
         Found::None(advice) => server::not_listening(advice, *extended),
     };
-    output.write(&Report { subject: subject.name(), ..report })
+    output.write(&CheckReport { subject: subject.name(), ..report })
 }
 
 fn fuzz(arguments: &FuzzArguments) -> Result<ExitCode, Failure> {
@@ -231,7 +232,7 @@ enum Found {
     None(Advice),
 }
 
-impl Subject {
+impl SubjectArguments {
     /// A prober for the server, started if there is a command for it.
     fn prober(&self) -> Result<Found, Failure> {
         let found = |prober| Ok(Found::Server(Box::new(prober)));
@@ -259,14 +260,14 @@ impl Subject {
     fn recipe(&self) -> Option<Recipe> {
         let Self { limits, start_time, .. } = self;
         // Few enough that a leak shows.
-        let limits = Limits { descriptors: limits.descriptors.min(DESCRIPTORS), ..limits.clone() };
+        let limits = ResourceLimits { descriptors: limits.descriptors.min(DESCRIPTORS), ..limits.clone() };
         let started = !self.command.is_empty();
         started.then(|| Recipe { template: self.command.clone(), limits, start_time: *start_time })
     }
 }
 
-impl Output {
-    fn write(&self, report: &Report) -> Result<ExitCode, Failure> {
+impl OutputArguments {
+    fn write(&self, report: &CheckReport) -> Result<ExitCode, Failure> {
         if let Some(path) = &self.junit {
             report.write_junit(path)?;
         }

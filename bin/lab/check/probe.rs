@@ -13,7 +13,7 @@ use calc6::wire::{AMPLIFICATION, Kind, classic};
 
 use super::report::hex;
 use super::service::{Service, StartError};
-use super::through::Relay;
+use super::through::LossyRelay;
 use crate::Failure;
 
 /// The sum of two operands, with the same octets in every byte order, and with an answer that no other request here has.
@@ -53,7 +53,7 @@ pub const MUTE: &str = "it does not answer any more";
 
 /// A datagram that came.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Arrival {
+pub struct ReceivedReply {
     /// Where it came from.
     pub from: SocketAddr,
     /// Its payload.
@@ -62,16 +62,16 @@ pub struct Arrival {
 
 /// What came of one datagram.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct Probe {
     /// The datagram.
     pub sent: Vec<u8>,
     /// What it was answered with, without the control's answer; several, if there were several.
-    pub replies: Vec<Arrival>,
+    pub replies: Vec<ReceivedReply>,
     /// How the server ended, or that it does not answer any more.
     pub end: Option<String>,
 }
 
-impl Asked {
+impl Probe {
     /// The first reply.
     pub fn reply(&self) -> Option<&[u8]> {
         self.replies.first().map(|reply| &reply.octets[..])
@@ -100,11 +100,11 @@ pub struct End {
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
     /// A request, and more than one reply to it.
-    pub several: Option<Asked>,
+    pub several: Option<Probe>,
     /// A request of classic form, and a reply of more octets than the form allows.
-    pub too_long: Option<Asked>,
+    pub too_long: Option<Probe>,
     /// A request, and a reply of more than three times its length.
-    pub amplified: Option<Asked>,
+    pub amplified: Option<Probe>,
     /// A datagram after which the next request was lost, although a later one was answered.
     pub swallowed: Option<Vec<u8>>,
     /// What ended the server.
@@ -113,7 +113,7 @@ pub struct Observed {
 
 /// Whether a datagram has to be answered.
 #[derive(Clone, Copy, PartialEq)]
-enum Reply {
+enum ReplyDue {
     /// A missing answer is a mistake, so it is waited for.
     Owed,
     /// Silence is right, or as good.
@@ -128,7 +128,7 @@ pub struct Prober {
     /// If lab has started it.
     service: Option<Service>,
     /// What is between lab and the server.
-    through: Option<Relay>,
+    through: Option<LossyRelay>,
     patience: Duration,
     /// The slowest answer so far.
     slowest: Duration,
@@ -176,7 +176,7 @@ impl Prober {
     }
 
     /// Asks through a relay.
-    pub fn through(self, relay: Relay) -> Self {
+    pub fn through(self, relay: LossyRelay) -> Self {
         Self { through: Some(relay), ..self }
     }
 
@@ -253,17 +253,17 @@ impl Prober {
     }
 
     /// Sends a request, and waits for the reply that the server owes.
-    pub fn ask(&mut self, datagram: &[u8]) -> Result<Asked, Failure> {
-        self.send_and_gather(datagram, Reply::Owed)
+    pub fn ask(&mut self, datagram: &[u8]) -> Result<Probe, Failure> {
+        self.send_and_gather(datagram, ReplyDue::Owed)
     }
 
     /// Sends a datagram that need not be answered, and gathers what comes.
-    pub fn try_datagram(&mut self, datagram: &[u8]) -> Result<Asked, Failure> {
-        self.send_and_gather(datagram, Reply::Open)
+    pub fn try_datagram(&mut self, datagram: &[u8]) -> Result<Probe, Failure> {
+        self.send_and_gather(datagram, ReplyDue::Open)
     }
 
-    fn send_and_gather(&mut self, datagram: &[u8], reply: Reply) -> Result<Asked, Failure> {
-        let mut asked = Asked { sent: datagram.to_vec(), replies: Vec::new(), end: None };
+    fn send_and_gather(&mut self, datagram: &[u8], reply: ReplyDue) -> Result<Probe, Failure> {
+        let mut asked = Probe { sent: datagram.to_vec(), replies: Vec::new(), end: None };
         self.revive()?;
         if self.gone {
             asked.end = Some(MUTE.into());
@@ -286,7 +286,7 @@ impl Prober {
     }
 
     /// Sends requests together, each from a socket of its own, and gathers what comes, in their order.
-    pub fn ask_together(&mut self, datagrams: &[Vec<u8>]) -> Result<Vec<Asked>, Failure> {
+    pub fn ask_together(&mut self, datagrams: &[Vec<u8>]) -> Result<Vec<Probe>, Failure> {
         self.revive()?;
         let sockets = datagrams.iter().map(|_| self.socket()).collect::<Result<Vec<_>, _>>()?;
         for (socket, datagram) in sockets.iter().zip(datagrams) {
@@ -296,7 +296,7 @@ impl Prober {
         let deadline = Instant::now() + self.patience() + self.slowest * datagrams.len() as u32;
         let mut all = Vec::new();
         for (socket, datagram) in sockets.iter().zip(datagrams) {
-            let mut asked = Asked { sent: datagram.clone(), replies: Vec::new(), end: None };
+            let mut asked = Probe { sent: datagram.clone(), replies: Vec::new(), end: None };
             let left = deadline.saturating_duration_since(Instant::now()).max(SETTLING);
             self.gather(socket, &mut asked.replies, left, |replies| (!replies.is_empty()).then_some(Duration::ZERO));
             all.push(asked);
@@ -310,13 +310,13 @@ impl Prober {
 
     /// Sends several datagrams from one socket, each after the answer to the one before or after `patience`; gives what
     /// came after each.
-    pub fn ask_from_one_socket(&mut self, datagrams: &[&[u8]], patience: Duration) -> Result<Vec<Asked>, Failure> {
+    pub fn ask_from_one_socket(&mut self, datagrams: &[&[u8]], patience: Duration) -> Result<Vec<Probe>, Failure> {
         self.revive()?;
         let socket = self.socket()?;
         let mut all = Vec::new();
         for datagram in datagrams {
             send(&socket, datagram, self.target())?;
-            let mut asked = Asked { sent: datagram.to_vec(), replies: Vec::new(), end: None };
+            let mut asked = Probe { sent: datagram.to_vec(), replies: Vec::new(), end: None };
             self.gather(&socket, &mut asked.replies, patience, |replies| (!replies.is_empty()).then_some(SETTLING));
             all.push(asked);
         }
@@ -355,8 +355,8 @@ impl Prober {
     }
 
     /// Through a relay a control proves nothing: silence is what several tries have in common.
-    fn exchange_through(&mut self, asked: &mut Asked, reply: Reply) -> Result<(), Failure> {
-        let tries = if reply == Reply::Owed { LOSSY_TRIES } else { LOSSY_SILENCE };
+    fn exchange_through(&mut self, asked: &mut Probe, reply: ReplyDue) -> Result<(), Failure> {
+        let tries = if reply == ReplyDue::Owed { LOSSY_TRIES } else { LOSSY_SILENCE };
         self.try_through(&asked.sent, &mut asked.replies, tries)?;
         asked.end = self.service.as_mut().and_then(Service::ended);
         if asked.end.is_none() && asked.replies.is_empty() && self.answered {
@@ -371,7 +371,7 @@ impl Prober {
         Ok(())
     }
 
-    fn try_through(&mut self, datagram: &[u8], replies: &mut Vec<Arrival>, tries: usize) -> Result<(), Failure> {
+    fn try_through(&mut self, datagram: &[u8], replies: &mut Vec<ReceivedReply>, tries: usize) -> Result<(), Failure> {
         for _ in 0..tries {
             let socket = self.socket()?;
             send(&socket, datagram, self.target())?;
@@ -384,12 +384,12 @@ impl Prober {
         Ok(())
     }
 
-    fn exchange(&mut self, asked: &mut Asked, reply: Reply) -> Result<(), Failure> {
+    fn exchange(&mut self, asked: &mut Probe, reply: ReplyDue) -> Result<(), Failure> {
         let socket = self.socket()?;
         self.asked += 1;
         send(&socket, &asked.sent, self.target())?;
-        let some = |replies: &[Arrival]| (!replies.is_empty()).then_some(SETTLING);
-        if reply == Reply::Owed {
+        let some = |replies: &[ReceivedReply]| (!replies.is_empty()).then_some(SETTLING);
+        if reply == ReplyDue::Owed {
             let usual = if self.control.is_some() { USUAL.max(3 * self.slowest) } else { self.patience() };
             self.gather(&socket, &mut asked.replies, usual.min(self.patience()), some);
             asked.end = self.service.as_mut().and_then(Service::ended);
@@ -399,11 +399,11 @@ impl Prober {
             }
         }
         let Some(control) = self.control.clone() else { return self.exchange_without_control(&socket, asked) };
-        let is_control = |reply: &Arrival| matches(&control, &reply.octets);
+        let is_control = |reply: &ReceivedReply| matches(&control, &reply.octets);
         let silence = match (reply, self.hurried) {
             (_, true) => SETTLING,
-            (Reply::Owed, _) => self.patience(),
-            (Reply::Open, _) => SILENCE.max(2 * self.slowest),
+            (ReplyDue::Owed, _) => self.patience(),
+            (ReplyDue::Open, _) => SILENCE.max(2 * self.slowest),
         };
         for sent in 1..=TRIES {
             send(&socket, &CONTROL, self.target())?;
@@ -414,7 +414,7 @@ impl Prober {
             });
             let controls = asked.replies.iter().filter(|reply| is_control(reply)).count();
             if controls > sent && self.observed.several.is_none() {
-                self.observed.several = Some(Asked { sent: CONTROL.to_vec(), ..asked.clone() });
+                self.observed.several = Some(Probe { sent: CONTROL.to_vec(), ..asked.clone() });
             }
             if controls > 0 {
                 if controls < sent && self.is_local() && self.observed.swallowed.is_none() {
@@ -439,7 +439,7 @@ impl Prober {
     }
 
     /// Judges silence by time, and asks once more whether the server is still there.
-    fn exchange_without_control(&mut self, socket: &UdpSocket, asked: &mut Asked) -> Result<(), Failure> {
+    fn exchange_without_control(&mut self, socket: &UdpSocket, asked: &mut Probe) -> Result<(), Failure> {
         let silence = LONG_SILENCE.max(2 * self.slowest);
         self.gather(socket, &mut asked.replies, silence, |replies| (!replies.is_empty()).then_some(SETTLING));
         asked.end = self.service.as_mut().and_then(Service::ended);
@@ -465,9 +465,9 @@ impl Prober {
     fn gather(
         &mut self,
         socket: &UdpSocket,
-        replies: &mut Vec<Arrival>,
+        replies: &mut Vec<ReceivedReply>,
         patience: Duration,
-        more: impl Fn(&[Arrival]) -> Option<Duration>,
+        more: impl Fn(&[ReceivedReply]) -> Option<Duration>,
     ) {
         let start = Instant::now();
         let mut deadline = start + patience;
@@ -478,7 +478,7 @@ impl Prober {
             match socket.recv_from(&mut buffer) {
                 Ok((length, from)) => {
                     self.slowest = self.slowest.max(start.elapsed()).min(self.patience);
-                    replies.push(Arrival { from, octets: buffer[..length].to_vec() });
+                    replies.push(ReceivedReply { from, octets: buffer[..length].to_vec() });
                     if let Some(silence) = more(replies) {
                         deadline = Instant::now() + silence;
                     }
@@ -494,11 +494,11 @@ impl Prober {
         }
     }
 
-    fn observe(&mut self, asked: &Asked) {
+    fn observe(&mut self, asked: &Probe) {
         let request = asked.sent.len();
         let over = |limit: usize| asked.replies.iter().any(|reply| reply.octets.len() > limit);
         let observed = &mut self.observed;
-        let note = |seen: &mut Option<Asked>, is: bool| {
+        let note = |seen: &mut Option<Probe>, is: bool| {
             if is && seen.is_none() {
                 *seen = Some(asked.clone());
             }
@@ -506,7 +506,7 @@ impl Prober {
         note(&mut observed.several, asked.replies.len() > 1);
         let extended = Kind::of(&asked.sent) == Kind::Extended;
         // One NUL after the digits is a note of its own (clause 2.11).
-        let too_long = |reply: &Arrival| without_nul(&reply.octets).len() > classic::MAX_REPLY;
+        let too_long = |reply: &ReceivedReply| without_nul(&reply.octets).len() > classic::MAX_REPLY;
         note(&mut observed.too_long, !extended && asked.replies.iter().any(too_long));
         note(&mut observed.amplified, request > 0 && over(AMPLIFICATION * request));
         if let Some(how) = &asked.end {

@@ -12,7 +12,7 @@ use crate::Failure;
 /// The judgement of one check.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub enum CheckVerdict {
     /// It is as required.
     Holds,
     /// It is not.
@@ -30,7 +30,7 @@ pub struct Finding {
     #[serde(flatten)]
     pub check: &'static Check,
     /// How it came out.
-    pub verdict: Verdict,
+    pub verdict: CheckVerdict,
     /// The datagrams that were sent, in hex.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sent: Vec<String>,
@@ -78,7 +78,7 @@ impl Advice {
 #[derive(Clone, Debug)]
 pub struct Judgement {
     /// How it came out.
-    pub verdict: Verdict,
+    pub verdict: CheckVerdict,
     /// The datagrams that were sent.
     pub sent: Vec<Vec<u8>>,
     /// What should have come.
@@ -105,7 +105,7 @@ pub struct Crash {
 
 /// All that was found in one run. In JSON, `passed` and the counts stand beside it; reading it back computes them again.
 #[derive(Clone, Debug, Default)]
-pub struct Report {
+pub struct CheckReport {
     /// What was checked: an address, or a command.
     pub subject: String,
     /// `server` or `client`.
@@ -117,33 +117,33 @@ pub struct Report {
 }
 
 impl Judgement {
-    fn new(verdict: Verdict, sent: Vec<Vec<u8>>, came: String) -> Self {
+    fn new(verdict: CheckVerdict, sent: Vec<Vec<u8>>, came: String) -> Self {
         Self { verdict, sent, expected: String::new(), came, advice: Advice::default(), see: None }
     }
 
     /// It is as required.
     pub fn holds(sent: impl Into<Vec<Vec<u8>>>, came: impl Into<String>) -> Self {
-        Self::new(Verdict::Holds, sent.into(), came.into())
+        Self::new(CheckVerdict::Holds, sent.into(), came.into())
     }
 
     /// It is not.
     pub fn broken(sent: impl Into<Vec<Vec<u8>>>, expected: impl Into<String>, came: impl Into<String>) -> Self {
-        Self { expected: expected.into(), ..Self::new(Verdict::Broken, sent.into(), came.into()) }
+        Self { expected: expected.into(), ..Self::new(CheckVerdict::Broken, sent.into(), came.into()) }
     }
 
     /// What the subject does where nothing is required.
     pub fn noted(sent: impl Into<Vec<Vec<u8>>>, came: impl Into<String>) -> Self {
-        Self::new(Verdict::Noted, sent.into(), came.into())
+        Self::new(CheckVerdict::Noted, sent.into(), came.into())
     }
 
     /// It cannot be judged here: that is nobody's mistake.
     pub fn not_judged(came: impl Into<String>) -> Self {
-        Self::new(Verdict::NotJudged, Vec::new(), came.into())
+        Self::new(CheckVerdict::NotJudged, Vec::new(), came.into())
     }
 
     /// Another mistake makes it unjudgeable.
     pub fn see(key: &'static str) -> Self {
-        Self { see: Some(key), ..Self::new(Verdict::NotJudged, Vec::new(), String::new()) }
+        Self { see: Some(key), ..Self::new(CheckVerdict::NotJudged, Vec::new(), String::new()) }
     }
 
     /// With the mistake that explains it; its `came`, if it has one, replaces what came.
@@ -159,11 +159,11 @@ impl Judgement {
 
     /// Whether it holds.
     pub fn is_good(&self) -> bool {
-        self.verdict == Verdict::Holds
+        self.verdict == CheckVerdict::Holds
     }
 }
 
-impl Report {
+impl CheckReport {
     /// Adds what a check came to.
     pub fn add(&mut self, check: &'static Check, judgement: Judgement) {
         let Judgement { verdict, sent, expected, came, advice: Advice { likely, hint, .. }, see } = judgement;
@@ -191,9 +191,9 @@ impl Report {
 
     /// Of one level: (how many hold, how many could be judged).
     pub fn score(&self, level: Level) -> (usize, usize) {
-        let judgeable = |finding: &&Finding| finding.verdict != Verdict::NotJudged || finding.see.is_some();
+        let judgeable = |finding: &&Finding| finding.verdict != CheckVerdict::NotJudged || finding.see.is_some();
         let of_level = self.findings.iter().filter(|finding| finding.check.level == level).filter(judgeable);
-        let holds = of_level.clone().filter(|finding| finding.verdict == Verdict::Holds).count();
+        let holds = of_level.clone().filter(|finding| finding.verdict == CheckVerdict::Holds).count();
         (holds, of_level.count())
     }
 
@@ -245,7 +245,7 @@ impl Report {
     }
 }
 
-impl serde::Serialize for Report {
+impl serde::Serialize for CheckReport {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(serde::Serialize)]
         struct Whole<'a> {
@@ -267,17 +267,17 @@ impl serde::Serialize for Report {
 impl Finding {
     /// Whether it is no mistake: it holds, or nobody could tell.
     pub fn is_met(&self) -> bool {
-        self.verdict != Verdict::Broken && self.see.is_none()
+        self.verdict != CheckVerdict::Broken && self.see.is_none()
     }
 
-    fn write_text(&self, out: &mut impl Write, report: &Report) -> io::Result<()> {
+    fn write_text(&self, out: &mut impl Write, report: &CheckReport) -> io::Result<()> {
         let Check { key, clause, title, why, level, .. } = self.check;
         let mark = match (self.verdict, level) {
-            (Verdict::Holds, _) => "ok",
-            (Verdict::Broken, Level::Must) => "FAIL",
-            (Verdict::Broken, _) => "should",
-            (Verdict::Noted, _) => "note",
-            (Verdict::NotJudged, _) => "-",
+            (CheckVerdict::Holds, _) => "ok",
+            (CheckVerdict::Broken, Level::Must) => "FAIL",
+            (CheckVerdict::Broken, _) => "should",
+            (CheckVerdict::Noted, _) => "note",
+            (CheckVerdict::NotJudged, _) => "-",
         };
         writeln!(out, "{mark:<6} {clause:<5} {key}: {title}")?;
         let mut line = |name: &str, text: &str| match text {
@@ -285,10 +285,10 @@ impl Finding {
             text => writeln!(out, "             {name:<9} {text}"),
         };
         match self.verdict {
-            Verdict::Holds => Ok(()),
-            Verdict::NotJudged => line("not judged", &self.reason(report)),
-            Verdict::Noted => line("it", &self.came),
-            Verdict::Broken => {
+            CheckVerdict::Holds => Ok(()),
+            CheckVerdict::NotJudged => line("not judged", &self.reason(report)),
+            CheckVerdict::Noted => line("it", &self.came),
+            CheckVerdict::Broken => {
                 for sent in &self.sent {
                     line("sent", sent)?;
                 }
@@ -301,20 +301,20 @@ impl Finding {
         }
     }
 
-    fn test_case(&self, report: &Report) -> TestCase {
+    fn test_case(&self, report: &CheckReport) -> TestCase {
         let Check { key, clause, title, why, level, .. } = self.check;
         let Self { expected, came, likely, hint, .. } = self;
         let sent = self.sent.join("\n");
         let details =
             format!("sent: {sent}\nexpected: {expected}\ncame: {came}\nlikely: {likely}\ntry: {hint}\nwhy: {why}");
         let status = match self.verdict {
-            Verdict::Broken if *level == Level::Must => {
+            CheckVerdict::Broken if *level == Level::Must => {
                 let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
                 let message = if likely.is_empty() { came.clone() } else { format!("{came}: {likely}") };
                 status.set_message(message).set_type(*clause).set_description(details.as_str());
                 status
             }
-            Verdict::NotJudged => {
+            CheckVerdict::NotJudged => {
                 let mut status = TestCaseStatus::skipped();
                 status.set_message(self.reason(report));
                 status
@@ -323,14 +323,14 @@ impl Finding {
         };
         let mut case = TestCase::new(format!("{clause} {key}: {title}"), status);
         case.set_classname(format!("{} {clause}", report.role));
-        if matches!(self.verdict, Verdict::Noted | Verdict::Broken) {
+        if matches!(self.verdict, CheckVerdict::Noted | CheckVerdict::Broken) {
             case.set_system_out(XmlString::new(details));
         }
         case
     }
 
     /// Why it was not judged.
-    fn reason(&self, report: &Report) -> String {
+    fn reason(&self, report: &CheckReport) -> String {
         let Some(key) = self.see else { return self.came.clone() };
         let clause = report.finding(key).map(|finding| finding.check.clause);
         format!("see {} {key}", clause.unwrap_or_default())

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use super::report::Advice;
 use crate::Failure;
 use crate::common::loopback;
-use crate::process::{KNOWS_PROCESSES, Limits, Program, Socket, Transport, describe, shown, socket_at, sockets};
+use crate::process::{
+    KNOWS_PROCESSES, KernelSocket, Program, ResourceLimits, Transport, describe, shown, socket_at, sockets,
+};
 
 /// How often it is looked at whether a server listens. Where the system does not tell, lab tries to bind the address
 /// itself, which must seldom be in the server's way.
@@ -28,7 +30,7 @@ pub struct Recipe {
     /// The command: `{host}` and `{port}` are replaced; without a `{port}` both are appended.
     pub template: Vec<String>,
     /// What it may use.
-    pub limits: Limits,
+    pub limits: ResourceLimits,
     /// How long it may take to listen.
     pub start_time: Duration,
 }
@@ -75,7 +77,7 @@ impl Service {
     }
 
     /// The socket that gets what is sent to it.
-    pub fn socket(&self) -> Option<Socket> {
+    pub fn socket(&self) -> Option<KernelSocket> {
         socket_at(self.address)
     }
 
@@ -172,7 +174,7 @@ fn ended_early(end: &str, words: &str, asked: IpAddr) -> Advice {
 fn misplaced(program: &Program, asked: SocketAddr) -> Option<Advice> {
     // Cheap first: most of the time nobody has any of these ports.
     let ports = [asked.port(), asked.port().swap_bytes()];
-    let taken = |socket: &Socket| ports.contains(&socket.local.port());
+    let taken = |socket: &KernelSocket| ports.contains(&socket.local.port());
     let (udp, tcp) = (sockets(Transport::Udp), sockets(Transport::Tcp));
     if !udp.iter().chain(&tcp).any(taken) {
         return None;
@@ -207,7 +209,7 @@ fn not_bound(program: &mut Program, asked: SocketAddr, start_time: Duration) -> 
         words => format!("; its last line: {words}"),
     };
     let seconds = start_time.as_secs_f64();
-    let elsewhere = |socket: &Socket| !socket.serves(asked);
+    let elsewhere = |socket: &KernelSocket| !socket.serves(asked);
     let other = family.sockets(Transport::Udp).into_iter().find(elsewhere).map(|socket| socket.local);
     let listening = family.sockets(Transport::Tcp).first().map(|socket| socket.local);
     let (advice, place) = match (other, listening) {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::service::free_port;
 use crate::Failure;
-use crate::process::{Limits, Program, socket_at};
+use crate::process::{Program, ResourceLimits, socket_at};
 
 /// How long the relay may take to listen.
 const START_TIME: Duration = Duration::from_secs(10);
@@ -14,7 +14,8 @@ const START_TIME: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(3);
 
 /// What the relay itself may use.
-const LIMITS: Limits = Limits { cpu: 3600, memory: 1024, descriptors: 4096, time: 86_400, confined: false };
+const LIMITS: ResourceLimits =
+    ResourceLimits { cpu: 3600, memory: 1024, descriptors: 4096, time: 86_400, confined: false };
 
 /// The options of `lab relay`, as typed after --through.
 #[derive(Clone, Debug)]
@@ -24,7 +25,7 @@ pub struct Through {
 
 /// A relay that runs. It ends with the value.
 #[derive(Debug)]
-pub struct Relay {
+pub struct LossyRelay {
     /// Where it is asked.
     pub address: SocketAddr,
     _program: Program,
@@ -41,7 +42,7 @@ impl Through {
     }
 
     /// Starts a relay to `to`. With a seed, each `number` has another fate, and the same one in every run.
-    pub fn start(&self, to: SocketAddr, number: u64) -> Result<Relay, Failure> {
+    pub fn start(&self, to: SocketAddr, number: u64) -> Result<LossyRelay, Failure> {
         let this = std::env::current_exe().map_err(|error| Failure::run("cannot find this program's file", error))?;
         let address = SocketAddr::new(to.ip(), free_port(to.ip())?);
         let (host, port) = (to.ip().to_string(), to.port().to_string());
@@ -58,7 +59,7 @@ impl Through {
             }
             std::thread::sleep(POLL);
         }
-        Ok(Relay { address, _program: program })
+        Ok(LossyRelay { address, _program: program })
     }
 
     /// The options, with `number` added to the seed.

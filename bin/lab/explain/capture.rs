@@ -11,7 +11,7 @@ use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock
 use pcap_file::pcapng::{Block, PcapNgReader};
 use pcap_file::{DataLink, PcapError, TsResolution};
 
-use super::sequence::{Datagram, Seen};
+use super::sequence::{ExplainInput, Seen};
 use calc6::view::Direction;
 
 /// The type of a Section Header Block, with which every pcapng file starts (draft-ietf-opsawg-pcapng, section 4.1);
@@ -37,7 +37,7 @@ enum Packets {
 
 /// A datagram of the capture.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Captured {
+pub struct CapturedDatagram {
     octets: Vec<u8>,
     message: Option<Direction>,
     time: Duration,
@@ -46,10 +46,10 @@ pub struct Captured {
     cut: usize,
 }
 
-impl Captured {
-    pub fn as_datagram(&self) -> Datagram<'_> {
-        let Captured { time, from, to, cut, .. } = *self;
-        Datagram { octets: &self.octets, message: self.message, seen: Some(Seen { time, from, to, cut }) }
+impl CapturedDatagram {
+    pub fn as_datagram(&self) -> ExplainInput<'_> {
+        let CapturedDatagram { time, from, to, cut, .. } = *self;
+        ExplainInput { octets: &self.octets, message: self.message, seen: Some(Seen { time, from, to, cut }) }
     }
 }
 
@@ -119,7 +119,7 @@ impl Capture {
     }
 
     /// The next datagram from or to the port.
-    pub fn next_datagram(&mut self) -> Option<Result<Captured, String>> {
+    pub fn next_datagram(&mut self) -> Option<Result<CapturedDatagram, String>> {
         loop {
             let packet = match self.packets.next()? {
                 Ok(packet) => packet,
@@ -128,7 +128,7 @@ impl Capture {
             match datagram(&packet, Some(self.port)) {
                 Ok(captured) => {
                     let first = *self.first.get_or_insert(packet.time);
-                    return Some(Ok(Captured { time: packet.time.saturating_sub(first), ..captured }));
+                    return Some(Ok(CapturedDatagram { time: packet.time.saturating_sub(first), ..captured }));
                 }
                 Err(Skip::Other) => self.left_out.other += 1,
                 Err(Skip::Fragment) => self.left_out.fragments += 1,
@@ -251,7 +251,7 @@ fn since_1970(units: u64, interface: &InterfaceDescriptionBlock<'_>) -> Duration
 }
 
 /// `port` is the server's; without it, every UDP datagram is taken.
-fn datagram(packet: &Packet, port: Option<u16>) -> Result<Captured, Skip> {
+fn datagram(packet: &Packet, port: Option<u16>) -> Result<CapturedDatagram, Skip> {
     let sliced = slice(packet.link, &packet.octets)?;
     let payload = sliced.ip_payload();
     let (from, to) = match &sliced.net {
@@ -276,7 +276,7 @@ fn datagram(packet: &Packet, port: Option<u16>) -> Result<Captured, Skip> {
         (false, false) => return Err(Skip::Other),
     };
     let cut = usize::from(udp.length()).saturating_sub(UDP_HEADER + udp.payload().len());
-    Ok(Captured {
+    Ok(CapturedDatagram {
         octets: udp.payload().to_vec(),
         message,
         time: Duration::ZERO,

@@ -24,23 +24,23 @@ pub fn datagrams(words: &[String]) -> Result<Vec<Vec<u8>>, String> {
 }
 
 /// A datagram that was typed, and what it is if that was said.
-pub type Typed = (Option<Direction>, Vec<u8>);
+pub type TypedDatagram = (Option<Direction>, Vec<u8>);
 
 /// Datagrams from lines: one a line, or in the form of xxd, `tcpdump -x` or Wireshark's hex dumps, where a datagram may
 /// take several.
 #[derive(Debug, Default)]
-pub struct Lines {
+pub struct HexReader {
     number: usize,
     /// What an offset of the next line may go on with.
-    open: Option<Typed>,
+    open: Option<TypedDatagram>,
 }
 
-impl Lines {
+impl HexReader {
     /// Takes the next line, and gives the datagram that is complete now.
     ///
     /// # Errors
     /// A sentence that says in which line and column what is wrong.
-    pub fn line(&mut self, line: &[u8]) -> Result<Option<Typed>, String> {
+    pub fn line(&mut self, line: &[u8]) -> Result<Option<TypedDatagram>, String> {
         self.number += 1;
         let number = self.number;
         let text = str::from_utf8(line).map_err(|_| format!("line {number}: not UTF-8"))?;
@@ -79,7 +79,7 @@ impl Lines {
     }
 
     /// The datagram that the end completes.
-    pub fn end(self) -> Option<Typed> {
+    pub fn end(self) -> Option<TypedDatagram> {
         self.open
     }
 }
@@ -179,8 +179,8 @@ mod tests {
         assert!(words(&"00".repeat(65_528)).is_err());
     }
 
-    fn lines(text: &str) -> Result<Vec<Typed>, String> {
-        let mut lines = Lines::default();
+    fn lines(text: &str) -> Result<Vec<TypedDatagram>, String> {
+        let mut lines = HexReader::default();
         let mut all = Vec::new();
         for line in text.lines() {
             all.extend(lines.line(line.as_bytes())?);

@@ -11,24 +11,24 @@ use super::train;
 
 /// A datagram of a sequence.
 #[derive(Debug, Serialize)]
-pub struct Datagram<'a> {
+pub struct DatagramJson<'a> {
     /// Its place in the sequence; the first is 1.
     number: u64,
     #[serde(flatten)]
-    description: Description<'a>,
+    description: DescriptionJson<'a>,
     /// What it is to the datagrams before it.
     relation: Related,
     /// Where it stands in a train that the capture holds as one datagram; absent if it is none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    segment: Option<Segment>,
+    segment: Option<SegmentJson>,
     /// When it was captured, and between whom; absent outside of captures.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    captured: Option<Captured>,
+    captured: Option<CapturedJson>,
 }
 
 /// A datagram, whatever came before it.
 #[derive(Debug, Serialize)]
-pub struct Description<'a> {
+pub struct DescriptionJson<'a> {
     /// `request` or `reply`.
     direction: &'static str,
     /// `classic` or `extended`.
@@ -41,12 +41,12 @@ pub struct Description<'a> {
     octets: String,
     /// Whether anything is wrong with it.
     wrong: bool,
-    fields: Vec<Field<'a>>,
-    faults: Vec<Fault<'a>>,
+    fields: Vec<FieldJson<'a>>,
+    faults: Vec<FaultJson<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct Field<'a> {
+struct FieldJson<'a> {
     name: &'static str,
     /// The name with the number of an operand.
     label: String,
@@ -64,7 +64,7 @@ struct Field<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct Fault<'a> {
+struct FaultJson<'a> {
     /// `wrong` or `remark`.
     severity: &'static str,
     clause: &'static str,
@@ -75,14 +75,14 @@ struct Fault<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct Segment {
+struct SegmentJson {
     /// From 1.
     number: usize,
     of: usize,
 }
 
 #[derive(Debug, Serialize)]
-struct Captured {
+struct CapturedJson {
     /// Since the first datagram of the capture.
     time_s: f64,
     from: String,
@@ -107,43 +107,43 @@ struct Related {
     words: String,
 }
 
-impl<'a> Datagram<'a> {
-    pub fn new(explained: &'a Explained<'_>) -> Datagram<'a> {
-        let captured = explained.seen.map(|Seen { time, from, to, cut }| Captured {
+impl<'a> DatagramJson<'a> {
+    pub fn new(explained: &'a Explained<'_>) -> DatagramJson<'a> {
+        let captured = explained.seen.map(|Seen { time, from, to, cut }| CapturedJson {
             time_s: time.as_secs_f64(),
             from: from.to_string(),
             to: to.to_string(),
             octets_left_out: cut,
             judged: explained.judged,
         });
-        Datagram {
+        DatagramJson {
             number: explained.number,
-            description: Description::new(&explained.view),
+            description: DescriptionJson::new(&explained.view),
             relation: Related::new(&explained.relation),
-            segment: explained.segment.map(|train::Segment { number, count }| Segment { number, of: count }),
+            segment: explained.segment.map(|train::Segment { number, count }| SegmentJson { number, of: count }),
             captured,
         }
     }
 }
 
-impl<'a> Description<'a> {
-    pub fn new(view: &'a View<'_>) -> Description<'a> {
-        Description {
+impl<'a> DescriptionJson<'a> {
+    pub fn new(view: &'a View<'_>) -> DescriptionJson<'a> {
+        DescriptionJson {
             direction: view.direction().name(),
             form: view.form().name(),
             kind: view.kind(),
             summary: view.to_string(),
             octets: hexadecimal(view.octets()),
             wrong: view.is_wrong(),
-            fields: view.fields().iter().map(Field::new).collect(),
-            faults: view.faults().iter().map(Fault::new).collect(),
+            fields: view.fields().iter().map(FieldJson::new).collect(),
+            faults: view.faults().iter().map(FaultJson::new).collect(),
         }
     }
 }
 
-impl<'a> Field<'a> {
-    fn new(field: &'a view::Field) -> Field<'a> {
-        Field {
+impl<'a> FieldJson<'a> {
+    fn new(field: &'a view::Field) -> FieldJson<'a> {
+        FieldJson {
             name: field.name.label(),
             label: field.label(),
             letter: field.name.letter(),
@@ -157,14 +157,14 @@ impl<'a> Field<'a> {
     }
 }
 
-impl<'a> Fault<'a> {
-    fn new(fault: &'a view::Fault) -> Fault<'a> {
+impl<'a> FaultJson<'a> {
+    fn new(fault: &'a view::Fault) -> FaultJson<'a> {
         let severity = match fault.severity {
             Severity::Wrong => "wrong",
             Severity::Remark => "remark",
         };
         let bits = fault.bits.as_ref();
-        Fault {
+        FaultJson {
             severity,
             clause: fault.clause,
             text: &fault.text,

@@ -22,7 +22,7 @@ use super::units::HumanDuration;
 use crate::common::usage::whole;
 use calc6::view::{Direction, Drawing, Ladder, Role, Severity, Step, Style, View, diagram, dump};
 use pairs::{Flow, Relation};
-use sequence::{Datagram, Explained, Seen, Sequence};
+use sequence::{ExplainInput, Explained, Seen, Sequence};
 use train::Segment;
 
 /// Draws datagrams bit by bit, names every field with the clause that rules it, and points at what is wrong
@@ -55,7 +55,7 @@ pub struct Arguments {
     message: Option<What>,
     /// What to draw of each datagram
     #[arg(long, value_name = "WHAT", value_enum, value_delimiter = ',', default_values = ["diagram", "dump"])]
-    show: Vec<Show>,
+    show: Vec<DrawingKind>,
     /// One JSON object for each datagram, on a line of its own, in place of drawings
     #[arg(long, conflicts_with_all = ["show", "whole", "color"])]
     json: bool,
@@ -78,7 +78,7 @@ enum What {
 
 /// What to draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Show {
+enum DrawingKind {
     /// The bit diagram of the RFCs, with the values filled in
     Diagram,
     /// The octets in hexadecimal, with name, value and clause of each field
@@ -110,7 +110,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
                 false => Failure::Usage(what),
             };
             for octets in hex::datagrams(words).map_err(usage)? {
-                explainer.explain(&Datagram { octets: &octets, message: arguments.message(), seen: None })?;
+                explainer.explain(&ExplainInput { octets: &octets, message: arguments.message(), seen: None })?;
             }
         }
     }
@@ -142,11 +142,11 @@ fn explain_lines(explainer: &mut Explainer, arguments: &Arguments) -> Result<(),
     if stdin.is_terminal() {
         eprintln!("lab explain: type octets in hexadecimal, a datagram a line; Ctrl-D ends");
     }
-    let mut lines = hex::Lines::default();
-    let mut explain = |(message, octets): hex::Typed| {
+    let mut lines = hex::HexReader::default();
+    let mut explain = |(message, octets): hex::TypedDatagram| {
         let message = message.or(arguments.message());
         let octets = capture::payload(&octets).unwrap_or(octets);
-        explainer.explain(&Datagram { octets: &octets, message, seen: None })
+        explainer.explain(&ExplainInput { octets: &octets, message, seen: None })
     };
     for line in stdin.lock().split(b'\n') {
         let line = line.map_err(|error| Failure::run("cannot read standard input", error))?;
@@ -208,7 +208,7 @@ fn warn_of_other_ports(path: &Path, port: u16) {
 /// Draws one datagram after the other, and remembers what replies are to be put beside.
 struct Explainer {
     drawing: Drawing,
-    show: Vec<Show>,
+    show: Vec<DrawingKind>,
     ladder: Ladder,
     ends: Flow,
     sequence: Sequence,
@@ -229,18 +229,18 @@ impl Explainer {
         }
     }
 
-    fn explain(&mut self, datagram: &Datagram<'_>) -> Result<(), Failure> {
+    fn explain(&mut self, datagram: &ExplainInput<'_>) -> Result<(), Failure> {
         let explained = self.sequence.explain(datagram);
         self.print(&explained)
     }
 
-    fn explain_captured(&mut self, datagram: &Datagram<'_>) -> Result<(), Failure> {
+    fn explain_captured(&mut self, datagram: &ExplainInput<'_>) -> Result<(), Failure> {
         self.sequence.explain_captured(datagram).iter().try_for_each(|explained| self.print(explained))
     }
 
     fn print(&mut self, explained: &Explained<'_>) -> Result<(), Failure> {
         let drawn = if self.json {
-            let json = serde_json::to_string(&json::Datagram::new(explained)).map_err(io::Error::from)?;
+            let json = serde_json::to_string(&json::DatagramJson::new(explained)).map_err(io::Error::from)?;
             json + "\n"
         } else {
             self.draw(explained)
@@ -261,7 +261,7 @@ impl Explainer {
             _ => String::new(),
         };
         let mut drawn = String::new();
-        if self.show.contains(&Show::Ladder) {
+        if self.show.contains(&DrawingKind::Ladder) {
             if number == 1 || self.ends != flow {
                 let name = |end: Option<SocketAddr>, name: &str| end.map_or(name.to_owned(), |end| end.to_string());
                 let (client, server) = flow.unzip();
@@ -275,7 +275,7 @@ impl Explainer {
             };
             drawn += &self.ladder.rung(time, relation.step(view), &text);
         }
-        if self.show == [Show::Ladder] {
+        if self.show == [DrawingKind::Ladder] {
             return drawn + &truncated + &self.faults(view);
         }
         let blank = if number > 1 { "\n" } else { "" };
@@ -287,10 +287,10 @@ impl Explainer {
             drawn += &format!("   {said}\n");
         }
         drawn += &truncated;
-        if self.show.contains(&Show::Diagram) {
+        if self.show.contains(&DrawingKind::Diagram) {
             drawn += &diagram(view, &self.drawing);
         }
-        if self.show.contains(&Show::Dump) {
+        if self.show.contains(&DrawingKind::Dump) {
             drawn += &dump(view, &self.drawing);
         } else {
             drawn += &self.faults(view);

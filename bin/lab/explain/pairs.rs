@@ -65,7 +65,7 @@ impl Relation {
 /// The requests that may still be answered, by flow.
 #[derive(Debug, Default)]
 pub struct Pairs {
-    flows: HashMap<Flow, VecDeque<Asked>>,
+    flows: HashMap<Flow, VecDeque<OpenRequest>>,
     /// Flows with trains of classic requests, and the length of the segments: an answer proved it.
     segments: HashMap<Flow, usize>,
     /// The request that the last answer proved to be a train, and the length of its segments.
@@ -78,7 +78,7 @@ pub struct Pairs {
 }
 
 #[derive(Debug)]
-struct Asked {
+struct OpenRequest {
     number: u64,
     octets: Vec<u8>,
     /// Whether the capture has all of it.
@@ -104,7 +104,7 @@ impl Pairs {
         }
         let asked = self.flows.entry(flow).or_default();
         // An identifier makes a request of the extended form unique; in the classic form people do ask the same again.
-        let again = |asked: &&mut Asked| {
+        let again = |asked: &&mut OpenRequest| {
             asked.octets == octets && asked.whole && whole && (asked.replies == 0 || Kind::of(octets) == Kind::Extended)
         };
         if let Some(known) = asked.iter_mut().rev().find(again) {
@@ -118,7 +118,7 @@ impl Pairs {
         }
         let malformed = whole && Kind::of(octets) == Kind::Classic && classic::Request::decode(octets).is_err();
         let octets = octets.to_vec();
-        asked.push_back(Asked { number, octets, whole, malformed, last_sent: time, times: 1, replies: 0 });
+        asked.push_back(OpenRequest { number, octets, whole, malformed, last_sent: time, times: 1, replies: 0 });
         Relation::First
     }
 
@@ -164,7 +164,7 @@ impl Pairs {
 
     /// Whether an open request of the flow is answered rightly by this.
     pub fn awaits(&self, flow: Flow, reply: &[u8]) -> bool {
-        let open = |asked: &Asked| asked.replies == 0 && answers(&asked.octets, reply);
+        let open = |asked: &OpenRequest| asked.replies == 0 && answers(&asked.octets, reply);
         self.flows.get(&flow).is_some_and(|asked| asked.iter().take(TRIED).any(open))
     }
 
@@ -197,7 +197,7 @@ impl Pairs {
 /// How many open requests are evaluated to find the one whose result a reply carries.
 const TRIED: usize = 16;
 
-fn identified(asked: &VecDeque<Asked>, reply: &[u8]) -> Option<usize> {
+fn identified(asked: &VecDeque<OpenRequest>, reply: &[u8]) -> Option<usize> {
     if View::reply(reply, None).form() != Form::Extended {
         return None;
     }
@@ -216,8 +216,8 @@ fn answers(request: &[u8], reply: &[u8]) -> bool {
 /// The octets of a train of classic requests could also be one malformed request. It is a train if the reply is the
 /// result of its first segment: then the segments take its place. Gives its number, the length of the segments, and how
 /// many requests there are more.
-fn divide_by_answer(asked: &mut VecDeque<Asked>, reply: &[u8]) -> Option<(u64, usize, u64)> {
-    let candidate = |request: &Asked| request.malformed && request.replies == 0;
+fn divide_by_answer(asked: &mut VecDeque<OpenRequest>, reply: &[u8]) -> Option<(u64, usize, u64)> {
+    let candidate = |request: &OpenRequest| request.malformed && request.replies == 0;
     let candidates = asked.iter().enumerate().rev().filter(|(_, request)| candidate(request)).take(UNDIVIDED);
     let (place, length) = candidates
         .flat_map(|(place, _)| train::classic_lengths().map(move |length| (place, length)))
@@ -225,16 +225,16 @@ fn divide_by_answer(asked: &mut VecDeque<Asked>, reply: &[u8]) -> Option<(u64, u
             let octets = &asked[place].octets;
             train::divides_into_classic(octets, length) && answers(&octets[..length], reply)
         })?;
-    let Asked { number, octets, whole, last_sent, times, replies, .. } = asked.remove(place)?;
+    let OpenRequest { number, octets, whole, last_sent, times, replies, .. } = asked.remove(place)?;
     for (offset, segment) in octets.chunks(length).enumerate() {
         let octets = segment.to_vec();
-        let segment = Asked { number, octets, whole, malformed: false, last_sent, times, replies };
+        let segment = OpenRequest { number, octets, whole, malformed: false, last_sent, times, replies };
         asked.insert(place + offset, segment);
     }
     Some((number, length, octets.len().div_ceil(length) as u64 - 1))
 }
 
-fn answered_by(asked: &VecDeque<Asked>, reply: &[u8]) -> Option<usize> {
+fn answered_by(asked: &VecDeque<OpenRequest>, reply: &[u8]) -> Option<usize> {
     if let Some(place) = identified(asked, reply) {
         return Some(place);
     }

@@ -13,7 +13,7 @@ use super::verdict;
 
 /// A datagram, and what is known about it.
 #[derive(Debug, Clone, Copy)]
-pub struct Datagram<'a> {
+pub struct ExplainInput<'a> {
     pub octets: &'a [u8],
     /// `None` where only the octets can tell.
     pub message: Option<Direction>,
@@ -84,7 +84,7 @@ impl Sequence {
     }
 
     /// Explains the next datagram of a capture, or each segment if it is a train.
-    pub fn explain_captured<'a>(&mut self, datagram: &Datagram<'a>) -> Vec<Explained<'a>> {
+    pub fn explain_captured<'a>(&mut self, datagram: &ExplainInput<'a>) -> Vec<Explained<'a>> {
         self.captured += 1;
         let Some(length) = self.segment_length(datagram) else {
             // Only malformed classic requests can turn out to be trains.
@@ -101,7 +101,7 @@ impl Sequence {
             reading.divided.insert(self.captured, length);
         }
         let explain = |(segment, octets)| {
-            let explained = self.explain(&Datagram { octets, ..*datagram });
+            let explained = self.explain(&ExplainInput { octets, ..*datagram });
             Explained { segment: Some(segment), ..explained }
         };
         train::segments(datagram.octets, length).map(explain).collect()
@@ -113,8 +113,8 @@ impl Sequence {
     }
 
     /// The length of the segments, if a captured datagram is a train.
-    fn segment_length(&self, datagram: &Datagram<'_>) -> Option<usize> {
-        let Datagram { octets, message, seen } = *datagram;
+    fn segment_length(&self, datagram: &ExplainInput<'_>) -> Option<usize> {
+        let ExplainInput { octets, message, seen } = *datagram;
         let seen = seen.filter(|seen| seen.cut == 0)?;
         if let Some(length) = self.divided.get(&self.captured) {
             return Some(*length).filter(|length| *length < octets.len());
@@ -146,9 +146,9 @@ impl Sequence {
     }
 
     /// Explains the next datagram: a request is kept, a reply is put beside its request and its result computed again.
-    pub fn explain<'a>(&mut self, datagram: &Datagram<'a>) -> Explained<'a> {
+    pub fn explain<'a>(&mut self, datagram: &ExplainInput<'a>) -> Explained<'a> {
         self.datagrams += 1;
-        let Datagram { octets, seen, .. } = *datagram;
+        let ExplainInput { octets, seen, .. } = *datagram;
         let answered = seen.map(|seen| (seen.to, seen.from));
         let message = datagram.message.unwrap_or_else(|| self.guess(answered, octets));
         let (client, server, time) = match seen {

@@ -1,7 +1,7 @@
 //! Whether a reply says what its request asked for: the request is evaluated again.
 
 use calc6::arithmetic::Number;
-use calc6::responder::{Limits, Reply, ReplyLimit, Verdict, respond};
+use calc6::responder::{Limits, ReplyLimit, Verdict, WrittenReply, respond};
 use calc6::view::{Fault, Field, Name, Severity, View};
 use calc6::wire::{Form, Kind, MAX_REPLY, MAX_REPLY_CEILING, Operator, Status};
 
@@ -49,7 +49,7 @@ fn wrong_result(reply: &View<'_>, found: &Field, wanted: &Field) -> Option<Fault
 }
 
 /// The usual case is a C program that computes in 32 bits.
-fn instead_of_an_error(request: &[u8], reply: &View<'_>, found: &Field, expected: &Reply) -> Option<Fault> {
+fn instead_of_an_error(request: &[u8], reply: &View<'_>, found: &Field, expected: &WrittenReply) -> Option<Fault> {
     if reply.form() == Form::Classic && expected.status == Status::TooLarge {
         let mut buffer = [0; MAX_REPLY];
         let wrap = Limits { wrap: true, ..Limits::default() };

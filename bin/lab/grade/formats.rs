@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use super::page::{details, printable};
 use super::rubric::{self, Item, ScoreLine};
 use super::{Grade, Step};
-use crate::check::report::Verdict;
+use crate::check::report::CheckVerdict;
 use crate::check::table::Level;
 
 /// Gradescope's results.json (gradescope-autograders.readthedocs.io, "Specifications", Output format). The sum of the
@@ -152,7 +152,7 @@ pub fn github(grade: &Grade) -> String {
         match step {
             Step::Failed { words, .. } => annotate("error", &title("failed"), &printable(words)),
             Step::Checked { report } => {
-                for finding in report.findings.iter().filter(|finding| finding.verdict == Verdict::Broken) {
+                for finding in report.findings.iter().filter(|finding| finding.verdict == CheckVerdict::Broken) {
                     let kind = if finding.check.level == Level::Must { "error" } else { "warning" };
                     annotate(
                         kind,
@@ -238,7 +238,7 @@ fn explanation(grade: &Grade, line: &ScoreLine) -> String {
         let found =
             grade.report(role).and_then(|report| report.findings.iter().find(|finding| finding.check.key == check.key));
         match found {
-            Some(finding) if finding.verdict == Verdict::Broken => text += &details(finding),
+            Some(finding) if finding.verdict == CheckVerdict::Broken => text += &details(finding),
             Some(finding) => {
                 let _ = writeln!(text, "not judged, see {}", finding.see.unwrap_or("the report"));
             }

@@ -22,9 +22,9 @@ use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
 use super::Failure;
 use super::check::FuzzSummary;
-use super::check::report::{Finding, Report, Verdict};
+use super::check::report::{CheckReport, CheckVerdict, Finding};
 use super::check::table::Level;
-use super::process::{Limits, copy_link, on_end, shell};
+use super::process::{ResourceLimits, copy_link, on_end, shell};
 use crate::common::usage::{duration, whole};
 use isolation::{Confinement, Isolation};
 use rubric::{Rubric, Score};
@@ -116,7 +116,7 @@ pub struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    limits: Limits,
+    limits: ResourceLimits,
 }
 
 /// A command line, taken apart.
@@ -157,7 +157,7 @@ enum Step {
     /// It could not be done.
     Failed { words: String, log: String },
     /// The check ran.
-    Checked { report: Report },
+    Checked { report: CheckReport },
     /// Random datagrams were sent.
     Fuzzed { summary: FuzzSummary },
 }
@@ -364,7 +364,7 @@ impl Job<'_> {
         }
         let ended = self.run(&options, command)?;
         // Its exit status says the same, or it did not write this to its end.
-        match serde_json::from_str::<Report>(&ended.stdout) {
+        match serde_json::from_str::<CheckReport>(&ended.stdout) {
             Ok(report) if ended.how.code() == Some(i32::from(!report.passes())) => Ok(Step::Checked { report }),
             _ => Ok(ended.failed()),
         }
@@ -401,7 +401,7 @@ impl Job<'_> {
     fn run(&self, subcommand: &[String], command: &[String]) -> Result<Ended, Failure> {
         let Course { arguments, confinement, interrupted, .. } = self.course;
         let this = std::env::current_exe().map_err(|error| Failure::run("cannot find this program's file", error))?;
-        let confined = Limits { confined: true, ..arguments.limits.clone() }.options();
+        let confined = ResourceLimits { confined: true, ..arguments.limits.clone() }.options();
         let mut step = confinement.command(&this, &arguments.limits.options());
         step.args(subcommand).args(confined).arg("--").args(command);
         let time = arguments.timeout.unwrap_or(Duration::from_secs(arguments.limits.time));
@@ -465,7 +465,7 @@ impl Grade {
     }
 
     /// What `lab check` said of its `server` or `client`.
-    fn report(&self, role: &str) -> Option<&Report> {
+    fn report(&self, role: &str) -> Option<&CheckReport> {
         match if role == "server" { &self.server } else { &self.client } {
             Step::Checked { report } => Some(report),
             _ => None,
@@ -509,7 +509,7 @@ impl Step {
             Self::Fuzzed { summary } if !summary.passes() => Some(format!("{} wrong", summary.wrong.len())),
             Self::Checked { report } => {
                 let broken =
-                    |finding: &&Finding| finding.verdict == Verdict::Broken && finding.check.level == Level::Must;
+                    |finding: &&Finding| finding.verdict == CheckVerdict::Broken && finding.check.level == Level::Must;
                 let names: Vec<String> = report
                     .findings
                     .iter()

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::rubric::{self, ScoreLine};
 use super::{Grade, Step};
-use crate::check::report::{Finding, Report, Verdict};
+use crate::check::report::{CheckReport, CheckVerdict, Finding};
 use crate::check::table::Level;
 
 /// A part of a page.
@@ -137,12 +137,12 @@ fn verbatim(blocks: &mut Vec<Block>, text: &str) {
     }
 }
 
-fn report_blocks(blocks: &mut Vec<Block>, title: &str, report: &Report) {
+fn report_blocks(blocks: &mut Vec<Block>, title: &str, report: &CheckReport) {
     let ((must, musts), (should, shoulds)) = (report.score(Level::Must), report.score(Level::Should));
     blocks.push(Block::Heading(2, format!("{title}: {}", if report.passes() { "passed" } else { "failed" })));
     blocks
         .push(Block::Text(format!("{must} of {musts} required checks hold, {should} of {shoulds} recommended ones.")));
-    for finding in report.findings.iter().filter(|finding| finding.verdict == Verdict::Broken) {
+    for finding in report.findings.iter().filter(|finding| finding.verdict == CheckVerdict::Broken) {
         let level = if finding.check.level == Level::Must { "required" } else { "recommended" };
         blocks.push(Block::Heading(
             3,

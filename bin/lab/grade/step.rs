@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::Failure;
-use crate::process::{Group, describe, occupied};
+use crate::process::{ProcessGroup, describe, occupied};
 
 /// Between looks at whether a step has ended.
 const POLL: Duration = Duration::from_millis(20);
@@ -89,7 +89,8 @@ impl Place<'_> {
         step.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // TEMP and TMP are Windows' names for it.
         step.envs(["TMPDIR", "TEMP", "TMP"].map(|name| (name, self.temporary))).current_dir(self.copy);
-        let (mut child, group) = Group::start(&mut step).map_err(|error| Failure::run("cannot start a step", error))?;
+        let (mut child, group) =
+            ProcessGroup::start(&mut step).map_err(|error| Failure::run("cannot start a step", error))?;
         let (stdout, stderr) = (read(child.stdout.take()), read(child.stderr.take()));
         let begun = Instant::now();
         let mut measured = begun;

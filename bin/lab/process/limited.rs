@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::{Command, ExitCode};
 
-use super::{Limits, system};
+use super::{ResourceLimits, system};
 use crate::Failure;
 
 /// The exit status of a shell for a command that it cannot start.
@@ -13,7 +13,7 @@ pub const NOT_STARTED: u8 = 127;
 #[derive(Debug, clap::Args)]
 pub struct LimitedArguments {
     #[command(flatten)]
-    limits: Limits,
+    limits: ResourceLimits,
     #[arg(last = true, required = true)]
     command: Vec<String>,
 }

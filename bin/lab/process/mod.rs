@@ -20,8 +20,8 @@ use crate::Failure;
 use crate::common::usage::whole;
 pub use limited::{LimitedArguments, run as run_limited};
 pub use system::{
-    Family, Group, KNOWS_PROCESSES, NAMESPACES, Socket, Transport, Usage, copy_link, has_root, occupied, on_end,
-    own_network, processor_time, shell, shield_this_process, socket_at, sockets,
+    Family, KNOWS_PROCESSES, KernelSocket, NAMESPACES, ProcessGroup, Transport, Usage, copy_link, has_root, occupied,
+    on_end, own_network, processor_time, shell, shield_this_process, socket_at, sockets,
 };
 use system::{LIMITS_MISSING, id_of};
 
@@ -46,7 +46,7 @@ const LIMITS: &str = "Limits of the started program";
 
 /// What a program may use.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Limits {
+pub struct ResourceLimits {
     /// Processor time in seconds
     #[arg(long, value_name = "SECONDS", default_value = "60", help_heading = LIMITS, value_parser = whole::<u64>(0..=u64::MAX))]
     pub cpu: u64,
@@ -64,7 +64,7 @@ pub struct Limits {
     pub confined: bool,
 }
 
-impl Limits {
+impl ResourceLimits {
     /// As options of `lab limited`.
     pub fn options(&self) -> Vec<String> {
         let Self { cpu, memory, descriptors, time: _, confined } = self;
@@ -79,24 +79,24 @@ impl Limits {
 #[derive(Debug)]
 pub struct Program {
     child: Child,
-    group: Group,
+    group: ProcessGroup,
     family: Family,
     deadline: Instant,
     status: Option<ExitStatus>,
-    stdout: Output,
-    stderr: Output,
+    stdout: CapturedOutput,
+    stderr: CapturedOutput,
 }
 
 /// The end of what a program wrote to one stream.
 #[derive(Debug)]
-struct Output {
+struct CapturedOutput {
     kept: Arc<Mutex<VecDeque<u8>>>,
     reader: Option<JoinHandle<()>>,
 }
 
 impl Program {
     /// Starts `command` with its limits, its output captured and no input.
-    pub fn start(command: &[String], limits: &Limits) -> Result<Self, Failure> {
+    pub fn start(command: &[String], limits: &ResourceLimits) -> Result<Self, Failure> {
         static STARTED: AtomicU64 = AtomicU64::new(0);
         static SAID: Once = Once::new();
         if let Some(missing) = LIMITS_MISSING {
@@ -107,10 +107,10 @@ impl Program {
         let mut limited = Command::new(this);
         limited.arg("limited").args(limits.options()).arg("--").args(command).env(MARK, &mark);
         limited.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let (mut child, group) = Group::start(&mut limited)
+        let (mut child, group) = ProcessGroup::start(&mut limited)
             .map_err(|error| Failure::run(format_args!("cannot start {}", command.join(" ")), error))?;
-        let stdout = Output::read(child.stdout.take());
-        let stderr = Output::read(child.stderr.take());
+        let stdout = CapturedOutput::read(child.stdout.take());
+        let stderr = CapturedOutput::read(child.stderr.take());
         let deadline = Instant::now() + Duration::from_secs(limits.time);
         let family = Family::new(id_of(&child), format!("{MARK}={mark}"));
         Ok(Self { child, group, family, deadline, status: None, stdout, stderr })
@@ -175,7 +175,7 @@ impl Drop for Program {
     }
 }
 
-impl Output {
+impl CapturedOutput {
     fn read(stream: Option<impl Read + Send + 'static>) -> Self {
         let kept = Arc::new(Mutex::new(VecDeque::new()));
         let reader = stream.map(|mut stream| {

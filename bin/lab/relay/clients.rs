@@ -8,7 +8,7 @@ use std::time::Duration;
 use calc6::net::{Local, Segmentation};
 use mio::{Registry, Token};
 
-use super::port::Port;
+use super::port::RelayPort;
 
 /// The clients, by number and by address.
 pub struct Clients {
@@ -29,7 +29,7 @@ pub struct Client {
     /// The address of this machine that it asked, from which its answers leave.
     pub asked: Option<Local>,
     /// Connected to the server: the kernel delivers only the server's datagrams.
-    pub upstream: Port,
+    pub upstream: RelayPort,
     /// When a datagram last came from it, or for it.
     pub last_heard: Duration,
 }
@@ -92,7 +92,7 @@ impl Clients {
     pub fn add(&mut self, address: SocketAddrV6, now: Duration) -> io::Result<u64> {
         let number = self.next;
         let any = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0);
-        let upstream = Port::open(any, Some(self.server), self.segmentation, &self.registry, Self::token(number))?;
+        let upstream = RelayPort::open(any, Some(self.server), self.segmentation, &self.registry, Self::token(number))?;
         self.next += 1;
         self.numbers.insert(address, number);
         self.clients.insert(number, Client { address, asked: None, upstream, last_heard: now });

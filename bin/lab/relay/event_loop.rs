@@ -33,7 +33,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let forwarder = Forwarder::new(arguments, poll.registry())?;
     let _ = writeln!(io::stderr(), "lab relay: {}", forwarder.introduction());
     let ended = AtomicBool::new(false);
-    let shared = Shared { forwarder: Mutex::new(forwarder), changed: Condvar::new(), ended, waker };
+    let shared = SharedForwarder { forwarder: Mutex::new(forwarder), changed: Condvar::new(), ended, waker };
     let result = std::thread::scope(|scope| {
         scope.spawn(|| shared.send_later());
         let result = shared.receive(poll, &interrupted);
@@ -61,7 +61,7 @@ fn catch_interrupts(waker: &Arc<Waker>) -> Result<Arc<AtomicBool>, Failure> {
 }
 
 /// What the two threads share.
-struct Shared<'a> {
+struct SharedForwarder<'a> {
     forwarder: Mutex<Forwarder<'a>>,
     /// A datagram leaves earlier than the sending thread waits for, or it is to end.
     changed: Condvar,
@@ -69,7 +69,7 @@ struct Shared<'a> {
     waker: Arc<Waker>,
 }
 
-impl<'a> Shared<'a> {
+impl<'a> SharedForwarder<'a> {
     fn lock(&self) -> MutexGuard<'_, Forwarder<'a>> {
         self.forwarder.lock().unwrap_or_else(PoisonError::into_inner)
     }

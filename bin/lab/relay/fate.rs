@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::impairments::{Direction, Impairments};
+use super::impairments::{FlowDirection, Impairments};
 use crate::units::{HumanDuration, Probability};
 
 /// The fate of a datagram, decided when it arrives.
@@ -49,7 +49,7 @@ const BLOCKS_PER_DATAGRAM: u128 = 64;
 
 impl Fates {
     /// A stream of the generator for each client and direction.
-    pub fn new(seed: u64, client: u64, direction: Direction) -> Self {
+    pub fn new(seed: u64, client: u64, direction: FlowDirection) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(client << 1 | direction as u64);
         Self { random, count: 0 }

@@ -5,16 +5,16 @@ use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddrV6;
 use std::time::{Duration, Instant};
 
-use calc6::net::{Datagram, Local, ReceiveBatch, Received, SendBatch, Sent, mapped};
+use calc6::net::{Datagram, Local, ReceiveBatch, ReceivedCounts, SendBatch, Sent, mapped};
 use mio::{Registry, Token};
 
 use super::Arguments;
 use super::clients::{Client, Clients};
-use super::impairments::Direction;
+use super::impairments::FlowDirection;
 use super::network::{Departure, Network};
-use super::port::{Port, unmapped};
+use super::port::{RelayPort, unmapped};
 use super::recorder::{Recorder, Side};
-use super::totals::Totals;
+use super::totals::RelayTotals;
 use crate::Failure;
 use crate::pcap::PacketDirection;
 use crate::target::resolve;
@@ -44,7 +44,7 @@ const REPORT_EVERY: Duration = Duration::from_secs(1);
 
 /// Receives and sends.
 pub struct Forwarder<'a> {
-    listener: Port,
+    listener: RelayPort,
     /// What clients send, what the server answers, and what leaves.
     requests: ReceiveBatch,
     answers: ReceiveBatch,
@@ -81,20 +81,20 @@ struct SocketCounts {
     /// Times that the server's host reported that no socket listens on the port (ICMP port unreachable).
     unreachable: u64,
     /// What came, and what left, in trains.
-    came: Trains,
-    left: Trains,
+    came: TrainCounts,
+    left: TrainCounts,
 }
 
 /// Datagrams that were segments of messages.
 #[derive(Clone, Copy, Debug, Default)]
-struct Trains {
+struct TrainCounts {
     messages: u64,
     datagrams: u64,
 }
 
 struct Reported {
     at: Duration,
-    totals: [Totals; 2],
+    totals: [RelayTotals; 2],
 }
 
 impl<'a> Forwarder<'a> {
@@ -119,7 +119,7 @@ impl<'a> Forwarder<'a> {
             clients: Clients::new(registry, server, arguments.segmentation, most, arguments.idle),
             recorder: Recorder::new(arguments.pcap.as_deref())?,
             counts: SocketCounts::default(),
-            reported: Reported { at: Duration::ZERO, totals: [Totals::default(); 2] },
+            reported: Reported { at: Duration::ZERO, totals: [RelayTotals::default(); 2] },
         };
         let capabilities = listener.capabilities();
         Ok(Self {
@@ -150,7 +150,7 @@ impl<'a> Forwarder<'a> {
     fn receive_from_clients(&mut self) -> bool {
         let Self { listener, requests, state, .. } = self;
         match listener.receive(requests) {
-            Ok((Received { messages: 0, .. }, _)) => return false,
+            Ok((ReceivedCounts { messages: 0, .. }, _)) => return false,
             Ok((received, dropped)) => state.counts.count_received(received, dropped),
             // An error queued by an earlier datagram. It has been read now; the socket still works.
             Err(error) => return error.kind() != ErrorKind::WouldBlock,
@@ -167,7 +167,7 @@ impl<'a> Forwarder<'a> {
         let State { clients, counts, network, recorder, server, started, .. } = state;
         let Some(client) = clients.get_mut(number) else { return false };
         match client.upstream.receive(answers) {
-            Ok((Received { messages: 0, .. }, _)) => return false,
+            Ok((ReceivedCounts { messages: 0, .. }, _)) => return false,
             Ok((received, dropped)) => counts.count_received(received, dropped),
             Err(error) => {
                 let closed = matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset);
@@ -179,7 +179,7 @@ impl<'a> Forwarder<'a> {
         client.last_heard = now;
         let local = client.upstream.local();
         for datagram in answers.datagrams() {
-            let fate = network.send(now, number, Direction::ToClient, datagram.octets);
+            let fate = network.send(now, number, FlowDirection::ToClient, datagram.octets);
             recorder.record_fate(Side::Server, *server, local, datagram.octets, &fate);
         }
         true
@@ -207,7 +207,7 @@ impl<'a> Forwarder<'a> {
         let Self { listener, departures, state, .. } = self;
         let State { clients, counts, recorder, local, server, .. } = state;
         let port = match due.first() {
-            Some(Departure { direction: Direction::ToClient, .. }) => Some(&*listener),
+            Some(Departure { direction: FlowDirection::ToClient, .. }) => Some(&*listener),
             Some(Departure { client, .. }) => clients.get(*client).map(|client| &client.upstream),
             None => None,
         };
@@ -218,8 +218,8 @@ impl<'a> Forwarder<'a> {
                 counts.count_sent(port.flush(departures));
             }
             match direction {
-                Direction::ToServer => departures.append(None, None, payload),
-                Direction::ToClient => departures.append(Some(*address), *asked, payload),
+                FlowDirection::ToServer => departures.append(None, None, payload),
+                FlowDirection::ToClient => departures.append(Some(*address), *asked, payload),
             }
             if !recorder.records() {
                 continue;
@@ -228,8 +228,8 @@ impl<'a> Forwarder<'a> {
             let sent = port.flush(departures);
             counts.count_sent(sent);
             let (side, from, to) = match direction {
-                Direction::ToServer => (Side::Server, port.local(), *server),
-                Direction::ToClient => (Side::Clients, asked_address(*local, *asked), *address),
+                FlowDirection::ToServer => (Side::Server, port.local(), *server),
+                FlowDirection::ToClient => (Side::Clients, asked_address(*local, *asked), *address),
             };
             if sent.datagrams > 0 {
                 let comment = if *copy { "a copy" } else { "" };
@@ -287,7 +287,7 @@ impl State<'_> {
         if let Some(client) = self.clients.get_mut(number) {
             (client.asked, client.last_heard) = (asked, now);
         }
-        let fate = self.network.send(now, number, Direction::ToServer, datagram.octets);
+        let fate = self.network.send(now, number, FlowDirection::ToServer, datagram.octets);
         self.recorder.record_fate(Side::Clients, source, to, datagram.octets, &fate);
     }
 
@@ -321,7 +321,7 @@ impl State<'_> {
         let totals = self.totals();
         let [to_server, to_client] = [0, 1].map(|way| totals[way] - self.reported.totals[way]);
         self.reported = Reported { at: now, totals };
-        let nothing = Totals::default();
+        let nothing = RelayTotals::default();
         if !self.arguments.quiet && (to_server != nothing || to_client != nothing) {
             let seconds = now.as_secs();
             let mut out = io::stdout().lock();
@@ -348,7 +348,7 @@ impl State<'_> {
         for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {
             writeln!(out, "  {count} {what}")?;
         }
-        for (Trains { messages, datagrams }, way) in [(counts.came, "came"), (counts.left, "left")] {
+        for (TrainCounts { messages, datagrams }, way) in [(counts.came, "came"), (counts.left, "left")] {
             if messages > 0 {
                 writeln!(out, "  {datagrams} datagrams {way} as segments of {messages} messages")?;
             }
@@ -356,13 +356,13 @@ impl State<'_> {
         Ok(out.flush()?)
     }
 
-    fn totals(&self) -> [Totals; 2] {
-        [Direction::ToServer, Direction::ToClient].map(|direction| self.network.totals(direction))
+    fn totals(&self) -> [RelayTotals; 2] {
+        [FlowDirection::ToServer, FlowDirection::ToClient].map(|direction| self.network.totals(direction))
     }
 }
 
 impl SocketCounts {
-    fn count_received(&mut self, received: Received, dropped: u32) {
+    fn count_received(&mut self, received: ReceivedCounts, dropped: u32) {
         self.overrun += u64::from(dropped);
         self.came.messages += received.trains as u64;
         self.came.datagrams += received.in_trains as u64;
@@ -383,15 +383,15 @@ fn asked_address(local: SocketAddrV6, asked: Option<Local>) -> SocketAddrV6 {
 
 /// The socket by which a datagram leaves: that of its client towards the server, or the listening one.
 fn socket_of(departure: &Departure) -> Option<u64> {
-    (departure.direction == Direction::ToServer).then_some(departure.client)
+    (departure.direction == FlowDirection::ToServer).then_some(departure.client)
 }
 
 /// The socket for the clients, on the first of the host's addresses that can be bound.
-fn listen(arguments: &Arguments, registry: &Registry) -> Result<Port, Failure> {
+fn listen(arguments: &Arguments, registry: &Registry) -> Result<RelayPort, Failure> {
     let Arguments { listen_host, listen_port, segmentation, .. } = arguments;
     let mut result = Err(io::Error::from(ErrorKind::AddrNotAvailable));
     for address in resolve(listen_host, listen_port)? {
-        result = Port::open(mapped(address), None, *segmentation, registry, LISTENER);
+        result = RelayPort::open(mapped(address), None, *segmentation, registry, LISTENER);
         if result.is_ok() {
             break;
         }

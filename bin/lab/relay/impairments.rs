@@ -10,7 +10,7 @@ use crate::units::Probability;
 
 /// The direction of a datagram.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Direction {
+pub enum FlowDirection {
     /// From a client to the server.
     ToServer = 0,
     /// From the server to a client.

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use super::fate::{DropReason, Fate, Fates};
-use super::impairments::{Direction, Impairments};
-use super::totals::Totals;
+use super::impairments::{FlowDirection, Impairments};
+use super::totals::RelayTotals;
 
 /// What an IPv6 and a UDP header add to every datagram on a link of limited bandwidth, in octets.
 const HEADERS: usize = 48;
@@ -27,7 +27,7 @@ pub struct Departure {
     /// The number of its client.
     pub client: u64,
     /// Where it goes.
-    pub direction: Direction,
+    pub direction: FlowDirection,
     /// Its octets, truncated or changed by its fate.
     pub payload: Vec<u8>,
     /// Whether it is the second one of two.
@@ -40,12 +40,12 @@ pub struct Network {
     seed: u64,
     /// When each direction's bandwidth is free again.
     busy_until: [Duration; 2],
-    links: HashMap<(u64, Direction), Link>,
+    links: HashMap<(u64, FlowDirection), Link>,
     /// In order of departure; the number orders datagrams of the same instant.
     in_flight: BTreeMap<(Duration, u64), Departure>,
     octets_in_flight: usize,
     next_number: u64,
-    totals: [Totals; 2],
+    totals: [RelayTotals; 2],
 }
 
 /// One client's sequence in one direction.
@@ -66,14 +66,14 @@ impl Network {
             in_flight: BTreeMap::new(),
             octets_in_flight: 0,
             next_number: 0,
-            totals: [Totals::default(); 2],
+            totals: [RelayTotals::default(); 2],
         }
     }
 
     /// Accepts a datagram at time `now` (since any fixed instant, monotonic) and decides its fate.
     ///
     /// `client` numbers the clients from 0 in the order of their first datagrams.
-    pub fn send(&mut self, now: Duration, client: u64, direction: Direction, datagram: &[u8]) -> Fate {
+    pub fn send(&mut self, now: Duration, client: u64, direction: FlowDirection, datagram: &[u8]) -> Fate {
         let seed = self.seed;
         let link = || Link { fates: Fates::new(seed, client, direction), held: Vec::new() };
         let link = self.links.entry((client, direction)).or_insert_with(link);
@@ -118,12 +118,12 @@ impl Network {
 
     /// Forgets a client's sequences; its datagrams in flight still leave.
     pub fn forget(&mut self, client: u64) {
-        self.links.remove(&(client, Direction::ToServer));
-        self.links.remove(&(client, Direction::ToClient));
+        self.links.remove(&(client, FlowDirection::ToServer));
+        self.links.remove(&(client, FlowDirection::ToClient));
     }
 
     /// The counts so far of one direction.
-    pub fn totals(&self, direction: Direction) -> Totals {
+    pub fn totals(&self, direction: FlowDirection) -> RelayTotals {
         self.totals[direction as usize]
     }
 
@@ -141,7 +141,7 @@ impl Network {
     fn occupy(
         &mut self,
         now: Duration,
-        direction: Direction,
+        direction: FlowDirection,
         delays: &mut [Duration; 2],
         length: usize,
     ) -> Option<DropReason> {
@@ -172,7 +172,7 @@ impl Network {
     }
 
     /// Moves the datagrams that waited for this one to just after it, unless they leave before it anyway.
-    fn overtake(&mut self, client: u64, direction: Direction, key: (Duration, u64), held: bool) {
+    fn overtake(&mut self, client: u64, direction: FlowDirection, key: (Duration, u64), held: bool) {
         let Some(link) = self.links.get_mut(&(client, direction)) else {
             return;
         };

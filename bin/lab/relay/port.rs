@@ -4,20 +4,21 @@ use std::io;
 use std::net::{SocketAddr, SocketAddrV6};
 
 use calc6::net::{
-    Capabilities, DropCounter, Options, ReceiveBatch, Received, Segmentation, SendBatch, Sent, Wait, bind_group,
+    Capabilities, DropCounter, ReceiveBatch, ReceivedCounts, Segmentation, SendBatch, Sent, SocketOptions, Wait,
+    bind_group,
 };
 use mio::{Interest, Registry, Token};
 use socket2::SockRef;
 
 /// A bound socket that never blocks.
-pub struct Port {
+pub struct RelayPort {
     socket: mio::net::UdpSocket,
     local: SocketAddrV6,
     capabilities: Capabilities,
     drops: DropCounter,
 }
 
-impl Port {
+impl RelayPort {
     /// Binds a socket to `address`, connects it to `peer` if there is one, and lets `registry` watch it.
     ///
     /// # Errors
@@ -28,8 +29,9 @@ impl Port {
         segmentation: Segmentation,
         registry: &Registry,
         token: Token,
-    ) -> io::Result<Port> {
-        let bind = |packet_info| bind_group(address, 1, &Options { packet_info, segmentation, ..Options::default() });
+    ) -> io::Result<RelayPort> {
+        let options = SocketOptions::default().with_segmentation(segmentation);
+        let bind = |packet_info| bind_group(address, 1, &options.with_packet_info(packet_info));
         let group = match bind(peer.is_none()) {
             // Then the system chooses the address that answers leave from.
             Err(error) if error.kind() == io::ErrorKind::Unsupported => bind(false),
@@ -45,7 +47,7 @@ impl Port {
         let mut socket = mio::net::UdpSocket::from_std(bound.try_clone()?.into());
         let local = SockRef::from(&socket).local_addr()?.as_socket_ipv6().unwrap_or(bound.local_addr());
         registry.register(&mut socket, token, Interest::READABLE)?;
-        Ok(Port { socket, local, capabilities, drops })
+        Ok(RelayPort { socket, local, capabilities, drops })
     }
 
     /// The address that it is bound to.
@@ -62,7 +64,7 @@ impl Port {
     ///
     /// # Errors
     /// Those of recvmsg(2); `WouldBlock`: there is nothing, and the event loop says when there is.
-    pub fn receive(&mut self, batch: &mut ReceiveBatch) -> io::Result<(Received, u32)> {
+    pub fn receive(&mut self, batch: &mut ReceiveBatch) -> io::Result<(ReceivedCounts, u32)> {
         let socket = &self.socket;
         let received = socket.try_io(|| batch.receive(&SockRef::from(socket), Wait::No))?;
         Ok((received, self.drops.advance(received.drops)))

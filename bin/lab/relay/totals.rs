@@ -6,7 +6,7 @@ use super::fate::{DropReason, Fate};
 
 /// Counts of the datagrams of one direction.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Totals {
+pub struct RelayTotals {
     /// Datagrams that came in.
     pub received: u64,
     /// Octets of payload that came in.
@@ -31,7 +31,7 @@ pub struct Totals {
     pub sent_octets: u64,
 }
 
-impl Totals {
+impl RelayTotals {
     /// Counts a datagram that came in.
     pub fn count(&mut self, length: usize, fate: &Fate) {
         self.received += 1;
@@ -50,7 +50,7 @@ impl Totals {
     }
 }
 
-impl fmt::Display for Totals {
+impl fmt::Display for RelayTotals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} in", self.received)?;
         let causes = [
@@ -69,7 +69,7 @@ impl fmt::Display for Totals {
     }
 }
 
-impl std::ops::Sub for Totals {
+impl std::ops::Sub for RelayTotals {
     type Output = Self;
 
     /// The difference of two readings.

@@ -12,18 +12,18 @@ use std::net::{TcpListener, UdpSocket};
 
 #[cfg(target_os = "linux")]
 pub use linux::{
-    Confinement, HELP, HardeningError, Options, Protection, ServiceManager, Signals, accept, inherited,
+    HELP, HardeningError, HardeningOptions, Protection, ServiceManager, Signals, ThreadConfinement, accept, inherited,
     open_for_reading, stderr_takes_a_line,
 };
 #[cfg(not(target_os = "linux"))]
 pub use plain::{
-    Confinement, HELP, HardeningError, Options, Protection, ServiceManager, Signals, accept, inherited,
+    HELP, HardeningError, HardeningOptions, Protection, ServiceManager, Signals, ThreadConfinement, accept, inherited,
     open_for_reading, stderr_takes_a_line,
 };
 
 /// The kinds of threads, each with the system calls of its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub enum ThreadRole {
     /// Receives and sends datagrams.
     Worker,
     /// Waits for the end of the workers.

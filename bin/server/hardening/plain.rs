@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Asked, Inherited, Role};
+use super::{Asked, Inherited, ThreadRole};
 
 /// What --help says at its end.
 pub const HELP: &str = "  server ::1 10000 --metrics [::1]:9469
@@ -26,12 +26,12 @@ const MISSING: &str = "on this system the server has no sandbox, becomes no othe
 
 /// There are no options of these systems alone.
 #[derive(Clone, Debug, Args)]
-pub struct Options {}
+pub struct HardeningOptions {}
 
 /// Nothing can fail that is not done.
 pub type HardeningError = Infallible;
 
-impl Options {
+impl HardeningOptions {
     /// No processors to which the workers are pinned.
     pub fn processors(&self) -> &[usize] {
         &[]
@@ -56,7 +56,7 @@ impl Protection {
     /// # Errors
     ///
     /// None.
-    pub fn prepare(_: &Options) -> Result<Protection, HardeningError> {
+    pub fn prepare(_: &HardeningOptions) -> Result<Protection, HardeningError> {
         Ok(Protection)
     }
 
@@ -65,23 +65,23 @@ impl Protection {
     /// # Errors
     ///
     /// None.
-    pub fn give_up(self, _: Option<&Path>) -> Result<Confinement, HardeningError> {
-        Ok(Confinement { warnings: [MISSING.to_owned()] })
+    pub fn give_up(self, _: Option<&Path>) -> Result<ThreadConfinement, HardeningError> {
+        Ok(ThreadConfinement { warnings: [MISSING.to_owned()] })
     }
 }
 
 /// Threads that are not confined.
-pub struct Confinement {
+pub struct ThreadConfinement {
     warnings: [String; 1],
 }
 
-impl Confinement {
+impl ThreadConfinement {
     /// Does nothing.
     ///
     /// # Errors
     ///
     /// None.
-    pub fn confine(&self, _: Role) -> io::Result<()> {
+    pub fn confine(&self, _: ThreadRole) -> io::Result<()> {
         Ok(())
     }
 

@@ -29,7 +29,7 @@ use crate::net::readiness::{Readiness, Ready};
 use crate::wire::{Form, extended};
 
 /// What a client tells its task.
-pub enum Command {
+pub enum DriverCommand {
     /// To ask.
     Ask {
         /// Never given before.
@@ -55,7 +55,7 @@ pub type AnswerSender = oneshot::Sender<Result<PeerAnswer, Error>>;
 
 /// The task's state.
 pub struct Driver {
-    commands: UnboundedReceiver<Command>,
+    commands: UnboundedReceiver<DriverCommand>,
     /// Whom to ask, in turn: first who answered last.
     peers: Arc<[SocketAddrV6]>,
     retransmission: Retransmission,
@@ -104,7 +104,7 @@ impl Driver {
     /// # Panics
     /// Outside of a Tokio runtime whose I/O is enabled.
     pub fn new(
-        commands: UnboundedReceiver<Command>,
+        commands: UnboundedReceiver<DriverCommand>,
         peers: &[SocketAddrV6],
         retransmission: Retransmission,
     ) -> io::Result<Driver> {
@@ -286,13 +286,13 @@ impl Driver {
         Poll::Ready(polled.is_ok())
     }
 
-    fn take(&mut self, message: Command) {
+    fn take(&mut self, message: DriverCommand) {
         match message {
-            Command::Ask { number, question, start, answer } => {
+            DriverCommand::Ask { number, question, start, answer } => {
                 let deadline = self.retransmission.deadline.and_then(|deadline| start.checked_add(deadline));
                 self.waiting.push(number, Waiting { question, start, answer }, deadline);
             }
-            Command::Forget(number) => {
+            DriverCommand::Forget(number) => {
                 self.waiting.remove(number);
                 self.asking.retain(|asking| asking.number != number);
             }
@@ -357,7 +357,7 @@ mod tests {
     fn ask(driver: &mut Driver, number: u64) -> oneshot::Receiver<Result<PeerAnswer, Error>> {
         let question = Question::extended(Operator::Sum, Format::Integer, 1, vec![1, 2]).unwrap();
         let (answer, awaited) = oneshot::channel();
-        driver.take(Command::Ask { number, question, start: Instant::now(), answer });
+        driver.take(DriverCommand::Ask { number, question, start: Instant::now(), answer });
         awaited
     }
 
@@ -380,7 +380,7 @@ mod tests {
             assert_eq!(driver.asking.len(), driver.window.size());
             assert!(sockets_to(port).is_none_or(|count| count == driver.asking.len()));
             drop(awaited);
-            (0..100).for_each(|number| driver.take(Command::Forget(100 * round + number)));
+            (0..100).for_each(|number| driver.take(DriverCommand::Forget(100 * round + number)));
             assert!(driver.asking.is_empty() && driver.waiting.is_empty() && driver.shared_sockets.is_empty());
             assert_eq!((sockets_to(port).unwrap_or(0), driver.wake_at()), (0, None));
         }

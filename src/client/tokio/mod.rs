@@ -71,7 +71,7 @@ use crate::exchange::plan::{describing, plan};
 use crate::exchange::{Forms, Question};
 use crate::expression::{Evaluator, Expression, Operation};
 use crate::wire::Operator;
-use driver::{Command, Driver};
+use driver::{Driver, DriverCommand};
 use pipeline::AsyncBatchDriver;
 
 /// A client of one server, which may have several addresses. Clones share sockets and places.
@@ -84,7 +84,7 @@ pub struct Client {
 
 #[derive(Debug)]
 struct ClientInner {
-    commands: UnboundedSender<Command>,
+    commands: UnboundedSender<DriverCommand>,
     /// Each server with its addresses.
     servers: Vec<Vec<SocketAddrV6>>,
     config: Config,
@@ -297,7 +297,7 @@ impl Client {
         let (answer, awaited) = oneshot::channel();
         let commands = &self.shared.commands;
         // Where the task has ended, so has the channel of the answer.
-        let _ = commands.send(Command::Ask { number, question, start, answer });
+        let _ = commands.send(DriverCommand::Ask { number, question, start, answer });
         Ticket { number, awaited, commands, answered: false }
     }
 }
@@ -394,7 +394,7 @@ impl<I> std::fmt::Debug for Answers<I> {
 struct Ticket<'a> {
     number: u64,
     awaited: oneshot::Receiver<Result<PeerAnswer, Error>>,
-    commands: &'a UnboundedSender<Command>,
+    commands: &'a UnboundedSender<DriverCommand>,
     answered: bool,
 }
 
@@ -413,7 +413,7 @@ impl Ticket<'_> {
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         if !self.answered {
-            let _ = self.commands.send(Command::Forget(self.number));
+            let _ = self.commands.send(DriverCommand::Forget(self.number));
         }
     }
 }

@@ -10,7 +10,7 @@ use std::os::fd::AsRawFd;
 use std::ptr::null_mut;
 
 use super::super::segments::{self, Cut};
-use super::super::{Capabilities, Datagram, Destination, Received, Wait};
+use super::super::{Capabilities, Datagram, Destination, ReceivedCounts, Wait};
 use super::control::{Ancillary, ReceiveControl};
 use super::fixed::Fixed;
 
@@ -101,7 +101,7 @@ impl ReceiveBatch {
     ///
     /// # Errors
     /// Those of recvmmsg(2).
-    pub fn receive(&mut self, socket: &socket2::Socket, wait: Wait) -> io::Result<Received> {
+    pub fn receive(&mut self, socket: &socket2::Socket, wait: Wait) -> io::Result<ReceivedCounts> {
         self.restore_headers();
         let flags = libc::MSG_TRUNC | if wait == Wait::ForOne { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
         // SAFETY: the headers and all they point to live in `self`; vlen is their number. A null timeout is allowed.
@@ -114,15 +114,15 @@ impl ReceiveBatch {
         // A socket that was shut down yields one "datagram" without a sender: the end, not a message.
         if self.named && count == 1 && self.headers.as_slice()[0].msg_hdr.msg_namelen == 0 {
             self.ancillary[0] = Ancillary::default();
-            return Ok(Received::default());
+            return Ok(ReceivedCounts::default());
         }
         Ok(self.read_control())
     }
 
     /// Reads the control data of what was received.
     #[inline]
-    fn read_control(&mut self) -> Received {
-        let mut received = Received { messages: self.received, ..Received::default() };
+    fn read_control(&mut self) -> ReceivedCounts {
+        let mut received = ReceivedCounts { messages: self.received, ..ReceivedCounts::default() };
         let filled = self.headers.as_slice()[..self.received].iter().zip(self.controls.as_slice());
         for ((header, control), found) in filled.zip(&mut self.ancillary) {
             *found = match header.msg_hdr.msg_control.is_null() {

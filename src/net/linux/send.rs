@@ -29,7 +29,7 @@ pub struct SendBatch {
     messages: Messages,
     /// For the datagrams of a train that was refused.
     singles: Messages,
-    patience: Patience,
+    refusals: RefusalBudget,
     #[cfg(test)]
     rule: Option<fn(usize) -> Option<i32>>,
 }
@@ -72,7 +72,7 @@ impl SendBatch {
             next: 0,
             messages: Messages::new(slots),
             singles: Messages::new(if segmentation { segments::MAX_SEGMENTS } else { 0 }),
-            patience: Patience::default(),
+            refusals: RefusalBudget::default(),
             #[cfg(test)]
             rule: None,
         }
@@ -160,7 +160,7 @@ impl SendBatch {
                         if train.count > 1 {
                             sent.trains += 1;
                             sent.in_trains += train.count;
-                            self.patience.worked();
+                            self.refusals.worked();
                         }
                     }
                     self.next = end;
@@ -169,19 +169,19 @@ impl SendBatch {
                 Err(errno) => errno,
             };
             let train = self.trains.all()[next];
-            match Failure::of(errno) {
-                Failure::Interrupted => continue,
-                Failure::ClosedPort => {
+            match SendFailure::of(errno) {
+                SendFailure::Interrupted => continue,
+                SendFailure::ClosedPort => {
                     sent.closed_port += 1;
                     continue;
                 }
-                Failure::NoRoom if no_room == NoRoom::Keep => break,
-                Failure::NoRoom => sent.queue_full += train.count,
-                Failure::NoMemory | Failure::Refused if train.count > 1 => {
+                SendFailure::NoRoom if no_room == NoRoom::Keep => break,
+                SendFailure::NoRoom => sent.queue_full += train.count,
+                SendFailure::NoMemory | SendFailure::Refused if train.count > 1 => {
                     self.send_singly(fd, &train, errno, &mut sent);
                 }
-                Failure::NoMemory => sent.queue_full += 1,
-                Failure::Refused => {
+                SendFailure::NoMemory => sent.queue_full += 1,
+                SendFailure::Refused => {
                     sent.refused += 1;
                     sent.last_refusal = Some(errno);
                 }
@@ -191,7 +191,7 @@ impl SendBatch {
         if self.next == count {
             self.trains.clear();
             (self.next, self.used) = (0, 0);
-            if self.patience.is_over() {
+            if self.refusals.is_spent() {
                 self.trains.stop_joining();
             }
         }
@@ -247,14 +247,14 @@ impl SendBatch {
                     next += taken;
                     continue;
                 }
-                Err(errno) => match Failure::of(errno) {
-                    Failure::Interrupted => continue,
-                    Failure::ClosedPort => {
+                Err(errno) => match SendFailure::of(errno) {
+                    SendFailure::Interrupted => continue,
+                    SendFailure::ClosedPort => {
                         sent.closed_port += 1;
                         continue;
                     }
-                    Failure::NoRoom | Failure::NoMemory => sent.queue_full += 1,
-                    Failure::Refused => {
+                    SendFailure::NoRoom | SendFailure::NoMemory => sent.queue_full += 1,
+                    SendFailure::Refused => {
                         sent.refused += 1;
                         sent.last_refusal = Some(errno);
                     }
@@ -262,16 +262,16 @@ impl SendBatch {
             }
             next += 1;
         }
-        if sent.datagrams > before && Failure::of(errno) == Failure::Refused {
+        if sent.datagrams > before && SendFailure::of(errno) == SendFailure::Refused {
             sent.refused_trains += 1;
-            self.patience.refused();
+            self.refusals.refused();
         }
     }
 }
 
 /// Why the kernel did not send a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Failure {
+enum SendFailure {
     /// A signal came.
     Interrupted,
     /// The send buffer is full.
@@ -286,14 +286,14 @@ enum Failure {
     Refused,
 }
 
-impl Failure {
-    fn of(errno: i32) -> Failure {
+impl SendFailure {
+    fn of(errno: i32) -> SendFailure {
         match errno {
-            libc::EINTR => Failure::Interrupted,
-            libc::EAGAIN => Failure::NoRoom,
-            libc::ENOBUFS | libc::ENOMEM => Failure::NoMemory,
-            libc::ECONNREFUSED => Failure::ClosedPort,
-            _ => Failure::Refused,
+            libc::EINTR => SendFailure::Interrupted,
+            libc::EAGAIN => SendFailure::NoRoom,
+            libc::ENOBUFS | libc::ENOMEM => SendFailure::NoMemory,
+            libc::ECONNREFUSED => SendFailure::ClosedPort,
+            _ => SendFailure::Refused,
         }
     }
 }
@@ -301,11 +301,11 @@ impl Failure {
 /// How long trains go on being tried where the kernel refuses some: a refusal costs a system call, and outweighs several
 /// trains that were sent.
 #[derive(Clone, Copy, Debug, Default)]
-struct Patience {
+struct RefusalBudget {
     lost: u32,
 }
 
-impl Patience {
+impl RefusalBudget {
     const REFUSAL: u32 = 16;
     const LIMIT: u32 = 8 * Self::REFUSAL;
 
@@ -318,7 +318,7 @@ impl Patience {
         self.lost += Self::REFUSAL;
     }
 
-    fn is_over(&self) -> bool {
+    fn is_spent(&self) -> bool {
         self.lost >= Self::LIMIT
     }
 }

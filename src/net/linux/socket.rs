@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Protocol, SockAddr, SockFilter, Type};
 
 use super::super::address::{group_address, is_group_address, is_wildcard};
-use super::super::options::{Instruction, Options, SEND_BUFFER};
+use super::super::options::{Instruction, SEND_BUFFER, SocketOptions};
 use super::super::{Capabilities, DropCounter, Segmentation};
 
 /// A bound `AF_INET6`, `SOCK_DGRAM` socket.
@@ -26,7 +26,7 @@ pub struct Socket {
 ///
 /// # Errors
 /// Those of socket(2), setsockopt(2) and bind(2), and `InvalidInput` for a multicast or broadcast address.
-pub fn bind_group(address: SocketAddrV6, count: usize, options: &Options) -> io::Result<Vec<Socket>> {
+pub fn bind_group(address: SocketAddrV6, count: usize, options: &SocketOptions) -> io::Result<Vec<Socket>> {
     if is_group_address(*address.ip()) {
         return Err(group_address());
     }
@@ -91,7 +91,7 @@ impl Socket {
     ///
     /// `InvalidInput` if it is not a bound, unconnected, open `AF_INET6` UDP socket on a unicast or wildcard address;
     /// else those of the calls that prepare it.
-    pub fn adopt(socket: impl Into<socket2::Socket>, options: &Options) -> io::Result<Self> {
+    pub fn adopt(socket: impl Into<socket2::Socket>, options: &SocketOptions) -> io::Result<Self> {
         let invalid = |what| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         let socket: socket2::Socket = socket.into();
         let Some(local) = socket.local_addr()?.as_socket_ipv6() else { return invalid("not an IPv6 datagram socket") };
@@ -177,7 +177,7 @@ impl Socket {
         }
     }
 
-    fn prepared(socket: socket2::Socket, options: &Options) -> io::Result<Self> {
+    fn prepared(socket: socket2::Socket, options: &SocketOptions) -> io::Result<Self> {
         let local = socket.local_addr()?.as_socket_ipv6().expect("bound to an IPv6 address");
         let timeout = Some(options.receive_timeout).filter(|timeout| !timeout.is_zero());
         socket.set_read_timeout(timeout)?;
@@ -344,7 +344,7 @@ pub fn nonblocking() -> io::Result<socket2::Socket> {
     socket2::Socket::new(Domain::IPV6, Type::DGRAM.nonblocking(), Some(Protocol::UDP))
 }
 
-fn open(options: &Options) -> io::Result<socket2::Socket> {
+fn open(options: &SocketOptions) -> io::Result<socket2::Socket> {
     let socket = socket2::Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_only_v6(options.ipv6_only)?;
     Ok(socket)
@@ -356,7 +356,7 @@ mod tests {
 
     use super::*;
 
-    const OPTIONS: Options = Options {
+    const OPTIONS: SocketOptions = SocketOptions {
         ipv6_only: false,
         share_port: false,
         receive_buffer: 1 << 16,
@@ -375,7 +375,7 @@ mod tests {
         for other in [address, wildcard] {
             assert_eq!(bind_group(other, 2, &OPTIONS).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         }
-        bind_group(address, 2, &Options { share_port: true, ..OPTIONS }).expect("both groups are of one user");
+        bind_group(address, 2, &SocketOptions { share_port: true, ..OPTIONS }).expect("both groups are of one user");
     }
 
     #[test]

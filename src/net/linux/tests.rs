@@ -5,12 +5,12 @@ use std::io;
 use std::net::{Ipv6Addr, SocketAddrV6, UdpSocket};
 use std::time::Duration;
 
-use super::super::{Capabilities, Destination, DropCounter, Options, Segmentation, Sent, Wait};
+use super::super::{Capabilities, Destination, DropCounter, Segmentation, Sent, SocketOptions, Wait};
 use super::receive::ReceiveBatch;
 use super::send::{SendBatch, inject};
 use super::socket::{Socket, bind_group};
 
-const OPTIONS: Options = Options {
+const OPTIONS: SocketOptions = SocketOptions {
     ipv6_only: false,
     share_port: false,
     receive_buffer: 4 << 20,
@@ -19,9 +19,9 @@ const OPTIONS: Options = Options {
     segmentation: Segmentation::Auto,
 };
 
-const PLAIN: Options = Options { segmentation: Segmentation::Off, ..OPTIONS };
+const PLAIN: SocketOptions = SocketOptions { segmentation: Segmentation::Off, ..OPTIONS };
 
-fn bind(address: &str, options: &Options) -> Socket {
+fn bind(address: &str, options: &SocketOptions) -> Socket {
     bind_group(address.parse().unwrap(), 1, options).unwrap().remove(0)
 }
 
@@ -205,7 +205,7 @@ fn a_reply_that_cannot_be_sent_spoils_no_other() {
 #[test]
 fn what_the_kernel_dropped_is_reported_once_even_beside_packet_info() {
     for (address, to) in [("[::1]:0", "::1"), ("[::]:0", "::1")] {
-        let options = Options { receive_buffer: 1 << 16, ..OPTIONS };
+        let options = SocketOptions { receive_buffer: 1 << 16, ..OPTIONS };
         let socket = bind(address, &options);
         let mut drops = socket.drop_counter();
         let peer = peer("[::1]:0", (to, socket.local_addr().port()));

@@ -8,7 +8,7 @@ use std::net::{Ipv6Addr, SocketAddrV6};
 use rustix::net::{RecvFlags, recvfrom};
 
 use super::super::error::named;
-use super::super::{Capabilities, Datagram, Destination, Received, Wait};
+use super::super::{Capabilities, Datagram, Destination, ReceivedCounts, Wait};
 use super::socket::wait_readable;
 
 /// Buffers for received datagrams.
@@ -61,7 +61,7 @@ impl ReceiveBatch {
     ///
     /// # Errors
     /// Those of recvfrom(2) and poll(2); a closed port is `ConnectionRefused`, and a time that is over `WouldBlock`.
-    pub fn receive(&mut self, socket: &socket2::Socket, wait: Wait) -> io::Result<Received> {
+    pub fn receive(&mut self, socket: &socket2::Socket, wait: Wait) -> io::Result<ReceivedCounts> {
         self.found.clear();
         socket.set_nonblocking(true)?;
         let mut first = self.receive_one(socket);
@@ -75,7 +75,7 @@ impl ReceiveBatch {
         // An error of a later call is dropped with it: a port that is closed is reported again, for the next datagram.
         while self.found.len() < self.slots && self.receive_one(socket).is_ok() {}
         let datagrams = self.found.len();
-        Ok(Received { messages: datagrams, datagrams, ..Received::default() })
+        Ok(ReceivedCounts { messages: datagrams, datagrams, ..ReceivedCounts::default() })
     }
 
     fn receive_one(&mut self, socket: &socket2::Socket) -> io::Result<()> {

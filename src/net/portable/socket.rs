@@ -9,7 +9,7 @@ use socket2::{Domain, Protocol, SockAddr, Type};
 
 use super::super::address::{group_address, is_group_address, is_wildcard};
 use super::super::error::named;
-use super::super::options::{Instruction, Options, SEND_BUFFER};
+use super::super::options::{Instruction, SEND_BUFFER, SocketOptions};
 use super::super::wait;
 use super::super::{Capabilities, DropCounter};
 
@@ -25,7 +25,7 @@ pub struct Socket {
 /// # Errors
 /// Those of socket(2), setsockopt(2) and bind(2); `InvalidInput` for a multicast or broadcast address; `Unsupported` if
 /// the port is to be shared with other processes.
-pub fn bind_group(address: SocketAddrV6, count: usize, options: &Options) -> io::Result<Vec<Socket>> {
+pub fn bind_group(address: SocketAddrV6, count: usize, options: &SocketOptions) -> io::Result<Vec<Socket>> {
     if is_group_address(*address.ip()) {
         return Err(group_address());
     }
@@ -62,7 +62,7 @@ impl Socket {
     ///
     /// `InvalidInput` if it is not a bound, unconnected, open `AF_INET6` datagram socket on a unicast or wildcard address;
     /// else those of the calls that prepare it.
-    pub fn adopt(socket: impl Into<socket2::Socket>, options: &Options) -> io::Result<Self> {
+    pub fn adopt(socket: impl Into<socket2::Socket>, options: &SocketOptions) -> io::Result<Self> {
         let invalid = |what| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         let socket: socket2::Socket = socket.into();
         let local =
@@ -133,7 +133,7 @@ impl Socket {
         Ok(())
     }
 
-    fn prepared(socket: socket2::Socket, options: &Options) -> io::Result<Self> {
+    fn prepared(socket: socket2::Socket, options: &SocketOptions) -> io::Result<Self> {
         let local = socket.local_addr()?.as_socket_ipv6().ok_or_else(|| io::Error::other("not bound to IPv6"))?;
         socket.set_nonblocking(true)?;
         socket.set_read_timeout(Some(options.receive_timeout).filter(|timeout| !timeout.is_zero()))?;

@@ -1,11 +1,11 @@
 //! Why a client printed no result, or a wrong one.
 
-use super::scenario::Run;
+use super::scenario::ClientRun;
 use crate::check::report::Advice;
 use crate::process::shown;
 
 /// Why a result is not printed, or another one.
-pub(super) fn explain_result(run: &Run, results: &[String], expected: &str) -> Option<Advice> {
+pub(super) fn explain_result(run: &ClientRun, results: &[String], expected: &str) -> Option<Advice> {
     if results == [expected] && !run.succeeded() {
         return Some(match run.status {
             None => Advice::new(
@@ -76,7 +76,7 @@ pub(super) fn explain_result(run: &Run, results: &[String], expected: &str) -> O
 }
 
 /// A run that prints nothing.
-fn no_result(run: &Run) -> Option<Advice> {
+fn no_result(run: &ClientRun) -> Option<Advice> {
     let first = *run.answered.first()?.first()?;
     let plain = run.answered.len() == 1;
     Some(match run.status {

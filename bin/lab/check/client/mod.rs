@@ -8,11 +8,11 @@ mod request;
 mod scenario;
 
 use crate::Failure;
-use crate::check::report::{Judgement, Report, Verdict};
+use crate::check::report::{CheckReport, CheckVerdict, Judgement};
 use crate::check::service::command_line;
 use crate::check::table::Check;
 use checks::{CHECKS, ClientCheck};
-pub use scenario::Subject;
+pub use scenario::ClientSubject;
 use scenario::run_all;
 
 /// All checks.
@@ -21,9 +21,9 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
 }
 
 /// Runs every check of a client.
-pub fn check(subject: &Subject) -> Result<Report, Failure> {
+pub fn check(subject: &ClientSubject) -> Result<CheckReport, Failure> {
     let mut runs = run_all(subject)?;
-    let mut report = Report { subject: command_line(&subject.template), role: "client", ..Report::default() };
+    let mut report = CheckReport { subject: command_line(&subject.template), role: "client", ..CheckReport::default() };
     for ClientCheck { check, judge } in CHECKS {
         if let Some(see) = report.unmet(check) {
             report.add(check, Judgement::see(see));
@@ -31,7 +31,7 @@ pub fn check(subject: &Subject) -> Result<Report, Failure> {
         }
         let mut judgement = runs.judge(*judge);
         // On a busy machine a client, or lab, may have come too late: what is broken has to be so twice.
-        while judgement.verdict == Verdict::Broken && runs.again(subject)? {
+        while judgement.verdict == CheckVerdict::Broken && runs.again(subject)? {
             judgement = runs.judge(*judge);
         }
         report.add(check, judgement);

@@ -78,9 +78,9 @@ fn near_miss(line: &str, wanted: &str, result: &str) -> Option<Advice> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::report::Verdict;
+    use crate::check::report::CheckVerdict;
 
-    fn learn(prefix: Option<&str>, stdout: &str) -> (Verdict, Vec<String>) {
+    fn learn(prefix: Option<&str>, stdout: &str) -> (CheckVerdict, Vec<String>) {
         let printed = Printed::learn(prefix, &[(stdout, "25".into())]);
         (printed.line.verdict, printed.results(stdout))
     }
@@ -95,17 +95,17 @@ mod tests {
             "asked [::1]:25000\nThe sum is 25.\n",
             "25",
         ] {
-            assert_eq!(learn(None, stdout), (Verdict::Holds, vec!["25".to_owned()]), "{stdout}");
+            assert_eq!(learn(None, stdout), (CheckVerdict::Holds, vec!["25".to_owned()]), "{stdout}");
         }
-        assert_eq!(learn(Some("= "), "1 + 24 = 25"), (Verdict::Holds, vec!["25".to_owned()]));
+        assert_eq!(learn(Some("= "), "1 + 24 = 25"), (CheckVerdict::Holds, vec!["25".to_owned()]));
     }
 
     #[test]
     fn what_is_nearly_right_is_said() {
         for stdout in ["Result:25\n", "Result : 25", "result: 25\n", "Result = 25\n"] {
-            assert_eq!(learn(None, stdout), (Verdict::Broken, vec!["25".to_owned()]), "{stdout}");
+            assert_eq!(learn(None, stdout), (CheckVerdict::Broken, vec!["25".to_owned()]), "{stdout}");
         }
-        assert_eq!(learn(Some("Sum: "), "Result: 25").0, Verdict::Broken);
+        assert_eq!(learn(Some("Sum: "), "Result: 25").0, CheckVerdict::Broken);
     }
 
     #[test]

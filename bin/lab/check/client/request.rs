@@ -1,10 +1,10 @@
 //! From a wrong request to the mistake behind it.
 
-use super::scenario::{Run, integers};
+use super::scenario::{ClientRun, integers};
 use crate::check::report::Advice;
 
 /// The mistake behind a request that is not as it should be.
-pub fn diagnose(expected: &[u8], got: &[u8], run: &Run) -> Option<Advice> {
+pub fn diagnose(expected: &[u8], got: &[u8], run: &ClientRun) -> Option<Advice> {
     let ([header, operands @ ..], [first, octets @ ..]) = (expected, got) else {
         return Some(Advice::new("an empty datagram", "Give send the length of the request: 1 + 4n octets."));
     };
@@ -102,7 +102,7 @@ fn sorted(octets: &[u8]) -> Vec<&[u8]> {
     words
 }
 
-fn wrong_header(expected: u8, got: u8, run: &Run) -> Advice {
+fn wrong_header(expected: u8, got: u8, run: &ClientRun) -> Advice {
     let hint = "The first octet is opcode << 1 | format: opcode 0 for a sum, 1 for a product; format 1 for text.";
     let reversed = expected.reverse_bits();
     let likely = match got {

@@ -15,7 +15,7 @@ use crate::Failure;
 use crate::check::report::Judgement;
 use crate::check::server::{exact, request};
 use crate::check::through::Through;
-use crate::process::{Limits, Program, describe, shown};
+use crate::process::{Program, ResourceLimits, describe, shown};
 
 /// Clients that run at once; most of their time they wait.
 const AT_ONCE: usize = 8;
@@ -62,13 +62,13 @@ pub const LONGEST: &[&str] = &{
 pub const DECOY: u32 = 666_777;
 
 /// How a client is started, and what is taken for its result.
-pub struct Subject {
+pub struct ClientSubject {
     /// The command, with placeholders.
     pub template: Vec<String>,
     /// Where lab listens.
     pub host: IpAddr,
     /// What it may use.
-    pub limits: Limits,
+    pub limits: ResourceLimits,
     /// How long it may take to give up.
     pub patience: Duration,
     /// What it prints before a result.
@@ -78,10 +78,10 @@ pub struct Subject {
 }
 
 /// What lab does when the n-th request (from 0) has come.
-type Script = fn(&Received<'_>) -> Vec<Action>;
+type Script = fn(&ClientRequest<'_>) -> Vec<Action>;
 
 /// A request that came.
-pub struct Received<'a> {
+pub struct ClientRequest<'a> {
     number: usize,
     octets: &'a [u8],
     scenario: &'a Scenario,
@@ -113,7 +113,7 @@ pub struct Scenario {
 }
 
 /// What the client did in it.
-pub struct Run {
+pub struct ClientRun {
     /// The scenario.
     pub scenario: &'static Scenario,
     /// When requests came, counted from the first, and their octets.
@@ -138,7 +138,7 @@ pub struct Run {
 
 /// All runs, by the name of their scenario.
 pub struct Runs {
-    runs: HashMap<&'static str, Run>,
+    runs: HashMap<&'static str, ClientRun>,
     /// How results are found in what it prints.
     pub printed: Printed,
     /// How long it might take to give up.
@@ -207,7 +207,7 @@ const SCENARIOS: &[Scenario] = &[
 
 impl Runs {
     /// The run of a scenario.
-    pub fn of(&self, name: &str) -> &Run {
+    pub fn of(&self, name: &str) -> &ClientRun {
         let run = &self.runs[name];
         self.looked_at.borrow_mut().insert(run.scenario.name);
         run
@@ -220,11 +220,11 @@ impl Runs {
     }
 
     /// Runs what the last judgement rests on again, one after the other; false if all of it has been run often enough.
-    pub fn again(&mut self, subject: &Subject) -> Result<bool, Failure> {
+    pub fn again(&mut self, subject: &ClientSubject) -> Result<bool, Failure> {
         let most = if self.lossy { LOSSY_REPEATS } else { 1 };
         let mut some = false;
         for name in self.looked_at.take() {
-            let Run { scenario, limit, took, .. } = self.runs[name];
+            let ClientRun { scenario, limit, took, .. } = self.runs[name];
             let repeated = self.repeated.entry(name).or_default();
             // What took all the time there is takes it again.
             if *repeated < most && took < subject.patience {
@@ -238,23 +238,23 @@ impl Runs {
     }
 
     /// All of them, in the order of the scenarios.
-    pub fn all(&self) -> impl Iterator<Item = &Run> {
+    pub fn all(&self) -> impl Iterator<Item = &ClientRun> {
         SCENARIOS.iter().map(|scenario| &self.runs[scenario.name])
     }
 }
 
 /// Runs all scenarios, several at once.
-pub fn run_all(subject: &Subject) -> Result<Runs, Failure> {
+pub fn run_all(subject: &ClientSubject) -> Result<Runs, Failure> {
     let (last, first) = SCENARIOS.split_last().ok_or_else(|| Failure::Run("no scenarios".into()))?;
     let next = Mutex::new(first.iter());
-    let worker = || -> Result<Vec<Run>, Failure> {
+    let worker = || -> Result<Vec<ClientRun>, Failure> {
         let mut done = Vec::new();
         while let Some(scenario) = next.lock().ok().and_then(|mut scenarios| scenarios.next()) {
             done.push(run(scenario, subject, None, 0)?);
         }
         Ok(done)
     };
-    let mut runs: HashMap<&'static str, Run> = std::thread::scope(|scope| {
+    let mut runs: HashMap<&'static str, ClientRun> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(worker)).collect();
         let mut runs = HashMap::new();
         for worker in workers {
@@ -280,7 +280,12 @@ pub fn run_all(subject: &Subject) -> Result<Runs, Failure> {
 }
 
 /// Runs the client once and answers it as the scenario says; ends it after `most` since its first request.
-fn run(scenario: &'static Scenario, subject: &Subject, most: Option<Duration>, repeat: usize) -> Result<Run, Failure> {
+fn run(
+    scenario: &'static Scenario,
+    subject: &ClientSubject,
+    most: Option<Duration>,
+    repeat: usize,
+) -> Result<ClientRun, Failure> {
     let (socket, stranger) = (socket(subject.host)?, socket(subject.host)?);
     let address = socket.local_addr().map_err(|error| Failure::run("cannot read a socket's address", error))?;
     let place = SCENARIOS.iter().position(|other| other.name == scenario.name).unwrap_or(0);
@@ -301,7 +306,7 @@ fn run(scenario: &'static Scenario, subject: &Subject, most: Option<Duration>, r
         // EAGAIN, or ECONNREFUSED and its like: the client has closed its port.
         if let Ok((length, source)) = socket.recv_from(&mut buffer) {
             let now = Instant::now();
-            let received = Received { number: requests.len(), octets: &buffer[..length], scenario };
+            let received = ClientRequest { number: requests.len(), octets: &buffer[..length], scenario };
             let script = (scenario.script)(&received);
             if requests.is_empty() {
                 answered = script.iter().map(|action| action.octets.clone()).collect();
@@ -329,7 +334,7 @@ fn run(scenario: &'static Scenario, subject: &Subject, most: Option<Duration>, r
     let end = Instant::now();
     program.stop();
     let start = requests.first().map_or(end, |(time, _, _)| *time);
-    Ok(Run {
+    Ok(ClientRun {
         scenario,
         ports: requests.iter().map(|(_, source, _)| source.port()).collect(),
         requests: requests.into_iter().map(|(time, _, octets)| (time - start, octets)).collect(),
@@ -375,13 +380,13 @@ fn words(scenario: &Scenario, template: &[String], server: SocketAddr) -> Vec<St
     words
 }
 
-fn always_right(request: &Received<'_>) -> Vec<Action> {
+fn always_right(request: &ClientRequest<'_>) -> Vec<Action> {
     vec![now(right(request))]
 }
 
 /// The reply to what the scenario asks for, whatever the request says: a mistake in requests is a finding of its own.
 /// What classic cannot say is answered as it was asked. All unused bits are 0.
-fn right(received: &Received<'_>) -> Vec<u8> {
+fn right(received: &ClientRequest<'_>) -> Vec<u8> {
     let planned = planned_request(received.scenario);
     let asked = match planned {
         Some(ref planned) if Kind::of(received.octets) != Kind::Extended => planned,
@@ -436,7 +441,7 @@ fn from_stranger(octets: Vec<u8>) -> Action {
     Action { stranger: true, ..now(octets) }
 }
 
-impl Run {
+impl ClientRun {
     /// How it ended, in words.
     pub fn end(&self) -> String {
         match self.status {

@@ -4,7 +4,9 @@ use calc6::wire::{Format, Operator, SUCCESS_BIT};
 
 use super::diagnosis;
 use super::session::Judge::{AtEnd, Now};
-use super::session::{Judge, ODD, ServerCheck, Session, all, broken, holds, judge, judge_error, request, with_first};
+use super::session::{
+    Judge, ODD, ServerCheck, ServerSession, all, broken, holds, judge, judge_error, request, with_first,
+};
 use crate::Failure;
 use crate::check::report::{Advice, Judgement};
 use crate::check::table::Check;
@@ -200,7 +202,7 @@ const fn must(
     ServerCheck { check: Check { key, clause, level: Must, title, why, needs }, judge }
 }
 
-fn answers(session: &mut Session<'_>) -> Result<Judgement, Failure> {
+fn answers(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     let asked = session.ask(Operator::Sum, Format::Integer, &ODD)?;
     if asked.reply().is_some() {
         return Ok(holds(&asked));
@@ -209,7 +211,7 @@ fn answers(session: &mut Session<'_>) -> Result<Judgement, Failure> {
     Ok(broken(&asked, "a datagram in answer").because(advice))
 }
 
-fn source_port(session: &mut Session<'_>) -> Result<Judgement, Failure> {
+fn source_port(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     let asked = session.ask(Operator::Sum, Format::Integer, &ODD)?;
     let (target, from) = (session.prober.target(), asked.replies.first().map(|reply| reply.from));
     Ok(match from {
@@ -228,7 +230,7 @@ fn source_port(session: &mut Session<'_>) -> Result<Judgement, Failure> {
 }
 
 /// A server whose socket is connected, or that ends after a request, answers one client and no other.
-fn others(session: &mut Session<'_>) -> Result<Judgement, Failure> {
+fn others(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     let socket = session.prober.service().and_then(|service| service.socket());
     if let Some(socket) = socket.filter(|socket| socket.remote.port() != 0) {
         let advice = Advice::new(
@@ -258,7 +260,7 @@ fn others(session: &mut Session<'_>) -> Result<Judgement, Failure> {
     Ok(Judgement::holds([], ""))
 }
 
-fn success(session: &mut Session<'_>) -> Result<Judgement, Failure> {
+fn success(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     let asked = session.ask(Operator::Sum, Format::Integer, &ODD)?;
     Ok(match asked.reply() {
         Some([first, ..]) if first & SUCCESS_BIT != 0 => holds(&asked),
@@ -268,7 +270,7 @@ fn success(session: &mut Session<'_>) -> Result<Judgement, Failure> {
 }
 
 /// Judges integer results of several lists of operands; the first wrong one is explained.
-fn integers(session: &mut Session<'_>, operator: Operator, lists: &[&[u32]]) -> Result<Judgement, Failure> {
+fn integers(session: &mut ServerSession<'_>, operator: Operator, lists: &[&[u32]]) -> Result<Judgement, Failure> {
     for operands in lists {
         let asked = session.ask(operator, Format::Integer, operands)?;
         let judgement = judge(&asked, operator, Format::Integer, operands);
@@ -281,7 +283,7 @@ fn integers(session: &mut Session<'_>, operator: Operator, lists: &[&[u32]]) -> 
 }
 
 /// Likewise, text results.
-fn texts(session: &mut Session<'_>, operator: Operator, lists: &[&[u32]]) -> Result<Judgement, Failure> {
+fn texts(session: &mut ServerSession<'_>, operator: Operator, lists: &[&[u32]]) -> Result<Judgement, Failure> {
     for operands in lists {
         let asked = session.ask(operator, Format::Text, operands)?;
         let judgement = judge(&asked, operator, Format::Text, operands);
@@ -292,7 +294,7 @@ fn texts(session: &mut Session<'_>, operator: Operator, lists: &[&[u32]]) -> Res
     Ok(Judgement::holds([], ""))
 }
 
-fn unused_bits(session: &mut Session<'_>) -> Result<Judgement, Failure> {
+fn unused_bits(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     for unused in 1..16 {
         let format = if unused % 2 == 0 { Format::Text } else { Format::Integer };
         let asked = with_first(unused << 4 | format as u8, request(Operator::Sum, format, &[4, 2, 3]));
@@ -308,7 +310,7 @@ fn unused_bits(session: &mut Session<'_>) -> Result<Judgement, Failure> {
     Ok(Judgement::holds([], "all values"))
 }
 
-fn unknown_opcodes(session: &mut Session<'_>, opcodes: &[u8]) -> Result<Judgement, Failure> {
+fn unknown_opcodes(session: &mut ServerSession<'_>, opcodes: &[u8]) -> Result<Judgement, Failure> {
     for opcode in opcodes {
         for format in [0, 1] {
             let request = with_first(opcode << 1 | format, request(Operator::Sum, Format::Integer, &[4, 2, 3]));
@@ -323,7 +325,7 @@ fn unknown_opcodes(session: &mut Session<'_>, opcodes: &[u8]) -> Result<Judgemen
 }
 
 /// Clause 2.13.
-fn published(session: &mut Session<'_>) -> Result<Judgement, Failure> {
+fn published(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     const CASES: [(u8, Operator, Format); 4] = [
         (0x50, Operator::Sum, Format::Integer),
         (0x71, Operator::Sum, Format::Text),
@@ -341,7 +343,7 @@ fn published(session: &mut Session<'_>) -> Result<Judgement, Failure> {
     Ok(judge_error(&session.prober.ask(&request)?))
 }
 
-fn zero(session: &mut Session<'_>) -> Result<Judgement, Failure> {
+fn zero(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     let cases = [(Operator::Sum, [0, 0]), (Operator::Product, [5, 0])];
     for (operator, operands) in cases {
         for format in [Format::Integer, Format::Text] {
@@ -355,7 +357,7 @@ fn zero(session: &mut Session<'_>) -> Result<Judgement, Failure> {
     Ok(Judgement::holds([], ""))
 }
 
-fn sixty_four(session: &mut Session<'_>) -> Result<Judgement, Failure> {
+fn sixty_four(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     let operands: Vec<u32> = (1..=64).collect();
     let asked = session.ask(Operator::Sum, Format::Integer, &operands)?;
     let judgement = judge(&asked, Operator::Sum, Format::Integer, &operands);
@@ -367,7 +369,7 @@ fn sixty_four(session: &mut Session<'_>) -> Result<Judgement, Failure> {
 }
 
 /// The same octets twice from one socket.
-fn again(session: &mut Session<'_>) -> Result<Judgement, Failure> {
+fn again(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     let datagram = request(Operator::Sum, Format::Integer, &ODD);
     for _ in 0..session.prober.tries() {
         let patience = session.prober.patience();

@@ -8,9 +8,9 @@ use std::time::Duration;
 use calc6::wire::{AMPLIFICATION, Format, Operator, SUCCESS_BIT};
 
 use super::session::Judge::{AtEnd, Now};
-use super::session::{ODD, ServerCheck, Session, broken, holds, request};
+use super::session::{ODD, ServerCheck, ServerSession, broken, holds, request};
 use crate::Failure;
-use crate::check::probe::{Asked, CONTROL, MUTE, Prober, socket_towards};
+use crate::check::probe::{CONTROL, MUTE, Probe, Prober, socket_towards};
 use crate::check::report::{Advice, Judgement, hex};
 use crate::check::service::{Recipe, Service, StartError};
 use crate::check::table::Check;
@@ -122,7 +122,7 @@ pub const CHECKS: &[ServerCheck] = &[
     },
 ];
 
-impl Session<'_> {
+impl ServerSession<'_> {
     /// Starts what runs beside the other checks, each with a server of its own.
     pub fn start_companions(&mut self) {
         let Some(recipe) = self.recipe.cloned() else { return };
@@ -134,7 +134,7 @@ impl Session<'_> {
 }
 
 /// Sums with different results, from as many sockets, all sent before any answer is read.
-fn burst(session: &mut Session<'_>) -> Result<Judgement, Failure> {
+fn burst(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     if !session.prober.is_local() {
         return Ok(Judgement::not_judged("datagrams may be lost on the way"));
     }
@@ -177,7 +177,7 @@ fn burst(session: &mut Session<'_>) -> Result<Judgement, Failure> {
     }
     // A mistake in every sum is a finding of `sum`; here answers may only not be mixed up.
     let sums: Vec<[u8; 4]> = operands.iter().map(|[a, b]| (a + b).to_be_bytes()).collect();
-    let is = |asked: &Asked, sum: &[u8; 4]| asked.reply().is_some_and(|reply| reply.ends_with(sum));
+    let is = |asked: &Probe, sum: &[u8; 4]| asked.reply().is_some_and(|reply| reply.ends_with(sum));
     let wrong =
         asked.iter().zip(&sums).find(|(asked, sum)| !is(asked, sum) && sums.iter().any(|other| is(asked, other)));
     Ok(match wrong {
@@ -196,7 +196,7 @@ fn new_socket() -> Advice {
     )
 }
 
-fn leaks(session: &mut Session<'_>) -> Result<Judgement, Failure> {
+fn leaks(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     let Some(before) = usage(session) else { return Ok(Judgement::not_judged("lab did not start it")) };
     if !KNOWS_PROCESSES {
         return Ok(Judgement::not_judged("this system does not tell what other processes use"));
@@ -219,7 +219,7 @@ fn leaks(session: &mut Session<'_>) -> Result<Judgement, Failure> {
     Ok(Judgement::broken([datagram], format!("nothing left after {LEAK_REQUESTS} of these"), what).because(advice))
 }
 
-fn usage(session: &mut Session<'_>) -> Option<Usage> {
+fn usage(session: &mut ServerSession<'_>) -> Option<Usage> {
     let service = session.prober.service()?;
     Some(service.program().family().usage())
 }
@@ -255,7 +255,7 @@ fn grown(before: Usage, after: Usage) -> Option<(String, Advice)> {
     Some((format!("{descriptors} more open descriptors"), advice))
 }
 
-fn quiet(session: &mut Session<'_>) -> Result<Judgement, Failure> {
+fn quiet(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     match session.quiet.take() {
         Some(companion) => companion.join().map_err(|_| Failure::Run("the check of a quiet server failed".into()))?,
         None if session.prober.gone() => Ok(Judgement::see("survives")),
@@ -294,7 +294,7 @@ fn after_quiet(prober: &mut Prober) -> Result<Judgement, Failure> {
     Ok(if asked.reply().is_some() { holds(&asked) } else { broken(&asked, expected) })
 }
 
-fn other_peer(session: &mut Session<'_>) -> Result<Judgement, Failure> {
+fn other_peer(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     let [other_peer, asked_address] = match session.elsewhere.take() {
         Some(companion) => {
             companion.join().map_err(|_| Failure::Run("the check of other addresses failed".into()))??
@@ -400,7 +400,7 @@ fn refuses(target: SocketAddr) -> bool {
         .is_err_and(|error| matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset))
 }
 
-fn survives(session: &mut Session<'_>) -> Result<Judgement, Failure> {
+fn survives(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     let Some(end) = session.prober.observed.ends.first() else { return Ok(Judgement::holds([], "")) };
     let request = calc6::wire::classic::Request::decode(&end.datagram).is_ok() && end.datagram[0] & SUCCESS_BIT == 0;
     let advice = match end {
@@ -435,7 +435,7 @@ fn survives(session: &mut Session<'_>) -> Result<Judgement, Failure> {
     Ok(Judgement::broken([end.datagram.clone()], "that it goes on serving", end.how.clone()).because(advice))
 }
 
-fn amplification(session: &mut Session<'_>) -> Result<Judgement, Failure> {
+fn amplification(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     let Some(asked) = &session.prober.observed.amplified else { return Ok(Judgement::holds([], "")) };
     let longest = asked.replies.iter().map(|reply| &reply.octets).max_by_key(|octets| octets.len());
     let expected = format!("at most {} octets for {}", AMPLIFICATION * asked.sent.len(), asked.sent.len());

@@ -5,9 +5,9 @@
 use calc6::wire::{Format, Operator, SUCCESS_BIT, classic};
 
 use super::mistakes::{MISTAKES, NTOHL, swapped};
-use super::session::{ODD, Session, exact, exact_u64, judge, other, request, with_first};
+use super::session::{ODD, ServerSession, exact, exact_u64, judge, other, request, with_first};
 use crate::Failure;
-use crate::check::probe::Asked;
+use crate::check::probe::Probe;
 use crate::check::report::Advice;
 
 /// Operands whose results differ under every mistake that is known here.
@@ -19,9 +19,9 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_millis(400);
 
 /// The mistake behind a wrong integer; asks some more.
 pub fn integer(
-    session: &mut Session<'_>,
+    session: &mut ServerSession<'_>,
     operator: Operator,
-    asked: &Asked,
+    asked: &Probe,
     operands: &[u32],
 ) -> Result<Option<Advice>, Failure> {
     let reply = asked.reply();
@@ -86,7 +86,7 @@ fn shape(reply: &[u8], operands: &[u32], operator: Operator) -> Option<Advice> {
 }
 
 /// A product that is always 0.
-fn zero_product(session: &mut Session<'_>) -> Result<Advice, Failure> {
+fn zero_product(session: &mut ServerSession<'_>) -> Result<Advice, Failure> {
     // If the buffer is full of ones beyond what comes next, they count.
     let ones = with_first(2, request(Operator::Product, Format::Integer, &[1; 300]));
     session.prober.try_datagram(&ones[..classic::MAX_REQUEST])?;
@@ -120,7 +120,7 @@ fn is_imprecise(operator: Operator, seen: &[(Vec<u32>, Option<Vec<u8>>)]) -> boo
 }
 
 /// The mistake behind wrong text.
-pub fn text(asked: &Asked, operator: Operator, operands: &[u32]) -> Option<Advice> {
+pub fn text(asked: &Probe, operator: Operator, operands: &[u32]) -> Option<Advice> {
     let right = exact(operator, operands).to_string();
     let [first, digits @ ..] = asked.reply()? else { return None };
     let text = String::from_utf8_lossy(digits).into_owned();
@@ -177,7 +177,7 @@ pub fn text(asked: &Asked, operator: Operator, operands: &[u32]) -> Option<Advic
 }
 
 /// A first octet that says error, where a success should be.
-pub fn no_success(asked: &Asked) -> Option<Advice> {
+pub fn no_success(asked: &Probe) -> Option<Advice> {
     let reply = asked.reply()?;
     Some(match reply {
         [0, 0, 0, 25] | [25, 0, 0, 0] | [b'2', b'5', ..] => Advice::new(
@@ -201,7 +201,7 @@ pub fn no_success(asked: &Asked) -> Option<Advice> {
 }
 
 /// What should have been an error.
-pub fn no_error(asked: &Asked) -> Advice {
+pub fn no_error(asked: &Probe) -> Advice {
     match asked.reply() {
         None => Advice::new(
             "an unknown opcode is not answered",
@@ -218,7 +218,7 @@ pub fn no_error(asked: &Asked) -> Advice {
 }
 
 /// A wrong answer where the result is 0.
-pub fn zero(asked: &Asked) -> Option<Advice> {
+pub fn zero(asked: &Probe) -> Option<Advice> {
     Some(match asked.reply() {
         None => Advice::new("0 is a result, and there is no answer to it", "Does 0 stand for a failure somewhere?"),
         Some([first, ..]) if first & SUCCESS_BIT == 0 => Advice::new(
@@ -234,7 +234,7 @@ pub fn zero(asked: &Asked) -> Option<Advice> {
 }
 
 /// How many operands are right at most, and what that tells of a buffer.
-pub fn most_operands(session: &mut Session<'_>) -> Result<Advice, Failure> {
+pub fn most_operands(session: &mut ServerSession<'_>) -> Result<Advice, Failure> {
     let (mut right, mut wrong) = (5, 64);
     while wrong - right > 1 {
         let count = (right + wrong) / 2;
@@ -262,7 +262,7 @@ pub fn most_operands(session: &mut Session<'_>) -> Result<Advice, Failure> {
 }
 
 /// Nothing came in answer to the first request: tries others.
-pub fn no_answer(session: &mut Session<'_>, asked: &Asked) -> Result<Option<Advice>, Failure> {
+pub fn no_answer(session: &mut ServerSession<'_>, asked: &Probe) -> Result<Option<Advice>, Failure> {
     if asked.end.is_some() {
         return Ok(Some(Advice::new(
             "it ended when the first request came",

@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use crate::Failure;
 use crate::check::probe::Prober;
-use crate::check::report::{Advice, Crash, Judgement, Report, hex};
+use crate::check::report::{Advice, CheckReport, Crash, Judgement, hex};
 use crate::check::service::Recipe;
 use crate::check::shrink::shrink;
 use crate::check::table::Check;
 pub use extended::request as extended_request;
-use session::{Judge, ServerCheck, Session};
+use session::{Judge, ServerCheck, ServerSession};
 pub use session::{exact, judge, request};
 
 /// How long a datagram is made smaller; a server that hangs takes seconds for each try.
@@ -39,9 +39,9 @@ fn tables(with_extended: bool) -> impl Iterator<Item = &'static ServerCheck> {
 }
 
 /// Runs every check of a server.
-pub fn check(mut prober: Prober, recipe: Option<&Recipe>, with_extended: bool) -> Result<Report, Failure> {
-    let mut report = Report { role: "server", ..Report::default() };
-    let mut session = Session::new(&mut prober, recipe);
+pub fn check(mut prober: Prober, recipe: Option<&Recipe>, with_extended: bool) -> Result<CheckReport, Failure> {
+    let mut report = CheckReport { role: "server", ..CheckReport::default() };
+    let mut session = ServerSession::new(&mut prober, recipe);
     for ServerCheck { check, judge } in tables(with_extended) {
         if let Judge::Now(judge) = judge {
             run(check, *judge, &mut session, &mut report)?;
@@ -62,8 +62,8 @@ pub fn check(mut prober: Prober, recipe: Option<&Recipe>, with_extended: bool) -
 }
 
 /// The report on a server that was started and does not listen.
-pub fn not_listening(advice: Advice, with_extended: bool) -> Report {
-    let mut report = Report { role: "server", ..Report::default() };
+pub fn not_listening(advice: Advice, with_extended: bool) -> CheckReport {
+    let mut report = CheckReport { role: "server", ..CheckReport::default() };
     for ServerCheck { check, .. } in tables(with_extended) {
         report.add(
             check,
@@ -79,9 +79,9 @@ pub fn not_listening(advice: Advice, with_extended: bool) -> Report {
 
 fn run(
     check: &'static Check,
-    judge: fn(&mut Session<'_>) -> Result<Judgement, Failure>,
-    session: &mut Session<'_>,
-    report: &mut Report,
+    judge: fn(&mut ServerSession<'_>) -> Result<Judgement, Failure>,
+    session: &mut ServerSession<'_>,
+    report: &mut CheckReport,
 ) -> Result<(), Failure> {
     if let Some(see) = report.unmet(check) {
         report.add(check, Judgement::see(see));

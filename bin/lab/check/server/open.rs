@@ -4,9 +4,9 @@ use calc6::wire::{ERROR, Format, Operator, SUCCESS, SUCCESS_BIT, classic};
 
 use super::diagnosis;
 use super::session::Judge::Now;
-use super::session::{Judge, ODD, ServerCheck, Session, broken, exact, holds, request, with_first};
+use super::session::{Judge, ODD, ServerCheck, ServerSession, broken, exact, holds, request, with_first};
 use crate::Failure;
-use crate::check::probe::{Asked, CONTROL, without_nul};
+use crate::check::probe::{CONTROL, Probe, without_nul};
 use crate::check::report::{Advice, Judgement, hex};
 use crate::check::table::Level::{Informative, Should};
 use crate::check::table::{Check, Level};
@@ -167,7 +167,7 @@ fn answered(datagram: &[u8]) -> Advice {
 }
 
 /// None of the datagrams may be answered.
-fn silent(session: &mut Session<'_>, datagrams: &[Vec<u8>]) -> Result<Judgement, Failure> {
+fn silent(session: &mut ServerSession<'_>, datagrams: &[Vec<u8>]) -> Result<Judgement, Failure> {
     for datagram in datagrams {
         let asked = session.prober.try_datagram(datagram)?;
         if asked.reply().is_some() {
@@ -178,12 +178,12 @@ fn silent(session: &mut Session<'_>, datagrams: &[Vec<u8>]) -> Result<Judgement,
 }
 
 /// A success and errors of other servers; with lengths that requests have, and without.
-fn silent_replies(session: &mut Session<'_>) -> Result<Judgement, Failure> {
+fn silent_replies(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     let error = [&[ERROR], classic::UNKNOWN_OPCODE.as_bytes()].concat();
     silent(session, &[vec![SUCCESS, 0, 0, 0, 25], error, vec![ERROR, 0, 0, 0, 1]])
 }
 
-fn overflow(session: &mut Session<'_>) -> Result<Judgement, Failure> {
+fn overflow(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     for (operator, operands) in OVERFLOWS {
         let asked = session.prober.try_datagram(&request(operator, Format::Integer, operands))?;
         let refused = asked.reply().is_none_or(|reply| reply.first().is_some_and(|first| first & SUCCESS_BIT == 0));
@@ -198,7 +198,7 @@ fn overflow(session: &mut Session<'_>) -> Result<Judgement, Failure> {
     Ok(Judgement::holds([], "refused"))
 }
 
-fn overflow_kind(session: &mut Session<'_>) -> Result<Judgement, Failure> {
+fn overflow_kind(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     let mut kinds = Vec::new();
     let mut sent = Vec::new();
     for (operator, operands) in OVERFLOWS {
@@ -219,7 +219,7 @@ fn overflow_kind(session: &mut Session<'_>) -> Result<Judgement, Failure> {
 }
 
 /// 2^70 + 1 and 251 digits: beyond the words of machines. Then 261 digits: beyond the form.
-fn long_text(session: &mut Session<'_>) -> Result<Judgement, Failure> {
+fn long_text(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     let mut longest = [u32::MAX; 27];
     longest[26] = 99_999;
     for operands in [&[1 << 31, 1 << 31, 1 << 8][..], &[u32::MAX, 2][..], &longest[..]] {
@@ -241,7 +241,7 @@ fn long_text(session: &mut Session<'_>) -> Result<Judgement, Failure> {
     })
 }
 
-fn signed_text(session: &mut Session<'_>) -> Result<Judgement, Failure> {
+fn signed_text(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     let asked = session.ask(Operator::Sum, Format::Text, &[3_000_000_000])?;
     let digits = asked.reply().and_then(|reply| reply.get(1..)).map(without_nul).unwrap_or_default();
     let kind = match digits {
@@ -252,7 +252,7 @@ fn signed_text(session: &mut Session<'_>) -> Result<Judgement, Failure> {
     Ok(Judgement::noted([asked.sent.clone()], format!("{kind}: {}", asked.came())))
 }
 
-fn trailing_nul(session: &mut Session<'_>) -> Result<Judgement, Failure> {
+fn trailing_nul(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     let asked = session.ask(Operator::Sum, Format::Text, &ODD)?;
     let kind = match asked.reply() {
         Some([.., 0]) => "ends with a NUL",
@@ -261,7 +261,7 @@ fn trailing_nul(session: &mut Session<'_>) -> Result<Judgement, Failure> {
     Ok(Judgement::noted([asked.sent.clone()], kind))
 }
 
-fn over_64(session: &mut Session<'_>) -> Result<Judgement, Failure> {
+fn over_64(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     let operands: Vec<u32> = (1..=65).collect();
     let asked = session.prober.try_datagram(&request(Operator::Sum, Format::Integer, &operands))?;
     let kind = match asked.reply() {
@@ -278,7 +278,7 @@ fn over_64(session: &mut Session<'_>) -> Result<Judgement, Failure> {
 
 /// Fills what buffers there are with a pattern, then cuts the second operand in the middle. The control request,
 /// which has been in the same buffer last, tells where missing octets come from.
-fn ragged_read(session: &mut Session<'_>) -> Result<Judgement, Failure> {
+fn ragged_read(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     let stale = 7 + u32::from_be_bytes([0, 5, CONTROL[7], CONTROL[8]]);
     let mut sent = Vec::new();
     let mut kind = "does not answer";
@@ -311,11 +311,11 @@ fn ragged_read(session: &mut Session<'_>) -> Result<Judgement, Failure> {
     Ok(Judgement::noted(sent, kind))
 }
 
-fn reply_unused(session: &mut Session<'_>) -> Result<Judgement, Failure> {
+fn reply_unused(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     let success = session.ask(Operator::Sum, Format::Integer, &ODD)?;
     let unknown = with_first(2 << 1, request(Operator::Sum, Format::Integer, &ODD));
     let error = session.prober.ask(&unknown)?;
-    let bits = |asked: &Asked| match asked.reply() {
+    let bits = |asked: &Probe| match asked.reply() {
         Some([first, ..]) => format!("0x{:02x}", first & !SUCCESS_BIT),
         _ => "no reply".into(),
     };
@@ -323,7 +323,7 @@ fn reply_unused(session: &mut Session<'_>) -> Result<Judgement, Failure> {
     Ok(Judgement::noted([success.sent, error.sent], came))
 }
 
-fn stray_octets(session: &mut Session<'_>) -> Result<Judgement, Failure> {
+fn stray_octets(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     let unknown = with_first(2 << 1, request(Operator::Sum, Format::Integer, &[4, 2, 3]));
     let requests =
         [request(Operator::Sum, Format::Integer, &ODD), request(Operator::Product, Format::Text, &ODD), unknown];

@@ -6,7 +6,7 @@ use calc6::arithmetic::{Number, evaluate};
 use calc6::wire::{Format, Operator, SUCCESS, SUCCESS_BIT};
 
 use crate::Failure;
-use crate::check::probe::{Asked, Prober, without_nul};
+use crate::check::probe::{Probe, Prober, without_nul};
 use crate::check::report::{Judgement, hex};
 use crate::check::service::Recipe;
 use crate::check::table::Check;
@@ -23,16 +23,16 @@ pub struct ServerCheck {
 #[derive(Clone, Copy)]
 pub enum Judge {
     /// It asks the server.
-    Now(fn(&mut Session<'_>) -> Result<Judgement, Failure>),
+    Now(fn(&mut ServerSession<'_>) -> Result<Judgement, Failure>),
     /// It looks at all that has been seen, or waits for what runs beside, when everything has been asked.
-    AtEnd(fn(&mut Session<'_>) -> Result<Judgement, Failure>),
+    AtEnd(fn(&mut ServerSession<'_>) -> Result<Judgement, Failure>),
 }
 
 /// What runs in a thread of its own, on another instance of the server.
 pub type Companion = JoinHandle<Result<Judgement, Failure>>;
 
 /// One run of the checks of a server.
-pub struct Session<'a> {
+pub struct ServerSession<'a> {
     /// The server.
     pub prober: &'a mut Prober,
     /// How to start another one.
@@ -47,14 +47,14 @@ pub struct Session<'a> {
     pub asked_address: Option<Judgement>,
 }
 
-impl<'a> Session<'a> {
+impl<'a> ServerSession<'a> {
     /// A session with a server; `recipe` if lab has started it.
     pub fn new(prober: &'a mut Prober, recipe: Option<&'a Recipe>) -> Self {
         Self { prober, recipe, replies: Vec::new(), quiet: None, elsewhere: None, asked_address: None }
     }
 
     /// Asks in the classic form.
-    pub fn ask(&mut self, operator: Operator, format: Format, operands: &[u32]) -> Result<Asked, Failure> {
+    pub fn ask(&mut self, operator: Operator, format: Format, operands: &[u32]) -> Result<Probe, Failure> {
         self.prober.ask(&request(operator, format, operands))
     }
 }
@@ -91,7 +91,7 @@ pub fn exact(operator: Operator, operands: &[u32]) -> Number {
 }
 
 /// Judges the answer to a request whose exact result fits 32 bits, by its octets alone.
-pub fn judge(asked: &Asked, operator: Operator, format: Format, operands: &[u32]) -> Judgement {
+pub fn judge(asked: &Probe, operator: Operator, format: Format, operands: &[u32]) -> Judgement {
     let right = |reply: &[u8]| match (reply, format) {
         ([first, result @ ..], Format::Integer) => {
             let value = u32::try_from(&exact(operator, operands)).ok();
@@ -125,7 +125,7 @@ fn expected(operator: Operator, format: Format, operands: &[u32]) -> String {
 }
 
 /// An error of any length.
-pub fn judge_error(asked: &Asked) -> Judgement {
+pub fn judge_error(asked: &Probe) -> Judgement {
     match asked.reply() {
         Some([first, ..]) if first & SUCCESS_BIT == 0 => holds(asked),
         _ => broken(asked, "an error: S = 0"),
@@ -133,17 +133,17 @@ pub fn judge_error(asked: &Asked) -> Judgement {
 }
 
 /// It is as required: what came says so.
-pub fn holds(asked: &Asked) -> Judgement {
+pub fn holds(asked: &Probe) -> Judgement {
     Judgement::holds([asked.sent.clone()], asked.came())
 }
 
 /// It is not.
-pub fn broken(asked: &Asked, expected: impl Into<String>) -> Judgement {
+pub fn broken(asked: &Probe, expected: impl Into<String>) -> Judgement {
     Judgement::broken([asked.sent.clone()], expected, asked.came())
 }
 
 /// It is not: `why` says what the octets mean.
-pub fn broken_because(asked: &Asked, expected: impl Into<String>, why: &str) -> Judgement {
+pub fn broken_because(asked: &Probe, expected: impl Into<String>, why: &str) -> Judgement {
     Judgement::broken([asked.sent.clone()], expected, format!("{}: {why}", asked.came()))
 }
 

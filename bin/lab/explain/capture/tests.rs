@@ -34,7 +34,7 @@ fn pcap(link: u32, packets: &[Vec<u8>]) -> Vec<u8> {
     file
 }
 
-fn read(file: Vec<u8>) -> (Vec<Result<Captured, String>>, LeftOut) {
+fn read(file: Vec<u8>) -> (Vec<Result<CapturedDatagram, String>>, LeftOut) {
     let mut capture = match Capture::new(Box::new(Cursor::new(file)), 10000) {
         Ok(capture) => capture,
         Err(error) => return (vec![Err(error)], LeftOut::default()),

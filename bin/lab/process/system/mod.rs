@@ -29,11 +29,13 @@ pub use other::{
 };
 #[cfg(unix)]
 pub use unix::{
-    Group, LIMITS_MISSING, become_program, copy_link, id_of, occupied, on_end, raise_descriptor_limit, shell, signal_of,
+    LIMITS_MISSING, ProcessGroup, become_program, copy_link, id_of, occupied, on_end, raise_descriptor_limit, shell,
+    signal_of,
 };
 #[cfg(windows)]
 pub use windows::{
-    Group, LIMITS_MISSING, become_program, copy_link, id_of, occupied, on_end, raise_descriptor_limit, shell, signal_of,
+    LIMITS_MISSING, ProcessGroup, become_program, copy_link, id_of, occupied, on_end, raise_descriptor_limit, shell,
+    signal_of,
 };
 
 /// What a started program and its descendants use.
@@ -51,7 +53,7 @@ pub struct Usage {
 
 /// A socket of this machine.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Socket {
+pub struct KernelSocket {
     /// Where it is bound.
     pub local: SocketAddr,
     /// What it is connected to; port 0 if it is not, or if the system does not tell.
@@ -71,7 +73,7 @@ pub enum Transport {
     Tcp,
 }
 
-impl Socket {
+impl KernelSocket {
     /// Which socket it is, where the system tells: another one has another identity.
     pub fn identity(&self) -> u64 {
         self.identity
@@ -98,7 +100,7 @@ mod tests {
     fn a_wildcard_serves_its_family_and_an_ipv6_one_both() {
         let serves = |bound: &str, asked: &str| {
             let (local, remote) = (bound.parse().unwrap(), "[::]:0".parse().unwrap());
-            Socket { local, remote, waiting: 0, identity: 1 }.serves(asked.parse().unwrap())
+            KernelSocket { local, remote, waiting: 0, identity: 1 }.serves(asked.parse().unwrap())
         };
         assert!(serves("[::]:7", "[::1]:7") && serves("[::]:7", "127.0.0.1:7") && serves("0.0.0.0:7", "127.0.0.1:7"));
         assert!(serves("[::]:7", "[::]:7") && serves("[::ffff:127.0.0.1]:7", "127.0.0.1:7"));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::unix::Id;
 #[cfg(windows)]
 use super::windows::Id;
-use super::{Socket, Transport, Usage};
+use super::{KernelSocket, Transport, Usage};
 
 /// Whether the system tells what other processes use, and which sockets there are.
 pub const KNOWS_PROCESSES: bool = false;
@@ -43,7 +43,7 @@ impl Family {
     }
 
     /// Nothing is known.
-    pub fn sockets(&self, _: Transport) -> Vec<Socket> {
+    pub fn sockets(&self, _: Transport) -> Vec<KernelSocket> {
         Vec::new()
     }
 
@@ -54,13 +54,13 @@ impl Family {
 }
 
 /// Nothing is known.
-pub fn sockets(_: Transport) -> Vec<Socket> {
+pub fn sockets(_: Transport) -> Vec<KernelSocket> {
     Vec::new()
 }
 
 /// The UDP socket that gets what is sent to `address`, if there is one: then nobody else can bind the address, or all
 /// addresses.
-pub fn socket_at(address: SocketAddr) -> Option<Socket> {
+pub fn socket_at(address: SocketAddr) -> Option<KernelSocket> {
     let taken = |ip: IpAddr| {
         let bound = UdpSocket::bind((ip, address.port()));
         // Windows says that access is denied where the other socket is exclusive.
@@ -71,7 +71,12 @@ pub fn socket_at(address: SocketAddr) -> Option<Socket> {
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
     let unknown = SocketAddr::new(all, 0);
-    (taken(address.ip()) || taken(all)).then_some(Socket { local: address, remote: unknown, waiting: 0, identity: 0 })
+    (taken(address.ip()) || taken(all)).then_some(KernelSocket {
+        local: address,
+        remote: unknown,
+        waiting: 0,
+        identity: 0,
+    })
 }
 
 /// Taken to be so: then nothing is tried that needs it.

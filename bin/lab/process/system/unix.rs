@@ -11,7 +11,7 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, ki
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::super::Limits;
+use super::super::ResourceLimits;
 use crate::Failure;
 
 /// A process.
@@ -30,16 +30,16 @@ pub fn id_of(child: &Child) -> Id {
 
 /// A program and its descendants, as far as they stay in its process group.
 #[derive(Debug)]
-pub struct Group(Pid);
+pub struct ProcessGroup(Pid);
 
-impl Group {
+impl ProcessGroup {
     /// Starts a command in a process group of its own.
     ///
     /// # Errors
     /// Those of fork(2) and execve(2).
-    pub fn start(command: &mut Command) -> io::Result<(Child, Group)> {
+    pub fn start(command: &mut Command) -> io::Result<(Child, ProcessGroup)> {
         let child = command.process_group(0).spawn()?;
-        let group = Group(Pid::from_child(&child));
+        let group = ProcessGroup(Pid::from_child(&child));
         Ok((child, group))
     }
 
@@ -67,7 +67,7 @@ impl Group {
 ///
 /// # Errors
 /// A limit is refused.
-pub fn become_program(limits: &Limits, command: &mut Command) -> Result<io::Error, Failure> {
+pub fn become_program(limits: &ResourceLimits, command: &mut Command) -> Result<io::Error, Failure> {
     let limited = [
         (Resource::Cpu, limits.cpu),
         (Resource::Data, limits.memory.saturating_mul(1 << 20)),

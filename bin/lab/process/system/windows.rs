@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use win32job::{ExtendedLimitInfo, Job};
 
-use super::super::Limits;
+use super::super::ResourceLimits;
 use crate::Failure;
 
 /// A process.
@@ -26,15 +26,15 @@ pub fn id_of(child: &Child) -> Id {
 
 /// A program and its descendants: all in one job.
 #[derive(Debug)]
-pub struct Group(Mutex<Option<Job>>);
+pub struct ProcessGroup(Mutex<Option<Job>>);
 
-impl Group {
+impl ProcessGroup {
     /// Starts a command in a job of its own. What it starts before it is in the job, in the first millisecond, is not: that
     /// is why `lab limited` makes a job for itself.
     ///
     /// # Errors
     /// Those of CreateProcess and CreateJobObject.
-    pub fn start(command: &mut Command) -> io::Result<(Child, Group)> {
+    pub fn start(command: &mut Command) -> io::Result<(Child, ProcessGroup)> {
         let job = job()?;
         let mut child = command.spawn()?;
         if let Err(error) = job.assign_process(child.as_raw_handle() as isize) {
@@ -44,7 +44,7 @@ impl Group {
                 return Err(error.into());
             }
         }
-        Ok((child, Group(Mutex::new(Some(job)))))
+        Ok((child, ProcessGroup(Mutex::new(Some(job)))))
     }
 
     /// A program without a window cannot be asked.
@@ -69,7 +69,7 @@ fn job() -> io::Result<Job> {
 ///
 /// # Errors
 /// The job is refused.
-pub fn become_program(_: &Limits, command: &mut Command) -> Result<io::Error, Failure> {
+pub fn become_program(_: &ResourceLimits, command: &mut Command) -> Result<io::Error, Failure> {
     // Never dropped: that would end this process too, before it has said how it ends.
     let job = ManuallyDrop::new(job().map_err(|error| Failure::run("cannot make a job", error))?);
     job.assign_current_process().map_err(|error| Failure::run("cannot enter a job", error))?;

@@ -1,6 +1,6 @@
 use super::*;
-use crate::relay::impairments::Direction::{ToClient, ToServer};
 use crate::relay::impairments::Distribution;
+use crate::relay::impairments::FlowDirection::{ToClient, ToServer};
 use crate::units::Probability;
 
 const TRIALS: u32 = 20_000;
@@ -22,7 +22,7 @@ fn probability(text: &str) -> Probability {
 }
 
 /// Runs `TRIALS` numbered datagrams of 8 octets through, one a millisecond, until all have come out.
-fn run(impairments: &Impairments, seed: u64) -> (Totals, Vec<(Duration, Vec<u8>)>) {
+fn run(impairments: &Impairments, seed: u64) -> (RelayTotals, Vec<(Duration, Vec<u8>)>) {
     let mut network = Network::new(impairments.clone(), Impairments::default(), seed);
     let mut out = Vec::new();
     for trial in 0..TRIALS {

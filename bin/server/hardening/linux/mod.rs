@@ -18,7 +18,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{SocketFlags, accept_with};
 use thiserror::Error;
 
-use super::Role;
+use super::ThreadRole;
 use crate::in_full;
 use privileges::{Identity, PrivilegeError};
 use sandbox::{Files, Filters, SandboxError};
@@ -34,7 +34,7 @@ reads --access-file again.";
 
 /// The options of this system alone.
 #[derive(Clone, Debug, Args)]
-pub struct Options {
+pub struct HardeningOptions {
     /// Processors to which the workers are pinned in turn, such as 0-3,6 [default: none]
     #[arg(long, value_name = "LIST", env = "CALC6_CPUS", default_value = "none", hide_default_value = true)]
     cpus: Processors,
@@ -86,7 +86,7 @@ pub enum HardeningError {
     Sandbox(#[from] SandboxError),
 }
 
-impl Options {
+impl HardeningOptions {
     /// The processors to which the workers are pinned in turn.
     pub fn processors(&self) -> &[usize] {
         &self.cpus.0
@@ -111,7 +111,7 @@ impl Options {
 
 /// What is to be given up.
 pub struct Protection {
-    options: Options,
+    options: HardeningOptions,
     identity: Option<Identity>,
 }
 
@@ -121,7 +121,7 @@ impl Protection {
     /// # Errors
     ///
     /// [`HardeningError`] if there is no such user.
-    pub fn prepare(options: &Options) -> Result<Protection, HardeningError> {
+    pub fn prepare(options: &HardeningOptions) -> Result<Protection, HardeningError> {
         let identity = options.user.as_deref().map(Identity::resolve).transpose()?;
         Ok(Protection { options: options.clone(), identity })
     }
@@ -132,7 +132,7 @@ impl Protection {
     /// # Errors
     ///
     /// [`HardeningError`]; the process is then in a state in which it must end.
-    pub fn give_up(self, access_file: Option<&Path>) -> Result<Confinement, HardeningError> {
+    pub fn give_up(self, access_file: Option<&Path>) -> Result<ThreadConfinement, HardeningError> {
         let Protection { options, identity } = self;
         // Compiled before anything is applied.
         let (filters, unfiltered) = Threads::compile(&options, access_file.is_some())?;
@@ -154,29 +154,29 @@ impl Protection {
         };
         let unfiltered = unfiltered.map(|error| in_full(&error));
         let warnings = [root, files.map(str::to_owned), unfiltered].into_iter().flatten().collect();
-        Ok(Confinement { filters, running, warnings })
+        Ok(ThreadConfinement { filters, running, warnings })
     }
 }
 
 /// What is given up already, and what each thread has to give up yet.
-pub struct Confinement {
+pub struct ThreadConfinement {
     filters: Threads,
     running: Option<String>,
     warnings: Vec<String>,
 }
 
-impl Confinement {
+impl ThreadConfinement {
     /// Confines the calling thread to the system calls of its role, for ever.
     ///
     /// # Errors
     ///
     /// The kernel refuses.
-    pub fn confine(&self, role: Role) -> io::Result<()> {
+    pub fn confine(&self, role: ThreadRole) -> io::Result<()> {
         let filters = match role {
-            Role::Worker => &self.filters.worker,
-            Role::Main => &self.filters.main,
-            Role::Supervisor => &self.filters.supervisor,
-            Role::Metrics => &self.filters.metrics,
+            ThreadRole::Worker => &self.filters.worker,
+            ThreadRole::Main => &self.filters.main,
+            ThreadRole::Supervisor => &self.filters.supervisor,
+            ThreadRole::Metrics => &self.filters.metrics,
         };
         filters.as_ref().map_or(Ok(()), Filters::confine).map_err(|error| io::Error::other(in_full(&error)))
     }
@@ -204,16 +204,16 @@ struct Threads {
 impl Threads {
     /// The filters, or why there are none, on a processor whose system calls the compiler does not know: the rest of the
     /// sandbox must do.
-    fn compile(options: &Options, reads: bool) -> Result<(Threads, Option<SandboxError>), SandboxError> {
+    fn compile(options: &HardeningOptions, reads: bool) -> Result<(Threads, Option<SandboxError>), SandboxError> {
         if options.no_sandbox {
             return Ok((Threads::default(), None));
         }
         let compiled = || -> Result<Threads, SandboxError> {
             Ok(Threads {
-                worker: Some(Filters::new(Role::Worker, false)?),
-                main: Some(Filters::new(Role::Main, false)?),
-                supervisor: Some(Filters::new(Role::Supervisor, reads)?),
-                metrics: Some(Filters::new(Role::Metrics, false)?),
+                worker: Some(Filters::new(ThreadRole::Worker, false)?),
+                main: Some(Filters::new(ThreadRole::Main, false)?),
+                supervisor: Some(Filters::new(ThreadRole::Supervisor, reads)?),
+                metrics: Some(Filters::new(ThreadRole::Metrics, false)?),
             })
         };
         match compiled() {

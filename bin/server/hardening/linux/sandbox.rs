@@ -19,7 +19,7 @@ use seccompiler::{
 };
 use thiserror::Error;
 
-use super::super::Role;
+use super::super::ThreadRole;
 
 /// The filters of one role, compiled before any is applied.
 pub struct Filters {
@@ -104,7 +104,7 @@ impl Filters {
     /// # Errors
     ///
     /// [`SandboxError::Seccomp`] on a processor that the compiler does not know.
-    pub fn new(role: Role, reads: bool) -> Result<Filters, SandboxError> {
+    pub fn new(role: ThreadRole, reads: bool) -> Result<Filters, SandboxError> {
         let refusal = SeccompAction::Errno(libc::EACCES as u32);
         let compiled = || -> Result<Filters, BackendError> {
             Ok(Filters {
@@ -131,22 +131,22 @@ impl Filters {
 const RULES: ABI = ABI::V6;
 
 /// The filter that does `listed` with the calls of these rules, and `other` with all others.
-fn compile(rules: Rules, other: SeccompAction, listed: SeccompAction) -> Result<BpfProgram, BackendError> {
+fn compile(rules: SyscallRules, other: SeccompAction, listed: SeccompAction) -> Result<BpfProgram, BackendError> {
     let processor = TargetArch::try_from(std::env::consts::ARCH)?;
     SeccompFilter::new(rules, other, listed, processor)?.try_into()
 }
 
 /// System calls, each with the conditions on its arguments of which one must hold; none: any arguments.
-type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+type SyscallRules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// What a thread may do. What is refused must be allowed too: the kernel applies the stricter of both filters.
-fn allowed(role: Role, reads: bool) -> Result<Rules, BackendError> {
+fn allowed(role: ThreadRole, reads: bool) -> Result<SyscallRules, BackendError> {
     let mut rules = refused(reads)?;
     let own = match role {
-        Role::Worker => WORKER,
-        Role::Main => MAIN,
-        Role::Supervisor => SUPERVISOR,
-        Role::Metrics => METRICS,
+        ThreadRole::Worker => WORKER,
+        ThreadRole::Main => MAIN,
+        ThreadRole::Supervisor => SUPERVISOR,
+        ThreadRole::Metrics => METRICS,
     };
     rules.extend(COMMON.iter().chain(own).map(|call| (*call, Vec::new())));
     for call in [libc::SYS_mmap, libc::SYS_mprotect] {
@@ -163,9 +163,9 @@ fn allowed(role: Role, reads: bool) -> Result<Rules, BackendError> {
         // The metrics thread's connections have any number; the others write to their terminal or log only.
         let to = |fd| argument(0, All, fd);
         let to_log = vec![to(libc::STDOUT_FILENO)?, to(libc::STDERR_FILENO)?];
-        rules.insert(call, if role == Role::Metrics { Vec::new() } else { to_log });
+        rules.insert(call, if role == ThreadRole::Metrics { Vec::new() } else { to_log });
     }
-    if matches!(role, Role::Main | Role::Supervisor) {
+    if matches!(role, ThreadRole::Main | ThreadRole::Supervisor) {
         // Closing the workers' sockets to new datagrams.
         let level = condition(1, All, libc::SOL_SOCKET)?;
         let filter = SeccompRule::new(vec![level, condition(2, All, libc::SO_ATTACH_FILTER)?])?;
@@ -180,8 +180,8 @@ fn allowed(role: Role, reads: bool) -> Result<Rules, BackendError> {
 
 /// What fails instead of ending the process: glibc asks how the kernel overcommits memory before it returns some
 /// (malloc/arena.c), how many processors there are, and what a file is before it reads it, and names its memory.
-fn refused(reads: bool) -> Result<Rules, BackendError> {
-    let mut rules: Rules = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
+fn refused(reads: bool) -> Result<SyscallRules, BackendError> {
+    let mut rules: SyscallRules = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
     if reads {
         rules.remove(&libc::SYS_openat);
     }

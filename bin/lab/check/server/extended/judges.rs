@@ -5,15 +5,15 @@ use calc6::wire::{ERROR, Format, MAX_REQUEST, Operator, SUCCESS, SUCCESS_BIT, St
 
 use super::vectors::Vector;
 use crate::Failure;
-use crate::check::probe::Asked;
-use crate::check::report::{Judgement, Verdict, hex};
-use crate::check::server::session::{Session, broken, broken_because, holds, request as classic_request};
+use crate::check::probe::Probe;
+use crate::check::report::{CheckVerdict, Judgement, hex};
+use crate::check::server::session::{ServerSession, broken, broken_because, holds, request as classic_request};
 
 /// The identifier of the golden octets (clause 3.13).
 const ID: u64 = 0x0102_0304_0506_0708;
 
-impl Session<'_> {
-    fn extended(&mut self, request: &[u8]) -> Result<Asked, Failure> {
+impl ServerSession<'_> {
+    fn extended(&mut self, request: &[u8]) -> Result<Probe, Failure> {
         let asked = self.prober.ask(request)?;
         if let Some(reply) = asked.reply() {
             self.replies.push((request.to_vec(), reply.to_vec()));
@@ -42,7 +42,7 @@ impl Session<'_> {
             for format in [Format::Integer, Format::Text] {
                 let request = request(operator, format, width, &operands);
                 let judgement = self.expect(&request, format, result)?;
-                if judgement.verdict != Verdict::Holds {
+                if judgement.verdict != CheckVerdict::Holds {
                     return Ok(judgement);
                 }
             }
@@ -150,7 +150,7 @@ impl Session<'_> {
         for value in ["0", "-1", "10", "-10", "18446744073709551616", "-18446744073709551617"] {
             let Ok(number) = value.parse::<Number>() else { continue };
             let judgement = self.expect(&request(Operator::Sum, Format::Text, 16, &[number]), Format::Text, value)?;
-            if judgement.verdict != Verdict::Holds {
+            if judgement.verdict != CheckVerdict::Holds {
                 return Ok(judgement);
             }
         }
@@ -162,7 +162,7 @@ impl Session<'_> {
             let operands = [Number::from(-100), Number::from(42)];
             let judgement =
                 self.expect(&request(Operator::Sum, Format::Integer, width, &operands), Format::Integer, "-58")?;
-            if judgement.verdict != Verdict::Holds {
+            if judgement.verdict != CheckVerdict::Holds {
                 return Ok(judgement);
             }
         }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use rustix::process::Pid;
 
-use super::super::{Socket, Transport, Usage};
+use super::super::{KernelSocket, Transport, Usage};
 
 /// A started program and its descendants.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ impl Family {
     }
 
     /// Their sockets in the tables of a transport.
-    pub fn sockets(&self, transport: Transport) -> Vec<Socket> {
+    pub fn sockets(&self, transport: Transport) -> Vec<KernelSocket> {
         let inodes = self.socket_inodes();
         sockets(transport).into_iter().filter(|socket| inodes.contains(&socket.identity())).collect()
     }
@@ -89,7 +89,7 @@ impl Family {
 }
 
 /// One line of a table: the sockets of this thread's network namespace.
-pub fn sockets(transport: Transport) -> Vec<Socket> {
+pub fn sockets(transport: Transport) -> Vec<KernelSocket> {
     let files = match transport {
         Transport::Udp => ["udp6", "udp"],
         Transport::Tcp => ["tcp6", "tcp"],
@@ -100,19 +100,19 @@ pub fn sockets(transport: Transport) -> Vec<Socket> {
 }
 
 /// The UDP socket that gets what is sent to `address`, if there is one.
-pub fn socket_at(address: SocketAddr) -> Option<Socket> {
+pub fn socket_at(address: SocketAddr) -> Option<KernelSocket> {
     sockets(Transport::Udp).into_iter().find(|socket| socket.serves(address))
 }
 
 /// `sl local remote state tx:rx … uid timeout inode …`: proc_net(5).
-fn socket(line: &str, transport: Transport) -> Option<Socket> {
+fn socket(line: &str, transport: Transport) -> Option<KernelSocket> {
     const LISTEN: &str = "0A";
     let words: Vec<&str> = line.split_whitespace().collect();
     if transport == Transport::Tcp && words.get(3) != Some(&LISTEN) {
         return None;
     }
     let (_, waiting) = words.get(4)?.split_once(':')?;
-    Some(Socket {
+    Some(KernelSocket {
         local: address(words.get(1)?)?,
         remote: address(words.get(2)?)?,
         waiting: u64::from_str_radix(waiting, 16).ok()?,

@@ -47,12 +47,12 @@ fn filters(name: &str) -> Filters {
     Filters::new(role(name), name == "reader").unwrap()
 }
 
-fn role(name: &str) -> Role {
+fn role(name: &str) -> ThreadRole {
     match name {
-        "worker" => Role::Worker,
-        "main" => Role::Main,
-        "supervisor" | "reader" => Role::Supervisor,
-        _ => Role::Metrics,
+        "worker" => ThreadRole::Worker,
+        "main" => ThreadRole::Main,
+        "supervisor" | "reader" => ThreadRole::Supervisor,
+        _ => ThreadRole::Metrics,
     }
 }
 
