@@ -83,7 +83,7 @@ impl fmt::Display for ReplyLimit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Send the first [`WrittenReply::len`] octets of the reply buffer back.
-    WrittenReply(WrittenReply),
+    Reply(WrittenReply),
     /// Send nothing.
     Silence(Reason),
 }

@@ -5,13 +5,15 @@
 //! no answer. Each datagram has a socket of its own (clause 4.6), not connected, so that replies from elsewhere are seen
 //! as well.
 
+mod observed;
+
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use calc6::wire::{AMPLIFICATION, Kind, classic};
+use observed::End;
+pub use observed::{Observed, Probe, ReceivedReply, without_nul};
 
-use super::report::hex;
 use super::service::{Service, StartError};
 use super::through::LossyRelay;
 use crate::Failure;
@@ -50,66 +52,6 @@ const STEADY: usize = 4;
 
 /// The end of a server that still runs.
 pub const MUTE: &str = "it does not answer any more";
-
-/// A datagram that came.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ReceivedReply {
-    /// Where it came from.
-    pub from: SocketAddr,
-    /// Its payload.
-    pub octets: Vec<u8>,
-}
-
-/// What came of one datagram.
-#[derive(Clone, Debug)]
-pub struct Probe {
-    /// The datagram.
-    pub sent: Vec<u8>,
-    /// What it was answered with, without the control's answer; several, if there were several.
-    pub replies: Vec<ReceivedReply>,
-    /// How the server ended, or that it does not answer any more.
-    pub end: Option<String>,
-}
-
-impl Probe {
-    /// The first reply.
-    pub fn reply(&self) -> Option<&[u8]> {
-        self.replies.first().map(|reply| &reply.octets[..])
-    }
-
-    /// What came, in words.
-    pub fn came(&self) -> String {
-        match (&self.replies[..], &self.end) {
-            ([], Some(end)) => format!("nothing: {end}"),
-            ([], None) => "nothing".into(),
-            (replies, _) => replies.iter().map(|reply| hex(&reply.octets)).collect::<Vec<_>>().join(", then "),
-        }
-    }
-}
-
-/// A datagram after which the server had ended.
-#[derive(Clone, Debug)]
-pub struct End {
-    /// The datagram.
-    pub datagram: Vec<u8>,
-    /// How it ended.
-    pub how: String,
-}
-
-/// What has been seen over all datagrams.
-#[derive(Clone, Debug, Default)]
-pub struct Observed {
-    /// A request, and more than one reply to it.
-    pub several: Option<Probe>,
-    /// A request of classic form, and a reply of more octets than the form allows.
-    pub too_long: Option<Probe>,
-    /// A request, and a reply of more than three times its length.
-    pub amplified: Option<Probe>,
-    /// A datagram after which the next request was lost, although a later one was answered.
-    pub swallowed: Option<Vec<u8>>,
-    /// What ended the server.
-    pub ends: Vec<End>,
-}
 
 /// Whether a datagram has to be answered.
 #[derive(Clone, Copy, PartialEq)]
@@ -495,22 +437,8 @@ impl Prober {
     }
 
     fn observe(&mut self, asked: &Probe) {
-        let request = asked.sent.len();
-        let over = |limit: usize| asked.replies.iter().any(|reply| reply.octets.len() > limit);
-        let observed = &mut self.observed;
-        let note = |seen: &mut Option<Probe>, is: bool| {
-            if is && seen.is_none() {
-                *seen = Some(asked.clone());
-            }
-        };
-        note(&mut observed.several, asked.replies.len() > 1);
-        let extended = Kind::of(&asked.sent) == Kind::Extended;
-        // One NUL after the digits is a note of its own (clause 2.11).
-        let too_long = |reply: &ReceivedReply| without_nul(&reply.octets).len() > classic::MAX_REPLY;
-        note(&mut observed.too_long, !extended && asked.replies.iter().any(too_long));
-        note(&mut observed.amplified, request > 0 && over(AMPLIFICATION * request));
-        if let Some(how) = &asked.end {
-            self.observed.ends.push(End { datagram: asked.sent.clone(), how: how.clone() });
+        self.observed.note(asked);
+        if asked.end.is_some() {
             self.down = true;
             self.gone |= self.service.is_none();
         }
@@ -529,11 +457,6 @@ fn bind(source: IpAddr) -> Result<UdpSocket, Failure> {
     UdpSocket::bind((source, 0))
         .and_then(|socket| socket.set_read_timeout(Some(SLICE)).map(|()| socket))
         .map_err(|error| Failure::run("cannot open a socket", error))
-}
-
-/// Digits without one NUL at their end.
-pub fn without_nul(text: &[u8]) -> &[u8] {
-    text.strip_suffix(&[0]).unwrap_or(text)
 }
 
 /// An error that says nothing of the datagram in hand: a signal, or that an earlier one met a closed port, which Windows
