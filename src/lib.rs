@@ -87,6 +87,7 @@
 
 extern crate alloc;
 
+mod abridge;
 pub mod arithmetic;
 #[cfg(feature = "capi")]
 pub mod capi;

@@ -5,11 +5,15 @@ use std::io::{self, Read};
 
 use thiserror::Error;
 
+use crate::abridge::abridged;
 use crate::arithmetic::{Number, ParseError};
 use crate::wire::extended;
 
 /// More characters than any operand that can be sent has: 255 octets in binary, with room for `_` and zeros in front.
 pub const MAX_WORD: usize = 16 * extended::MAX_WIDTH;
+
+/// The most characters of a word in a message.
+const WORD_IN_MESSAGE: usize = 40;
 
 /// Octets that are read at a time.
 const BLOCK: usize = 256 * 1024;
@@ -24,7 +28,7 @@ pub struct IntegerReader<R> {
     end: usize,
     at_end: bool,
     /// Whether there is an integer before the next comma.
-    behind_integer: bool,
+    after_integer: bool,
     /// Whether what comes up to the line's end is no operand.
     in_comment: bool,
     /// Lines that have left the buffer, and octets of the line that the buffer begins with.
@@ -35,6 +39,7 @@ pub struct IntegerReader<R> {
 
 /// What comes next in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TextItem {
     /// An integer that fits 64 bits.
     Word(i64),
@@ -97,7 +102,7 @@ impl<R: Read> IntegerReader<R> {
             start: 0,
             end: 0,
             at_end: false,
-            behind_integer: false,
+            after_integer: false,
             in_comment: false,
             lines: 0,
             columns: 0,
@@ -141,8 +146,8 @@ impl<R: Read> IntegerReader<R> {
             }
             match self.buffer[self.start..self.end].first().copied() {
                 Some(b' ' | b'\n' | b'\t' | b'\r' | 0x0b | 0x0c) => self.start += 1,
-                Some(b',') if self.behind_integer => {
-                    self.behind_integer = false;
+                Some(b',') if self.after_integer => {
+                    self.after_integer = false;
                     self.start += 1;
                 }
                 Some(b',') => return Err(self.bad(OperandErrorKind::Comma)),
@@ -156,7 +161,7 @@ impl<R: Read> IntegerReader<R> {
         match plain_word(&self.buffer[self.start..self.end]) {
             Some((word, length)) => {
                 self.start += length;
-                self.behind_integer = true;
+                self.after_integer = true;
                 Ok(TextItem::Word(word))
             }
             None => self.any_word(),
@@ -171,7 +176,7 @@ impl<R: Read> IntegerReader<R> {
             return;
         }
         let text = &self.buffer[..self.end];
-        let (mut start, mut after_integer) = (self.start, self.behind_integer);
+        let (mut start, mut after_integer) = (self.start, self.after_integer);
         let mut more = true;
         while more {
             let mut next = start;
@@ -189,7 +194,7 @@ impl<R: Read> IntegerReader<R> {
             after_integer = true;
             more = take(word);
         }
-        (self.start, self.behind_integer) = (start, after_integer);
+        (self.start, self.after_integer) = (start, after_integer);
     }
 
     /// Goes on after the line's end, or after what was read of the line.
@@ -232,7 +237,7 @@ impl<R: Read> IntegerReader<R> {
         let number: Number = match word.parse() {
             Ok(number) => number,
             Err(error) => {
-                let word = abridged(&word);
+                let word = printable(&word);
                 return Err(self.bad(OperandErrorKind::NoInteger { word, error }));
             }
         };
@@ -241,7 +246,7 @@ impl<R: Read> IntegerReader<R> {
             return Err(self.bad(OperandErrorKind::TooWide { octets }));
         }
         self.start += len;
-        self.behind_integer = true;
+        self.after_integer = true;
         Ok(i64::try_from(&number).map_or(TextItem::Number(number), TextItem::Word))
     }
 
@@ -302,11 +307,11 @@ fn plain_word(text: &[u8]) -> Option<(i64, usize)> {
     None
 }
 
-/// For a message: printable, and a long word's beginning.
-fn abridged(word: &str) -> String {
-    let mut characters = word.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character });
-    let beginning: String = characters.by_ref().take(40).collect();
-    if characters.next().is_some() { beginning + "…" } else { beginning }
+/// For a message: a word in which every control character is replaced, abridged.
+fn printable(word: &str) -> String {
+    let word: String =
+        word.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect();
+    abridged(&word, WORD_IN_MESSAGE)
 }
 
 #[cfg(test)]

@@ -1,15 +1,19 @@
 //! Which requests express what is asked: the form, the Width, and where one datagram is not enough, the parts.
 
 use alloc::string::{String, ToString};
+use alloc::vec;
 use alloc::vec::Vec;
-use alloc::{format, vec};
 use core::ops::Range;
 
 use thiserror::Error;
 
 use super::Question;
+use crate::abridge::abridged;
 use crate::arithmetic::{Number, evaluate};
 use crate::wire::{self, Form, Format, Operator, classic, extended};
+
+/// The most characters of a number in a message.
+const DIGITS: usize = 40;
 
 /// Which form a client may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -212,7 +216,10 @@ fn fits_classic(operator: Operator, format: Format, operands: &[Number]) -> Resu
     let mut product_bits = 0u32;
     for (place, operand) in operands.iter().enumerate() {
         let Ok(operand) = u32::try_from(operand) else {
-            return Err(PlanError::ClassicOperand { place: place + 1, operand: abridged(operand) });
+            return Err(PlanError::ClassicOperand {
+                place: place + 1,
+                operand: abridged(&operand.to_string(), DIGITS),
+            });
         };
         sum = sum.saturating_add(u64::from(operand));
         // Saturates for good, unless a zero follows.
@@ -283,12 +290,6 @@ pub fn room(operator: Operator, format: Format) -> usize {
     } else {
         extended::MAX_OPERAND_OCTETS
     }
-}
-
-/// For a message: a long number's first digits.
-fn abridged(number: &Number) -> String {
-    let text = number.to_string();
-    if text.len() > 40 { format!("{}…", &text[..32]) } else { text }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::token::{Lexer, Token};
 use super::{SyntaxError, SyntaxErrorKind};
+use crate::abridge::abridged;
 use crate::arithmetic::Number;
 use crate::wire::{Operator, extended};
 
@@ -151,7 +152,7 @@ impl Parser<'_> {
 
     fn function(&mut self, text: &str, word: usize) -> Result<(), SyntaxError> {
         let operator = Operator::from_word(text).ok_or_else(|| {
-            let text = shortened(text);
+            let text = abridged(text, WORD);
             SyntaxError::new(word, SyntaxErrorKind::UnknownFunction { word: text })
         })?;
         if operator == Operator::Describe {
@@ -225,14 +226,8 @@ impl Parser<'_> {
 }
 
 fn shown(text: &str) -> String {
-    if text.is_empty() { "the end".into() } else { format!("'{}'", shortened(text)) }
+    if text.is_empty() { "the end".into() } else { format!("'{}'", abridged(text, WORD)) }
 }
 
-/// Long words are of no use in a message.
-fn shortened(word: &str) -> String {
-    const LONGEST: usize = 20;
-    match word.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &word[..end]),
-        None => word.into(),
-    }
-}
+/// The most characters of a word in a message.
+const WORD: usize = 20;

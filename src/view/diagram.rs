@@ -8,7 +8,7 @@ use core::fmt::Write as _;
 use core::ops::Range;
 
 use super::style::Role;
-use super::{Drawing, Field, Name, Severity, Style, View, shortened};
+use super::{Drawing, Field, Name, Severity, Style, View, abridged_with_length};
 
 /// Bits in a row.
 const ROW: usize = 32;
@@ -166,7 +166,7 @@ fn row_lines(out: &mut String, view: &View<'_>, style: Style, row: usize, cells:
     line(&|cell| contents(view, row, cell), Role::Value);
 }
 
-/// Name and value, shortened to the width of the cell; a single letter in a cell of one bit.
+/// Name and value, abridged to the width of the cell; a single letter in a cell of one bit.
 fn title(cell: &Cell<'_>) -> String {
     const LEAST: usize = 24;
     let (field, width) = (cell.field, cell.width());
@@ -180,7 +180,7 @@ fn title(cell: &Cell<'_>) -> String {
         return label.chars().take(width).collect();
     }
     let sign = if field.name == Name::Operand && field.value.is_empty() { ": " } else { " = " };
-    format!("{label}{sign}{}", shortened(said, room))
+    format!("{label}{sign}{}", abridged_with_length(said, room))
 }
 
 /// The bits of a part of an octet, else whole octets, each centred.

@@ -8,7 +8,7 @@ use core::fmt::Write as _;
 use core::ops::Range;
 
 use super::style::Role;
-use super::{Drawing, Fault, Field, Name, Severity, Style, View, shortened};
+use super::{Drawing, Fault, Field, Name, Severity, Style, View, abridged_with_length};
 
 /// Octets on a line.
 const LINE: usize = 8;
@@ -122,7 +122,7 @@ impl Dump<'_, '_> {
     /// Offset, octets or bits, and their meaning.
     fn line(&mut self, offset: Option<usize>, octets: &str, field: &Field) {
         let offset = offset.map_or_else(String::new, |offset| format!("{offset:04x}"));
-        let value = shortened(&field.value, VALUE);
+        let value = abridged_with_length(&field.value, VALUE);
         let space = if value.is_empty() || field.meaning.is_empty() { "" } else { " " };
         let line = format!(
             "{}  {}  {}  {}{space}{}  {}",

@@ -161,8 +161,9 @@ pub enum Severity {
 
 /// An error or a remark about a datagram.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Fault {
-    /// How serious a fault is.
+    /// How serious it is.
     pub severity: Severity,
     /// The clause of docs/protocol.md that it refers to.
     pub clause: &'static str,
@@ -173,15 +174,19 @@ pub struct Fault {
 }
 
 impl Fault {
-    pub(super) fn wrong(clause: &'static str, text: impl ToString) -> Fault {
+    /// An error about the whole datagram, by this clause of docs/protocol.md; `text` is a sentence.
+    pub fn wrong(clause: &'static str, text: impl ToString) -> Fault {
         Fault { severity: Severity::Wrong, clause, text: text.to_string(), bits: None }
     }
 
-    pub(super) fn remark(clause: &'static str, text: impl ToString) -> Fault {
+    /// A remark about the whole datagram, by this clause.
+    pub fn remark(clause: &'static str, text: impl ToString) -> Fault {
         Fault { severity: Severity::Remark, clause, text: text.to_string(), bits: None }
     }
 
-    pub(super) fn at(mut self, bits: Range<usize>) -> Fault {
+    /// The same about these bits; about the whole datagram if there are none.
+    #[must_use]
+    pub fn at(mut self, bits: Range<usize>) -> Fault {
         self.bits = Some(bits).filter(|bits| !bits.is_empty());
         self
     }

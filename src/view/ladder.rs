@@ -1,12 +1,12 @@
 //! Datagrams between a client and a server over time.
 
-use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use core::time::Duration;
 
 use super::Style;
 use super::style::Role;
+use crate::abridge::abridged;
 
 /// What happened on a rung.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl Ladder {
         format!("{}\n", self.style.paint(Role::Heading, &line))
     }
 
-    /// A rung: `time` since the first datagram was sent, and what the datagram says. Longer texts are shortened; the
+    /// A rung: `time` since the first datagram was sent, and what the datagram says. Longer texts are abridged; the
     /// reason to ignore a datagram is on a line of its own.
     pub fn rung(&self, time: Duration, step: Step<'_>, text: &str) -> String {
         let time = self.style.paint(Role::Frame, &milliseconds(time));
@@ -75,11 +75,11 @@ impl Ladder {
             Step::Repeated(times) => (self.arrow("--", &format!("{text} (sent {times} times)"), "->"), Role::Remark),
             Step::Received => (self.arrow("<-", text, "--"), Role::Right),
             Step::Ignored(_) => (self.arrow("x-", text, "--"), Role::Remark),
-            Step::Note => (format!("{:^width$}", truncated(text, self.between), width = self.between), Role::Remark),
+            Step::Note => (format!("{:^width$}", abridged(text, self.between), width = self.between), Role::Remark),
         };
         let mut rung = format!("{time}{:GAP$}|{}|\n", "", self.style.paint(role, &arrow));
         if let Step::Ignored(reason) = step {
-            let reason = truncated(&format!("ignored: {reason}"), self.between);
+            let reason = abridged(&format!("ignored: {reason}"), self.between);
             let reason = format!("{:^width$}", reason, width = self.between);
             rung += &format!("{:indent$}|{}|\n", "", self.style.paint(role, &reason), indent = TIME + GAP);
         }
@@ -87,18 +87,10 @@ impl Ladder {
     }
 
     fn arrow(&self, left: &str, text: &str, right: &str) -> String {
-        let text = truncated(text, self.between - ARROW);
+        let text = abridged(text, self.between - ARROW);
         let line = self.between - ARROW - text.chars().count();
         format!("{left} {text} {}{right}", "-".repeat(line))
     }
-}
-
-/// A text of at most `most` characters; a longer one ends with `…`.
-fn truncated(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    text.chars().take(most - 1).chain(['…']).collect()
 }
 
 fn milliseconds(time: Duration) -> String {

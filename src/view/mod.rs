@@ -25,6 +25,7 @@ mod ladder;
 pub mod property;
 mod style;
 
+pub use crate::abridge::abridged_with_length;
 pub use diagram::diagram;
 pub use dump::dump;
 pub use edit::{EditError, flipped};
@@ -32,7 +33,6 @@ pub use field::{Fault, Field, Name, Severity};
 pub use ladder::{Ladder, Step};
 pub use style::{Role, Style};
 
-use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -219,7 +219,7 @@ impl View<'_> {
         }
         // A truncated operand has no value.
         for field in self.fields_named(Name::Operand).filter(|operand| !operand.value.is_empty()).take(SHOWN) {
-            write!(f, " {}", shortened(&field.value, 24))?;
+            write!(f, " {}", abridged_with_length(&field.value, 24))?;
         }
         match self.operand_count.saturating_sub(SHOWN) {
             0 => Ok(()),
@@ -229,11 +229,11 @@ impl View<'_> {
 
     fn fmt_reply(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(result) = self.fields_named(Name::Result).next() {
-            return write!(f, "= {}", shortened(&result.value, 60));
+            return write!(f, "= {}", abridged_with_length(&result.value, 60));
         }
         f.write_str("error")?;
         let status = self.fields_named(Name::Status).next().map(|status| status.meaning.clone());
-        let text = self.fields_named(Name::Text).next().map(|text| shortened(&text.value, 60));
+        let text = self.fields_named(Name::Text).next().map(|text| abridged_with_length(&text.value, 60));
         if let Some(reason) = status.filter(|meaning| !meaning.is_empty()).or(text) {
             write!(f, ": {reason}")?;
         }
@@ -266,17 +266,6 @@ fn reply_form(octets: &[u8], request: Option<&[u8]>) -> Form {
 
 fn octets_counted(count: usize) -> String {
     if count == 1 { "1 octet".into() } else { format!("{count} octets") }
-}
-
-/// A text of at most `most` characters, 24 or more; a longer one ends with a note of its length.
-fn shortened(text: &str, most: usize) -> String {
-    let count = text.chars().count();
-    if count <= most {
-        return text.to_owned();
-    }
-    let note = format!("… ({count} characters)");
-    let kept = most.saturating_sub(note.chars().count());
-    text.chars().take(kept).collect::<String>() + &note
 }
 
 #[cfg(test)]

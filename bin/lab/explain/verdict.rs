@@ -2,12 +2,15 @@
 
 use calc6::arithmetic::Number;
 use calc6::responder::{Limits, ReplyLimit, Verdict, WrittenReply, respond};
-use calc6::view::{Fault, Field, Name, Severity, View};
+use calc6::view::{Fault, Field, Name, View, abridged_with_length};
 use calc6::wire::{Form, Kind, MAX_REPLY, MAX_REPLY_CEILING, Operator, Status};
 
-/// What is to be said about a reply beside its request; `None` if it is as it should be, or if that cannot be judged.
+/// The most characters of a result in a message.
+const DIGITS: usize = 60;
+
+/// What is wrong with a reply as the answer to its request; `None` if it is right, or if that cannot be judged.
 pub fn verdict(request: &[u8], reply: &View<'_>) -> Option<Fault> {
-    // What does not count as a reply is not judged further, and what describe says is the server's own affair.
+    // What does not count as a reply is not judged further, and a server chooses its own description.
     if reply.is_wrong() || reply.operator() == Some(Operator::Describe) {
         return None;
     }
@@ -28,15 +31,9 @@ pub fn verdict(request: &[u8], reply: &View<'_>) -> Option<Fault> {
 
 fn unasked_for(request: &[u8]) -> Fault {
     match Kind::of(request) {
-        Kind::Reply => {
-            fault(Severity::Wrong, "4.1", "an answer to a datagram that is a reply: this is how loops begin")
-        }
-        Kind::Escape { .. } => fault(Severity::Remark, "4.4", "an answer where none was to come"),
-        _ => fault(
-            Severity::Remark,
-            "2.7",
-            "an answer to a malformed request: it could have been the error of another server",
-        ),
+        Kind::Reply => Fault::wrong("4.1", "an answer to a datagram that is a reply: this is how loops begin"),
+        Kind::Escape { .. } => Fault::remark("4.4", "an answer where the protocol requires none"),
+        _ => Fault::remark("2.7", "an answer to a malformed request: it could have been the error of another server"),
     }
 }
 
@@ -45,7 +42,8 @@ fn wrong_result(reply: &View<'_>, found: &Field, wanted: &Field) -> Option<Fault
         return None;
     }
     let clause = if reply.form() == Form::Classic { "2.3" } else { "3.4" };
-    Some(at(found, fault(Severity::Wrong, clause, &format!("the right result is {}", abridged(&wanted.value)))))
+    let text = format!("the right result is {}", abridged_with_length(&wanted.value, DIGITS));
+    Some(Fault::wrong(clause, text).at(found.bits.clone()))
 }
 
 /// The usual case is a C program that computes in 32 bits.
@@ -55,28 +53,25 @@ fn instead_of_an_error(request: &[u8], reply: &View<'_>, found: &Field, expected
         let wrap = Limits { wrap: true, ..Limits::default() };
         let Verdict::Reply(wrapped) = respond(request, &mut buffer, &wrap) else { return None };
         let wrapped = View::reply(&buffer[..wrapped.len], Some(request));
-        return Some(at(
-            found,
-            match result(&wrapped) {
-                Some(wrapped) if number(wrapped) == number(found) => {
-                    let text = "the result modulo 2^32: a silently wrong number, where an error should come";
-                    fault(Severity::Remark, "2.9", text)
-                }
-                Some(_) => fault(Severity::Wrong, "2.9", "the result does not fit 32 bits: an error should come"),
-                None => fault(Severity::Wrong, "2.10", "the result has over 256 digits: an error should come"),
-            },
-        ));
+        let fault = match result(&wrapped) {
+            Some(wrapped) if number(wrapped) == number(found) => {
+                Fault::remark("2.9", "the result modulo 2^32: a silently wrong number, where an error should come")
+            }
+            Some(_) => Fault::wrong("2.9", "the result does not fit 32 bits: an error should come"),
+            None => Fault::wrong("2.10", "the result has over 256 digits: an error should come"),
+        };
+        return Some(fault.at(found.bits.clone()));
     }
     let (clause, text) = match (reply.form(), expected.status) {
-        (Form::Classic, _) => ("2.6", "a result in answer to an unknown opcode, where an error was to come".to_owned()),
+        (Form::Classic, _) => ("2.6", "a result in answer to an unknown opcode, instead of an error".to_owned()),
         (Form::Extended, status) => {
-            ("3.9", format!("a result where status {}, {}, was to come", status.octet(), status.text()))
+            ("3.9", format!("a result instead of status {}, {}", status.octet(), status.text()))
         }
     };
-    Some(at(found, fault(Severity::Wrong, clause, &text)))
+    Some(Fault::wrong(clause, text).at(found.bits.clone()))
 }
 
-/// `len` is the length of the reply that was to come, in octets.
+/// `len` is the length of the right reply, in octets.
 fn instead_of_a_result(reply: &View<'_>, wanted: &Field, len: usize) -> Option<Fault> {
     let too_large = status(reply) == Some(Status::TooLarge);
     // Its limit is the server's own choice above 1232 octets.
@@ -88,13 +83,14 @@ fn instead_of_a_result(reply: &View<'_>, wanted: &Field, len: usize) -> Option<F
         return None;
     }
     let clause = if reply.form() == Form::Classic { "2.6" } else { "3.9" };
-    Some(fault(Severity::Wrong, clause, &format!("an error where the result {} was to come", abridged(&wanted.value))))
+    let wanted = abridged_with_length(&wanted.value, DIGITS);
+    Some(Fault::wrong(clause, format!("an error instead of the result {wanted}")))
 }
 
 fn other_status(reply: &View<'_>, wanted: Status) -> Option<Fault> {
     let found = status(reply)?;
-    let text = format!("status {} where {}, {}, was to come", found.octet(), wanted.octet(), wanted.text());
-    (found != wanted).then(|| fault(Severity::Wrong, "3.9", &text))
+    let text = format!("status {} instead of {}, {}", found.octet(), wanted.octet(), wanted.text());
+    (found != wanted).then(|| Fault::wrong("3.9", text))
 }
 
 fn result<'a>(view: &'a View<'_>) -> Option<&'a Field> {
@@ -111,21 +107,10 @@ fn status(view: &View<'_>) -> Option<Status> {
     Status::from_octet(field.value.parse().ok()?)
 }
 
-fn abridged(digits: &str) -> String {
-    const SHOWN: usize = 40;
-    if digits.len() <= SHOWN { digits.to_owned() } else { format!("{}… ({} digits)", &digits[..SHOWN], digits.len()) }
-}
-
-fn fault(severity: Severity, clause: &'static str, text: &str) -> Fault {
-    Fault { severity, clause, text: text.to_owned(), bits: None }
-}
-
-fn at(field: &Field, fault: Fault) -> Fault {
-    Fault { bits: Some(field.bits.clone()), ..fault }
-}
-
 #[cfg(test)]
 mod tests {
+    use calc6::view::Severity;
+
     use super::*;
 
     fn said(request: &[u8], reply: &[u8]) -> Option<(&'static str, Severity)> {

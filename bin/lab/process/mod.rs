@@ -16,6 +16,8 @@ use std::sync::{Arc, Mutex, Once};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use calc6::view::abridged_with_length;
+
 use crate::Failure;
 use crate::common::usage::whole;
 pub use limited::{LimitedArguments, run as run_limited};
@@ -217,18 +219,14 @@ pub fn last_line(text: &str) -> Option<&str> {
     lines().rev().find(named).or_else(|| lines().next_back())
 }
 
-/// A program's own words as they may be shown on a terminal: control characters escaped, long ones shortened.
+/// A program's own words as they may be shown on a terminal: control characters escaped, long ones abridged.
 pub fn shown(text: &str) -> String {
     let mut shown = String::new();
-    for character in text.trim_end().chars().take(SHOWN_CHARACTERS) {
+    for character in abridged_with_length(text.trim_end(), SHOWN_CHARACTERS).chars() {
         match character {
             '\'' | '"' | '\\' => shown.push(character),
             character => shown.extend(character.escape_debug()),
         }
-    }
-    let all = text.trim_end().chars().count();
-    if all > SHOWN_CHARACTERS {
-        shown.push_str(&format!("… ({all} characters)"));
     }
     shown
 }
