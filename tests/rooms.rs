@@ -8,23 +8,24 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// Each room and the rooms directly below it; it may call these and all rooms below them.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 13] = [
     ("server", &["responder", "limit", "net"]),
     ("client", &["exchange", "expression", "view", "arithmetic", "net"]),
     ("capi", &["wire", "arithmetic"]),
     ("responder", &["wire", "arithmetic"]),
-    ("exchange", &["wire", "arithmetic"]),
-    ("expression", &["arithmetic", "wire"]),
+    ("exchange", &["wire", "arithmetic", "abridge"]),
+    ("expression", &["arithmetic", "wire", "abridge"]),
     ("limit", &[]),
-    ("view", &["arithmetic", "wire"]),
+    ("view", &["arithmetic", "wire", "abridge"]),
     ("arithmetic", &["wire"]),
     ("wire", &[]),
     ("net", &[]),
+    ("abridge", &[]),
     ("bin", &["server", "client", "responder", "limit", "view"]),
 ];
 
 /// Rooms that open no socket, read no clock, draw no random number, start no thread and print nothing.
-const PURE: [&str; 7] = ["wire", "arithmetic", "responder", "exchange", "expression", "limit", "view"];
+const PURE: [&str; 8] = ["wire", "arithmetic", "responder", "exchange", "expression", "limit", "view", "abridge"];
 
 /// Names that a pure room may not use.
 const IMPURE: [&str; 25] = [
@@ -58,6 +59,48 @@ const IMPURE: [&str; 25] = [
 /// The rooms that may contain `unsafe`.
 /// The playground has no unsafe block: `#[unsafe(no_mangle)]` names the functions that a page calls.
 const UNSAFE: [&str; 3] = ["src/net/linux/", "src/capi/", "bin/playground/lib.rs"];
+
+/// Names of types that may stand in several modules, each an idiom of its module. All other names stand once.
+const IDIOMS: [&str; 13] = [
+    // A program, or a subcommand, has a command line and ways to fail.
+    "Arguments",
+    "Failure",
+    // How a client or a server is set up; what can go wrong in a room.
+    "Config",
+    "Error",
+    // The two forms of the wire.
+    "Request",
+    "RequestError",
+    "Reply",
+    "ReplyError",
+    // The blocking client and the one on Tokio.
+    "Client",
+    "Answers",
+    // What net shows, and what a system has behind it.
+    "Waker",
+    "Input",
+    "Step",
+];
+
+/// What other systems have in place of Linux's: the same types behind the same face.
+const COUNTERPARTS: [&str; 4] = [
+    "src/net/portable",
+    "bin/server/hardening/plain.rs",
+    "bin/lab/process/system/windows.rs",
+    "bin/lab/process/system/other.rs",
+];
+
+/// The most lines of a file, with the files that have a reason to be longer.
+const MOST_LINES: usize = 500;
+const LONG_FILES: [(&str, &str); 7] = [
+    ("bin/lab/grade/mod.rs", "to be split"),
+    ("docs/tour/pictures.rs", "one function for each picture of the tour"),
+    ("tests/asynchronous.rs", "the cases of one client, which share its set-up"),
+    ("tests/rooms.rs", "the checks of the architecture, which share how they read the sources"),
+    ("tests/client.rs", "the cases of one program, which share its set-up"),
+    ("tests/lab_check.rs", "the wrong programs, each with its finding"),
+    ("tests/wireshark/fields.rs", "the fields of the dissector, each with its datagram"),
+];
 
 #[test]
 fn rooms_call_downwards_only() {
@@ -187,6 +230,41 @@ fn systems(tokens: TokenStream) -> impl Iterator<Item = String> {
     let mut found = Vec::new();
     walk(tokens, &mut found);
     found.into_iter()
+}
+
+#[test]
+fn types_have_names_of_their_own() {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for path in source_files().into_iter().filter(|path| path.starts_with("src") || path.starts_with("bin")) {
+        let counterpart = COUNTERPARTS.iter().any(|other| path.starts_with(other));
+        if !path.ends_with("tests.rs") && !counterpart {
+            for name in types(&without_tests(tokens(&path))) {
+                places.entry(name).or_default().push(path.display().to_string());
+            }
+        }
+    }
+    let several = places.iter().filter(|(name, paths)| paths.len() > 1 && !IDIOMS.contains(&name.as_str()));
+    let several: Vec<String> = several.map(|(name, paths)| format!("{name}: {}", paths.join(", "))).collect();
+    assert!(several.is_empty(), "names of several types:\n{}", several.join("\n"));
+    for name in IDIOMS {
+        assert!(places.get(name).is_some_and(|paths| paths.len() > 1), "{name} stands once: it is no exception");
+    }
+}
+
+#[test]
+fn types_are_found() {
+    let source = "pub struct A<T>(T); enum B { C } type D = A<u8>; impl E for F { type G = u8; }
+        pub(crate) trait H { type I; } mod inside { union J { k: u8 } } fn f() { struct L; }";
+    assert_eq!(types(&source.parse().unwrap()), ["A", "B", "D", "H", "J"]);
+}
+
+#[test]
+fn no_file_is_too_long() {
+    for path in source_files() {
+        let lines = fs::read_to_string(root().join(&path)).unwrap().lines().count();
+        let has_reason = LONG_FILES.iter().any(|(long, _)| Path::new(long) == path);
+        assert!(lines <= MOST_LINES || has_reason, "{}: {lines} lines, more than {MOST_LINES}", path.display());
+    }
 }
 
 #[test]
@@ -393,6 +471,20 @@ fn heads(trees: &[TokenTree], at: usize) -> Vec<String> {
             .into_iter()
             .collect(),
     }
+}
+
+/// The names of the types of a module and of those inside it, without those of functions and associated types.
+fn types(tokens: &TokenStream) -> Vec<String> {
+    let trees: Vec<TokenTree> = tokens.clone().into_iter().collect();
+    let mut found = Vec::new();
+    for at in 0..trees.len() {
+        match (word(&trees, at).as_deref(), word(&trees, at + 1), trees.get(at + 2)) {
+            (Some("struct" | "enum" | "union" | "trait" | "type"), Some(name), _) => found.push(name),
+            (Some("mod"), Some(_), Some(TokenTree::Group(inside))) => found.extend(types(&inside.stream())),
+            _ => {}
+        }
+    }
+    found
 }
 
 fn starts_lowercase(name: &str) -> bool {

@@ -296,10 +296,10 @@ pub struct Answers<'c, I> {
     cancellation: Arc<Cancellation>,
     many: Many<I>,
     start: Instant,
-    state: State,
+    state: StreamState,
 }
 
-enum State {
+enum StreamState {
     /// Nothing is asked yet. The first question goes alone: it finds the address that answers, and a peer that knows
     /// only the classic form.
     First,
@@ -312,7 +312,7 @@ enum State {
 
 impl<'c, I: Iterator<Item = (Operator, Vec<Number>)>> Answers<'c, I> {
     pub(super) fn new(client: &'c mut Client, questions: I) -> Answers<'c, I> {
-        let state = if client.config.forms == Forms::Classic { State::Classic } else { State::First };
+        let state = if client.config.forms == Forms::Classic { StreamState::Classic } else { StreamState::First };
         Answers {
             cancellation: Arc::clone(&client.cancellation),
             many: Many::new(questions, &client.config),
@@ -325,34 +325,35 @@ impl<'c, I: Iterator<Item = (Operator, Vec<Number>)>> Answers<'c, I> {
     fn proceed(&mut self) -> Result<(), Error> {
         let Answers { client, cancellation, many, start, state } = self;
         match state {
-            State::First => {
+            StreamState::First => {
                 if let Some((tag, question)) = many.next_part() {
                     let reply = client.ask(question, *start, &mut |_, _| {});
                     many.settle(tag, reply.and_then(|reply| number_of(reply.peer, &reply.answer)))?;
-                    *state = State::Pipeline(Box::new(BatchDriver::new(&client.servers(), &client.config, *start)?));
+                    *state =
+                        StreamState::Pipeline(Box::new(BatchDriver::new(&client.servers(), &client.config, *start)?));
                 } else if many.answers.is_empty() {
-                    *state = State::Done;
+                    *state = StreamState::Done;
                 }
             }
-            State::Classic => {
+            StreamState::Classic => {
                 let questions = many.peek_some();
                 if questions.is_empty() {
-                    *state = State::Done;
+                    *state = StreamState::Done;
                     return Ok(());
                 }
                 let call = super::Call { start: *start, ..client.call() };
                 let evaluations = client.each_in(call, questions, &mut |_, _| {});
                 if many.settle_some(evaluations) {
-                    *state = State::Done;
+                    *state = StreamState::Done;
                 }
             }
-            State::Pipeline(driver) => {
+            StreamState::Pipeline(driver) => {
                 let work = &mut ManyRequests::new(many);
                 if !driver.step(&mut client.random, cancellation, work, &mut |_, _| {})? {
-                    *state = State::Done;
+                    *state = StreamState::Done;
                 }
             }
-            State::Done => {}
+            StreamState::Done => {}
         }
         Ok(())
     }
@@ -366,11 +367,11 @@ impl<I: Iterator<Item = (Operator, Vec<Number>)>> Iterator for Answers<'_, I> {
             if let Some(answer) = self.many.pop() {
                 return Some(answer);
             }
-            if let State::Done = self.state {
+            if let StreamState::Done = self.state {
                 return None;
             }
             if let Err(error) = self.proceed() {
-                self.state = State::Done;
+                self.state = StreamState::Done;
                 self.many.fail(error);
             }
         }

@@ -31,13 +31,13 @@ pub struct Operation {
 
 #[derive(Debug, Clone)]
 struct NodeProgress {
-    state: State,
+    state: NodeState,
     column: Option<usize>,
     used_by: Option<NodeId>,
 }
 
 #[derive(Debug, Clone)]
-enum State {
+enum NodeState {
     Waiting {
         operator: Operator,
         operands: Vec<NodeId>,
@@ -66,18 +66,18 @@ impl Evaluator {
         for (id, node) in expression.nodes.into_iter().enumerate() {
             let mut place = None;
             let state = match node {
-                Node::Number(number) => State::Known(number),
+                Node::Number(number) => NodeState::Known(number),
                 Node::Apply { operator, operands, column } => {
                     place = Some(column);
                     let mut unknown = 0;
                     for &operand in &operands {
                         parts[operand].used_by = Some(id);
-                        unknown += usize::from(!matches!(parts[operand].state, State::Known(_)));
+                        unknown += usize::from(!matches!(parts[operand].state, NodeState::Known(_)));
                     }
                     if unknown == 0 {
                         ready.push(id);
                     }
-                    State::Waiting { operator, operands, unknown }
+                    NodeState::Waiting { operator, operands, unknown }
                 }
             };
             parts.push(NodeProgress { state, column: place, used_by: None });
@@ -95,16 +95,16 @@ impl Evaluator {
     /// are independent of each other.
     pub fn next_operation(&mut self) -> Option<Operation> {
         let node = self.ready.pop()?;
-        let (operator, mut operands): (Operator, VecDeque<Number>) = match self.replace(node, State::Used) {
-            State::Waiting { operator, operands, .. } => {
+        let (operator, mut operands): (Operator, VecDeque<Number>) = match self.replace(node, NodeState::Used) {
+            NodeState::Waiting { operator, operands, .. } => {
                 (operator, operands.into_iter().map(|operand| self.take(operand)).collect())
             }
-            State::Ready { operator, operands } => (operator, operands),
+            NodeState::Ready { operator, operands } => (operator, operands),
             _ => unreachable!("only what waits is ready"),
         };
         let count = if operator.is_associative() { operands.len() } else { fitting(&operands) };
         let asked = operands.drain(..count).collect();
-        self.replace(node, State::Asked { operator, rest: operands });
+        self.replace(node, NodeState::Asked { operator, rest: operands });
         Some(Operation { node, operator, operands: asked })
     }
 
@@ -113,15 +113,15 @@ impl Evaluator {
     /// # Panics
     /// If the question was not asked, or was answered before.
     pub fn answer(&mut self, node: NodeId, result: Number) {
-        match self.replace(node, State::Used) {
-            State::Asked { rest, .. } if rest.is_empty() => {
-                self.replace(node, State::Known(result));
+        match self.replace(node, NodeState::Used) {
+            NodeState::Asked { rest, .. } if rest.is_empty() => {
+                self.replace(node, NodeState::Known(result));
                 self.tell_user(node);
             }
-            State::Asked { operator, mut rest } => {
+            NodeState::Asked { operator, mut rest } => {
                 // The answer takes the first place; what is left is subtracted from it or divides it.
                 rest.push_front(result);
-                self.replace(node, State::Ready { operator, operands: rest });
+                self.replace(node, NodeState::Ready { operator, operands: rest });
                 self.ready.push(node);
             }
             _ => panic!("node {node} has no open question"),
@@ -131,14 +131,14 @@ impl Evaluator {
     /// The value of the whole expression, once every question is answered.
     pub fn result(&self) -> Option<&Number> {
         match &self.parts.last()?.state {
-            State::Known(number) => Some(number),
+            NodeState::Known(number) => Some(number),
             _ => None,
         }
     }
 
     fn tell_user(&mut self, node: NodeId) {
         let Some(user) = self.parts[node].used_by else { return };
-        if let State::Waiting { unknown, .. } = &mut self.parts[user].state {
+        if let NodeState::Waiting { unknown, .. } = &mut self.parts[user].state {
             *unknown -= 1;
             if *unknown == 0 {
                 self.ready.push(user);
@@ -148,13 +148,13 @@ impl Evaluator {
 
     /// Every node is an operand once at most, so its value can be moved.
     fn take(&mut self, operand: NodeId) -> Number {
-        match self.replace(operand, State::Used) {
-            State::Known(number) => number,
+        match self.replace(operand, NodeState::Used) {
+            NodeState::Known(number) => number,
             _ => unreachable!("the operands of what is ready are known"),
         }
     }
 
-    fn replace(&mut self, node: NodeId, state: State) -> State {
+    fn replace(&mut self, node: NodeId, state: NodeState) -> NodeState {
         core::mem::replace(&mut self.parts[node].state, state)
     }
 }

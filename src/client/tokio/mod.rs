@@ -213,7 +213,11 @@ impl Client {
     where
         I: IntoIterator<Item = (Operator, Vec<Number>)>,
     {
-        let state = if self.shared.config.forms == Forms::Classic { State::Classic } else { State::First(None) };
+        let state = if self.shared.config.forms == Forms::Classic {
+            AsyncStreamState::Classic
+        } else {
+            AsyncStreamState::First(None)
+        };
         let many = Many::new(questions.into_iter(), &self.shared.config);
         Answers { client: self.clone(), many, start: Instant::now(), state }
     }
@@ -307,10 +311,10 @@ pub struct Answers<I> {
     client: Client,
     many: Many<I>,
     start: Instant,
-    state: State,
+    state: AsyncStreamState,
 }
 
-enum State {
+enum AsyncStreamState {
     /// The first question goes alone, once it is taken: it finds the address that answers, and a peer that knows only the
     /// classic form.
     First(Option<(u64, Question)>),
@@ -328,11 +332,11 @@ impl<I: Iterator<Item = (Operator, Vec<Number>)>> Answers<I> {
             if let Some(answer) = self.many.pop() {
                 return Some(answer);
             }
-            if let State::Done = self.state {
+            if let AsyncStreamState::Done = self.state {
                 return None;
             }
             if let Err(error) = self.proceed().await {
-                self.state = State::Done;
+                self.state = AsyncStreamState::Done;
                 self.many.fail(error);
             }
         }
@@ -342,13 +346,13 @@ impl<I: Iterator<Item = (Operator, Vec<Number>)>> Answers<I> {
         let Answers { client, many, start, state } = self;
         let config = &client.shared.config;
         match state {
-            State::First(first) => {
+            AsyncStreamState::First(first) => {
                 if first.is_none() {
                     *first = many.next_part();
                 }
                 let Some((tag, question)) = first else {
                     if many.is_empty() {
-                        *state = State::Done;
+                        *state = AsyncStreamState::Done;
                     }
                     return Ok(());
                 };
@@ -358,27 +362,27 @@ impl<I: Iterator<Item = (Operator, Vec<Number>)>> Answers<I> {
                     servers.iter_mut().for_each(|addresses| to_front(addresses, reply.peer));
                 }
                 many.settle(*tag, reply.and_then(|reply| number_of(reply.peer, &reply.answer)))?;
-                *state = State::Pipeline(Box::new(AsyncBatchDriver::new(&servers, config, *start)?));
+                *state = AsyncStreamState::Pipeline(Box::new(AsyncBatchDriver::new(&servers, config, *start)?));
             }
-            State::Classic => {
+            AsyncStreamState::Classic => {
                 // Taken only with their answers, so that a dropped future loses none.
                 let questions = many.peek_some();
                 if questions.is_empty() {
-                    *state = State::Done;
+                    *state = AsyncStreamState::Done;
                     return Ok(());
                 }
                 let evaluations = client.each_since(*start, questions).await;
                 if many.settle_some(evaluations) {
-                    *state = State::Done;
+                    *state = AsyncStreamState::Done;
                 }
             }
-            State::Pipeline(driver) => match driver.turn(&mut ManyRequests::new(many))? {
-                Turn::Done => *state = State::Done,
+            AsyncStreamState::Pipeline(driver) => match driver.turn(&mut ManyRequests::new(many))? {
+                Turn::Done => *state = AsyncStreamState::Done,
                 Turn::Again => tokio::task::yield_now().await,
                 Turn::Wait { later: true } => {}
                 Turn::Wait { later: false } => driver.wait().await?,
             },
-            State::Done => {}
+            AsyncStreamState::Done => {}
         }
         Ok(())
     }
