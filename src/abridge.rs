@@ -1,4 +1,6 @@
 //! Long texts in messages and drawings: their beginning, and a sign that there is more.
+//!
+//! Main function: [`abridged`]. May call no other room.
 
 use alloc::borrow::ToOwned;
 use alloc::format;

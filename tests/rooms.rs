@@ -164,6 +164,22 @@ fn every_room_is_known() {
     }
 }
 
+/// "Main type: ... May call `wire` and `arithmetic`."
+#[test]
+fn the_first_page_of_a_room_names_its_main_type_and_the_rooms_below() {
+    for (room, below) in ROOMS.iter().filter(|(room, _)| *room != "bin") {
+        let page = ["src/ROOM/mod.rs", "src/ROOM.rs"].map(|path| root().join(path.replace("ROOM", room)));
+        let page = page.iter().find_map(|path| fs::read_to_string(path).ok()).unwrap();
+        let page: Vec<&str> = page.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim).collect();
+        let page = page.join(" ");
+        let (_, sentence) = page.split_once("Main ").unwrap_or_else(|| panic!("{room} names no main type"));
+        let (_, sentence) = sentence.split_once(" May call ").unwrap_or_else(|| panic!("{room} names no rooms"));
+        let sentence = sentence.split_once('.').unwrap().0;
+        let named: BTreeSet<&str> = sentence.split('`').skip(1).step_by(2).collect();
+        assert_eq!(named, below.iter().copied().collect(), "{room}: {sentence}");
+    }
+}
+
 #[test]
 fn pure_rooms_do_no_io() {
     let mut wrong = Vec::new();

@@ -1,6 +1,8 @@
 //! The meaning of the operators: [`evaluate`] applies an [`Operator`] to integers of any size, [`Number`]s. Pure,
 //! exact, and bounded in cost.
 //!
+//! Main type: [`Number`]. May call `wire`, of which it uses the operators only.
+//!
 //! Numbers of up to 128 bits take no memory on the heap. Evaluation never panics: divisors of zero, negative exponents
 //! and results beyond the caller's limit are errors. With operands of `s` octets in all, no result except a power's has
 //! more than `s + 9` octets, and a power that cannot fit is an error before it is computed.

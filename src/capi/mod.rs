@@ -1,5 +1,7 @@
 //! The course's C functions, built on libc's socket calls: `make capi` builds the libraries, `calc6.h` declares them.
 //!
+//! Main function: [`create_and_send_message`]. May call `wire` and `arithmetic`.
+//!
 //! They follow the five exercises on sockets of "Computer Networking: Principles, Protocols and Practice" (by Maxime
 //! Piraux, <https://github.com/cnp3/exercises-inginious>): one socket call after the other, -1 at the first that fails,
 //! no timeout and no retransmission. The calls are libc's symbols, so a linker's `--wrap` can intercept each of them.

@@ -1,5 +1,7 @@
 //! The client: it asks a calculator server over UDP and waits for the answer.
 //!
+//! Main type: [`Client`]. May call `exchange`, `expression`, `view`, `arithmetic` and `net`.
+//!
 //! [`Client`] blocks; [`tokio::Client`](self::tokio), with the Cargo feature `tokio`, is for programs on Tokio. Both ask
 //! as their [`Config`] says, and return the same [`Error`]s.
 

@@ -1,5 +1,7 @@
 //! The client's half of the protocol, as a pure state machine: one [`Exchange`] asks one [`Question`].
 //!
+//! Main type: [`Exchange`]. May call `wire`, `arithmetic` and `abridge`.
+//!
 //! It takes datagrams, the time and random numbers, and returns what to send, when to wake, and when it is done. It has no
 //! socket, no clock and no generator, so the same code runs over sockets, under a fuzzer and on virtual time:
 //!

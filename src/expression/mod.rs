@@ -1,5 +1,7 @@
 //! Expressions as people write them, and the requests that evaluate them. Pure: text goes in, questions come out.
 //!
+//! Main type: [`Expression`]. May call `arithmetic`, `wire` and `abridge`.
+//!
 //! From the loosest to the tightest binding:
 //!
 //! | operators | meaning | grouping |

@@ -1,6 +1,8 @@
 //! Which sources the server answers, and how often: access rules, a rate limit per source prefix, and a guard against
 //! loops.
 //!
+//! Main types: [`Access`], [`RateLimit`] and [`LoopGuard`], one for each decision. May call no other room.
+//!
 //! A worker asks for each datagram, in this order: [`Access::check`] before it reads the datagram,
 //! [`RateLimit::admit`] unless the access rules exempt the source, and [`LoopGuard::check`] before it sends a reply
 //! that could be part of a loop. All three are pure: addresses, time and keys are arguments. None of them allocates,

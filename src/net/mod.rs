@@ -1,5 +1,7 @@
 //! Sockets and batches of datagrams over IPv6. Knows nothing of calculators.
 //!
+//! Main types: [`Socket`], with [`ReceiveBatch`] and [`SendBatch`]. May call no other room.
+//!
 //! Every socket here is `AF_INET6`; IPv4 peers appear with mapped addresses (`::ffff:192.0.2.1`, RFC 4291
 //! section 2.5.5.2). A round of a server is three calls:
 //!

@@ -1,5 +1,7 @@
 //! The server as a pure function: its argument is a datagram, its result a reply or the reason for silence.
 //!
+//! Main function: [`respond`]. May call `wire` and `arithmetic`.
+//!
 //! No socket, no clock, no state: the same request has the same answer from the same [`Limits`]. What depends on
 //! addresses (source ports, multicast, rates) is in the [`limit`](crate::limit) room. Nothing here panics for any
 //! arguments or loops over more than the datagram holds, and numbers up to 128 bits are answered without allocation.

@@ -1,16 +1,16 @@
 //! The server: workers on a group of sockets, from bind to the last reply.
 //!
-//! [`Server`] is the room's main type. It calls `net` for sockets and batches, [`limit`](crate::limit) for what
-//! addresses decide, and [`responder`](crate::responder) for what octets decide; it knows no files, privileges or
-//! command lines, which are the program's.
+//! Main type: [`Server`]. May call `responder` for what octets decide, `limit` for what addresses decide, and `net`. It
+//! knows no files, privileges or command lines: those belong to the program.
 //!
 //! Each worker is a thread with its own socket, buffers and counters; the kernel spreads the peers over the sockets
 //! (SO_REUSEPORT). Workers share nothing that they write, so there is no lock, and per datagram no system call beyond
 //! the batch's two, no clock and no allocation (for numbers up to 128 bits).
 //!
 //! A datagram's way through the server: `worker` receives a batch and sends the replies; `answerer` decides on each
-//! datagram; `steering` has the kernel send each source prefix to one worker; `rules` holds the access rules in force, `counters` what became of each datagram, `journal` a few
-//! of those that were dropped, and `threads` the workers' start and end.
+//! datagram; `steering` makes the kernel send each source prefix to one worker; `rules` holds the access rules in force,
+//! `counters` what became of each datagram, `journal` a few of those that were dropped, and `threads` the workers' start
+//! and end.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -1,6 +1,8 @@
 //! A datagram, explained and drawn: its fields, their values, the clause of docs/protocol.md that defines each, and its
 //! errors. Pure, and total: nothing here panics for any octets.
 //!
+//! Main type: [`View`]. May call `arithmetic`, `wire` and `abridge`.
+//!
 //! A [`View`] is made of a request ([`View::request`]) or of a reply, where possible together with the request that it
 //! answers ([`View::reply`]). It is drawn as a bit diagram ([`diagram`]) or as an annotated hex dump ([`dump`]); a
 //! [`Ladder`] draws datagrams between a client and a server over time.

@@ -1,5 +1,7 @@
 //! The wire format: octets to typed messages and back. `docs/protocol.md` is the specification.
 //!
+//! Main types: [`classic::Request`] and [`extended::Request`], and their replies. May call no other room.
+//!
 //! Two forms share a port. [`classic`] is the protocol of the course: a header octet and unsigned 32-bit operands.
 //! [`extended`] is ours: more operators, any width, request identifiers, reasons for errors. [`Kind::of`] tells them
 //! apart by the first octet.
