@@ -4,7 +4,7 @@
 
 use std::net::Ipv6Addr;
 
-use calc6::limit::{Access, Arrival, DestinationAddress, LoopGuard, RateLimit, Rules};
+use calc6::limit::{Access, Arrival, DestinationAddress, LoopGuard, Prefix, RateLimit, Rules};
 use divan::{Bencher, black_box};
 
 fn main() {
@@ -44,8 +44,9 @@ fn loop_guard(bencher: Bencher<'_, '_>, count: u64) {
 
 #[divan::bench(args = SOURCES, sample_size = 10_000, consts = [0, 100])]
 fn access_rules<const DENIED: u16>(bencher: Bencher<'_, '_>, count: u64) {
-    let deny = (0..DENIED).map(|n| format!("2001:db8:{n:x}:8000::/49").parse().expect("a prefix")).collect();
-    let access = Access::new(&Rules { deny, ..Rules::default() }, 10_000).expect("rules");
+    let deny: Vec<Prefix> =
+        (0..DENIED).map(|n| format!("2001:db8:{n:x}:8000::/49").parse().expect("a prefix")).collect();
+    let access = Access::new(&Rules::default().with_deny(deny), 10_000).expect("rules");
     let mut source = sources(count, false);
     bencher.bench_local(|| {
         let destination = DestinationAddress::Bound;

@@ -41,7 +41,7 @@ fn main() {
         println!("operator    most expensive  octets  per octet  times  half of the rounds");
         let mut highest: f64 = 0.0;
         for operator in Operator::ALL {
-            let request = most_expensive(operator, &Limits { max_reply, wrap: false }, cheapest);
+            let request = most_expensive(operator, &Limits::default().with_max_reply(max_reply), cheapest);
             let Measured { cost, times: [low, times, high] } = compare(&server, &request.octets, rounds, time);
             highest = highest.max(times);
             let octets = on_link(&request.octets);

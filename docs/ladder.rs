@@ -67,7 +67,7 @@ fn picture() -> String {
 fn exchange() -> String {
     let request = [0x1e, b'-', 1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 3, 0xfb];
     let reply = [0xff, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 8];
-    let drawing = Drawing { style: Style::Colour, whole: false };
+    let drawing = Drawing::default().with_style(Style::Colour);
     let ladder = Ladder::new(Style::Colour, COLUMNS.into());
     let (sent, received) = (View::request(&request), View::reply(&reply, Some(&request)));
     let rung = |microseconds, step, view: &View<'_>| {

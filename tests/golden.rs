@@ -131,7 +131,7 @@ fn the_cases_of_the_course() {
 
 #[test]
 fn wrapping_is_optional_and_only_for_integers() {
-    let limits = Limits { wrap: true, ..Limits::default() };
+    let limits = Limits::default().with_wrap(true);
     let overflow = "ffffffff 00000002";
     assert_eq!(served(&octets(&format!("00 {overflow}")), &limits), Some(octets("ff 00000001 # modulo 2^32")));
     let text = "ff 34323934393637323937 # \"4294967297\"";

@@ -93,8 +93,7 @@ fn summed(ended: Ended) {
 
 /// A connected socket and its batches.
 fn peer(from: &str, to: SocketAddrV6) -> (Socket, SendBatch, ReceiveBatch) {
-    let options =
-        SocketOptions { packet_info: false, receive_timeout: Duration::from_secs(5), ..SocketOptions::default() };
+    let options = SocketOptions::default().with_packet_info(false).with_receive_timeout(Duration::from_secs(5));
     let socket = bind_group(from.parse().unwrap(), 1, &options).unwrap().remove(0);
     socket.connect(to).unwrap();
     let replies = ReceiveBatch::connected(64, 2000, socket.capabilities());

@@ -61,14 +61,7 @@ impl Load {
     /// Sockets bound to `from`, each keeping a window of copies of `request` on their way to `server`.
     pub fn new(from: SocketAddrV6, server: SocketAddrV6, request: &[u8], shape: LoadShape) -> io::Result<Load> {
         let LoadShape { sockets, window, segmentation, pace } = shape;
-        let options = SocketOptions {
-            ipv6_only: false,
-            share_port: false,
-            receive_buffer: 4 << 20,
-            receive_timeout: Duration::ZERO,
-            packet_info: false,
-            segmentation,
-        };
+        let options = SocketOptions::default().with_packet_info(false).with_segmentation(segmentation);
         let connection = |_| {
             let socket = bind_group(from, 1, &options)?.remove(0);
             let requests = SendBatch::new(window, request.len(), socket.capabilities().segmentation);

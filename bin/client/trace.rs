@@ -102,7 +102,7 @@ impl Trace {
     }
 
     fn dump(&self, view: &View<'_>) -> String {
-        dump(view, &Drawing { style: self.style, whole: false })
+        dump(view, &Drawing::default().with_style(self.style))
     }
 }
 

@@ -54,7 +54,8 @@ pub fn file(operator: Operator, file: File, result: &Number) -> Result<(), Failu
                 reader.read().map_err(|error| Failure::client(Error::Read(error), ""))?;
                 continue;
             }
-            TextItem::End => break,
+            // The end: there is no other item.
+            _ => break,
         };
         if apart && first.is_none() {
             first = Some(number);

@@ -3,7 +3,6 @@
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
@@ -47,14 +46,9 @@ enum Address {
 /// Serves until the process is ended.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let address = mapped(target::resolve(&arguments.host, &arguments.port)?[0]);
-    let options = SocketOptions {
-        ipv6_only: false,
-        share_port: false,
-        receive_buffer: 4 << 20,
-        receive_timeout: Duration::ZERO,
-        packet_info: arguments.packet_info != Address::None,
-        segmentation: if arguments.segments { Segmentation::Auto } else { Segmentation::Off },
-    };
+    let options = SocketOptions::default()
+        .with_packet_info(arguments.packet_info != Address::None)
+        .with_segmentation(if arguments.segments { Segmentation::Auto } else { Segmentation::Off });
     let socket = bind_group(address, 1, &options)
         .map_err(|error| Failure::run(format_args!("cannot bind {address}"), error))?
         .remove(0);

@@ -117,7 +117,7 @@ fn question(request: &[u8]) -> Result<Question, String> {
             Question::extended(decoded.operator(), decoded.format(), decoded.width(), operands)
                 .map_err(|error| refused(error.to_string()))
         }
-        Kind::Empty | Kind::Reply | Kind::Escape { .. } => {
+        _ => {
             let view = View::request(request);
             Err(refused(view.faults().first().map_or_else(|| view.kind(), |fault| fault.text.clone())))
         }

@@ -185,7 +185,7 @@ impl Arguments {
         let max_reply = ReplyLimit::try_from(usize::from(self.max_reply)).map_err(Failure::usage)?;
         let mut config = Config::default()
             .with_processors(self.service.hardening.processors().iter().copied())
-            .with_limits(Limits { max_reply, wrap: self.wrap })
+            .with_limits(Limits::default().with_max_reply(max_reply).with_wrap(self.wrap))
             .with_segmentation(self.segmentation)
             .with_ipv6_only(self.ipv6_only)
             .with_share_port(self.share_port)

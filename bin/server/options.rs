@@ -137,7 +137,11 @@ impl AccessOptions {
         let Self { allow, deny, rate_exempt, answer_low_ports, .. } = self;
         config.rate_limit = self.rate_limit;
         config.rate_limit_dry_run = self.rate_limit_dry_run;
-        config.access = Rules { allow, deny, exempt: rate_exempt, answer_low_ports };
+        config.access = Rules::default()
+            .with_allow(allow)
+            .with_deny(deny)
+            .with_exempt(rate_exempt)
+            .with_low_ports(answer_low_ports);
         Access::new(&config.access, 0).map_err(AccessError::Options)?;
         let file = self.access_file.map(|path| AccessFile::new(path, config.access.clone()));
         if let Some(file) = &file {

@@ -21,6 +21,7 @@ use crate::wire::Operator;
 
 /// Why there is no result. The order is that of the checks (docs/protocol.md, clause 3.9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The operator does not take this number of operands, or (describe) computes nothing.
     #[error("operator {operator} does not take {count} operands")]

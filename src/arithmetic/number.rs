@@ -275,6 +275,7 @@ pub struct OutOfRange {
 /// The decimal text does not fit the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the text takes {octets} octets")]
+#[non_exhaustive]
 pub struct TextTooLong {
     /// The octets that it takes.
     pub octets: usize,
@@ -282,6 +283,7 @@ pub struct TextTooLong {
 
 /// Why a text is not an integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum ParseError {
     /// Nothing, or a sign or prefix with nothing after it.
     #[error("no digits")]

@@ -106,6 +106,7 @@ fn wanted(operator: Operator) -> &'static str {
 
 /// One request of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PlannedRequest {
     /// Which operands it carries.
     pub operands: Range<usize>,
@@ -118,6 +119,7 @@ pub struct PlannedRequest {
 /// The requests that ask for an operator over operands. The results of the parts are combined by the operator of the
 /// requests, and then, where an operand was [set aside](Plan::first), by the one that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Plan {
     /// What the requests ask for; with more than one of them, an associative operator.
     pub operator: Operator,

@@ -32,6 +32,7 @@ pub struct Prefix {
 /// The rules of the operator. [`Rules::from_str`] reads them from the text of an access file (see
 /// [`file`](super::file)).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Rules {
     /// Sources to answer; with at least one of these, all others are denied.
     pub allow: Vec<Prefix>,
@@ -41,6 +42,36 @@ pub struct Rules {
     pub exempt: Vec<Prefix>,
     /// Also answer sources whose port is below 1024.
     pub answer_low_ports: bool,
+}
+
+impl Rules {
+    /// The sources to answer; with at least one of these, all others are denied.
+    #[must_use]
+    pub fn with_allow(mut self, prefixes: impl IntoIterator<Item = Prefix>) -> Rules {
+        self.allow = prefixes.into_iter().collect();
+        self
+    }
+
+    /// The sources not to answer.
+    #[must_use]
+    pub fn with_deny(mut self, prefixes: impl IntoIterator<Item = Prefix>) -> Rules {
+        self.deny = prefixes.into_iter().collect();
+        self
+    }
+
+    /// The sources without a rate limit.
+    #[must_use]
+    pub fn with_exempt(mut self, prefixes: impl IntoIterator<Item = Prefix>) -> Rules {
+        self.exempt = prefixes.into_iter().collect();
+        self
+    }
+
+    /// Whether sources whose port is below 1024 are answered too.
+    #[must_use]
+    pub fn with_low_ports(mut self, answered: bool) -> Rules {
+        self.answer_low_ports = answered;
+        self
+    }
 }
 
 /// The compiled rules of one socket. A clone copies a pointer.
@@ -68,6 +99,7 @@ pub struct Arrival {
 
 /// The address that a datagram was sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DestinationAddress {
     /// The unicast address that the socket is bound to.
     Bound,
@@ -82,6 +114,7 @@ pub enum DestinationAddress {
 
 /// Whether the rate limit applies to a source that the access rules allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RateClass {
     /// The rate limit applies.
     Limited,

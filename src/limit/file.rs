@@ -18,6 +18,7 @@ use super::access::{Access, Contradiction, Prefix, PrefixError, Rules};
 /// A line of an access file that is not a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("line {line}: {problem}")]
+#[non_exhaustive]
 pub struct FileError {
     /// The line's number, from 1.
     pub line: usize,

@@ -45,6 +45,7 @@ pub const ENTRIES: usize = 8192;
 
 /// How many datagrams a network may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Policy {
     /// Datagrams per second in the long run, 1 to 10^9.
     pub per_second: NonZeroU32,
@@ -54,6 +55,36 @@ pub struct Policy {
     pub site: NonZeroU32,
     /// One in `leak` of the datagrams over the rate is answered nevertheless; 0: none is.
     pub leak: u32,
+}
+
+impl Policy {
+    /// Datagrams per second in the long run, 1 to 10^9.
+    #[must_use]
+    pub fn with_per_second(mut self, per_second: NonZeroU32) -> Policy {
+        self.per_second = per_second;
+        self
+    }
+
+    /// Datagrams that may come at once, 1 to 10^9.
+    #[must_use]
+    pub fn with_burst(mut self, burst: NonZeroU32) -> Policy {
+        self.burst = burst;
+        self
+    }
+
+    /// The factor for a whole IPv6 /48, 1 to 65536.
+    #[must_use]
+    pub fn with_site(mut self, site: NonZeroU32) -> Policy {
+        self.site = site;
+        self
+    }
+
+    /// One in `leak` of the datagrams over the rate is answered nevertheless; 0: none is.
+    #[must_use]
+    pub fn with_leak(mut self, leak: u32) -> Policy {
+        self.leak = leak;
+        self
+    }
 }
 
 /// The setting of the operator: `off`, or `N/s`, optionally followed by `,burst=B`, `,site=S` and `,leak=L`.
@@ -67,6 +98,7 @@ pub enum Setting {
 
 /// The verdict of the rate limit on a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RateDecision {
     /// Its prefixes are within their rates, or no limit applies: answer.
     Answer,

@@ -6,6 +6,7 @@ use rustix::io::Errno;
 
 /// What an error of a receive call means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ReceiveError {
     /// Nothing arrived in time, or nothing is there (EAGAIN).
     Idle,

@@ -57,6 +57,7 @@ pub use system::{Datagrams, ReceiveBatch, SYSTEM, SendBatch, clock, cpu, socket}
 /// What this system can do beyond datagrams one by one, for all its sockets: [`SYSTEM`]. What it can do for one socket is
 /// said by that socket's [`Capabilities`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SystemCapabilities {
     /// One call receives or sends many datagrams (recvmmsg(2), sendmmsg(2)).
     pub batches: bool,
@@ -96,6 +97,7 @@ impl SystemCapabilities {
 /// What a system can do with a socket beyond sending and receiving datagrams one by one. All of it is best effort: what
 /// is missing costs speed or a figure, and only packet info decides whether a server can serve all addresses at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Capabilities {
     /// One call sends many datagrams of one length to one peer (UDP_SEGMENT of udp(7)).
     pub segmentation: bool,
@@ -123,6 +125,7 @@ impl Capabilities {
 
 /// Whether datagrams may be joined into segments of one message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Segmentation {
     /// Where the system can, and as long as it does not refuse.
     #[default]
@@ -154,6 +157,7 @@ impl std::fmt::Display for Segmentation {
 
 /// One received datagram.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Datagram<'a> {
     /// Who sent it; unspecified where the batch is for connected sockets.
     pub source: SocketAddrV6,
@@ -211,6 +215,7 @@ pub enum Wait {
 
 /// What [`ReceiveBatch::receive`] found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ReceivedCounts {
     /// Messages, each a datagram or a train of them. Fewer than the batch has slots: the socket's queue was empty then.
     /// 0 after shutdown(2) of an empty socket.
@@ -245,6 +250,7 @@ impl DropCounter {
 
 /// What became of the datagrams of one [`SendBatch::flush`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Sent {
     /// Datagrams that the system took.
     pub datagrams: usize,

@@ -6,6 +6,7 @@ use super::Segmentation;
 
 /// How [`bind_group`](super::bind_group) opens its sockets, and [`Socket::adopt`](super::Socket::adopt) prepares its own.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct SocketOptions {
     /// Only IPv6, no mapped IPv4 (IPV6_V6ONLY, RFC 3493 section 5.3).
     pub ipv6_only: bool,
@@ -35,6 +36,50 @@ impl Default for SocketOptions {
             packet_info: true,
             segmentation: Segmentation::Auto,
         }
+    }
+}
+
+impl SocketOptions {
+    /// Only IPv6, no mapped IPv4.
+    #[must_use]
+    pub fn with_ipv6_only(mut self, ipv6_only: bool) -> Self {
+        self.ipv6_only = ipv6_only;
+        self
+    }
+
+    /// Whether other processes of this user may bind the same address.
+    #[must_use]
+    pub fn with_share_port(mut self, share_port: bool) -> Self {
+        self.share_port = share_port;
+        self
+    }
+
+    /// The receive buffer to ask for, in octets.
+    #[must_use]
+    pub fn with_receive_buffer(mut self, receive_buffer: usize) -> Self {
+        self.receive_buffer = receive_buffer;
+        self
+    }
+
+    /// How long a receive call waits; zero: for ever.
+    #[must_use]
+    pub fn with_receive_timeout(mut self, receive_timeout: Duration) -> Self {
+        self.receive_timeout = receive_timeout;
+        self
+    }
+
+    /// Whether to ask for the address that each datagram was sent to.
+    #[must_use]
+    pub fn with_packet_info(mut self, packet_info: bool) -> Self {
+        self.packet_info = packet_info;
+        self
+    }
+
+    /// Whether to receive and send trains of datagrams.
+    #[must_use]
+    pub fn with_segmentation(mut self, segmentation: Segmentation) -> Self {
+        self.segmentation = segmentation;
+        self
     }
 }
 

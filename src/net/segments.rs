@@ -35,6 +35,7 @@ pub struct Trains<K> {
 
 /// One train; many have one datagram only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Train<K> {
     /// Where it goes to, and from where.
     pub key: K,

@@ -17,12 +17,29 @@ use crate::wire::{self, Form, Format, Kind, MAX_REPLY, MAX_REPLY_CEILING, Operat
 
 /// The configuration of a server that affects its replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Limits {
     /// The longest reply.
     pub max_reply: ReplyLimit,
     /// Whether a classic integer result over 2^32 - 1 is sent modulo 2^32, as the usual C servers do, instead of an
     /// error.
     pub wrap: bool,
+}
+
+impl Limits {
+    /// The longest reply.
+    #[must_use]
+    pub fn with_max_reply(mut self, max_reply: ReplyLimit) -> Limits {
+        self.max_reply = max_reply;
+        self
+    }
+
+    /// Whether a classic integer result over 2^32 - 1 is sent modulo 2^32.
+    #[must_use]
+    pub fn with_wrap(mut self, wrap: bool) -> Limits {
+        self.wrap = wrap;
+        self
+    }
 }
 
 /// The longest reply that a server sends, in octets: [`MIN`](Self::MIN) to [`MAX`](Self::MAX).
@@ -92,6 +109,7 @@ pub enum Verdict {
 
 /// A reply in the reply buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WrittenReply {
     /// Its length in octets.
     pub len: usize,

@@ -31,6 +31,7 @@ impl Counters {
 
 /// The name of one counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Counter {
     /// Requests answered, of this form and operator (`None`: one that the server does not know).
     Request(Form, Option<Operator>),

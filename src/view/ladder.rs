@@ -10,6 +10,7 @@ use crate::abridge::abridged;
 
 /// What happened on a rung.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Step<'a> {
     /// The client sent a datagram.
     Sent,

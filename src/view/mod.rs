@@ -68,11 +68,28 @@ impl Direction {
 
 /// How much is drawn, and in which style.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Drawing {
     /// Plain, or with colours.
     pub style: Style,
     /// Draw everything; otherwise the middle of many operands and of long fields is omitted, with a note.
     pub whole: bool,
+}
+
+impl Drawing {
+    /// Plain, or with colours.
+    #[must_use]
+    pub fn with_style(mut self, style: Style) -> Drawing {
+        self.style = style;
+        self
+    }
+
+    /// Whether everything is drawn, with nothing omitted.
+    #[must_use]
+    pub fn with_whole(mut self, whole: bool) -> Drawing {
+        self.whole = whole;
+        self
+    }
 }
 
 /// A datagram, split into its fields.

@@ -16,6 +16,7 @@ pub enum Style {
 
 /// The meaning of a piece of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Role {
     /// A heading.
     Heading,

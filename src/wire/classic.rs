@@ -62,6 +62,7 @@ pub struct Request<'a> {
 
 /// Why a datagram is not a classic request. The server answers none of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum RequestError {
     /// Shorter than the header.
     #[error("empty: a request has at least 5 octets")]
@@ -202,6 +203,7 @@ impl<'a> Decimal<'a> {
 
 /// Why a datagram does not count as a reply; waiting goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum ReplyError {
     /// Shorter than the header.
     #[error("empty: a reply has at least 1 octet")]

@@ -74,6 +74,7 @@ pub struct Request<'a> {
 
 /// Why a datagram is not an extended request, in the order of the checks (docs/protocol.md, clause 3.9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum RequestError {
     /// Too short, or of another opcode or version: not of this form at all.
     #[error("not an extended request")]
@@ -236,6 +237,7 @@ pub struct Reply<'a> {
 
 /// Why a datagram does not count as a reply. The client counts it and goes on waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum ReplyError {
     /// Shorter than the header.
     #[error("{octets} octets: a reply has at least 12")]

@@ -96,6 +96,7 @@ impl Format {
 /// The outcome of a request: the Status octet of an extended reply. Classic replies carry only success or error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum Status {
     /// 0: the result follows.
     Ok = 0,
@@ -153,6 +154,7 @@ impl Status {
 /// The kind of a datagram that reaches a server, by its first octet and its length (docs/protocol.md, clauses 4.1 and
 /// 4.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Kind {
     /// No octets at all.
     Empty,

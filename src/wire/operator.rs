@@ -11,6 +11,7 @@ use thiserror::Error;
 /// The classic form has only [`Sum`](Operator::Sum) and [`Product`](Operator::Product).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum Operator {
     /// `+`: the sum of one operand or more.
     Sum = b'+',

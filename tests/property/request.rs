@@ -77,6 +77,7 @@ fn check_kind(datagram: &[u8]) {
             let later_version = datagram[0] >> 4 != extended::VERSION && (12..=1232).contains(&len);
             assert_eq!(answered, later_version || (5..=257).contains(&len) && len % 4 == 1);
         }
+        kind => panic!("{kind:?} has no check"),
     }
     // Only the first octet distinguishes the two forms; any octets may follow.
     if let Some(&first) = datagram.first() {

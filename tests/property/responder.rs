@@ -16,7 +16,7 @@ const NEAR: usize = 20;
 pub fn responder(datagram: &[u8]) {
     for max_reply in [ReplyLimit::default(), ReplyLimit::MAX] {
         for wrap in [false, true] {
-            check(datagram, &Limits { max_reply, wrap });
+            check(datagram, &Limits::default().with_max_reply(max_reply).with_wrap(wrap));
         }
     }
     let limits = Limits::default();
@@ -31,7 +31,7 @@ pub fn counts(datagram: &[u8]) {
     let some = datagram.iter().fold(0, |sum: usize, octet| sum.wrapping_mul(31).wrapping_add(usize::from(*octet)));
     for octets in [least + some % 200, least + some % (most - least + 1), 1232] {
         let max_reply = ReplyLimit::new(octets).expect("in range");
-        check(datagram, &Limits { max_reply, wrap: false });
+        check(datagram, &Limits::default().with_max_reply(max_reply));
     }
 }
 

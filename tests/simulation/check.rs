@@ -107,7 +107,7 @@ impl Ended<'_> {
     fn limits(&self) -> Limits {
         match self.peer {
             Peer::Calc6(limits) => limits,
-            Peer::Classic | Peer::ClassicAndSilent => Limits { wrap: true, ..Limits::default() },
+            Peer::Classic | Peer::ClassicAndSilent => Limits::default().with_wrap(true),
             _ => Limits::default(),
         }
     }

@@ -73,7 +73,7 @@ impl<'r> World<'r> {
         let path = Path::new(random);
         let max_reply = [1232, 1232, 200, MAX_REPLY_CEILING][random.random_range(0..4)];
         let max_reply = ReplyLimit::new(max_reply).expect("in range");
-        let limits = Limits { max_reply, wrap: random.random() };
+        let limits = Limits::default().with_max_reply(max_reply).with_wrap(random.random());
         let peer = match random.random_range(0..20) {
             0 => Peer::Classic,
             1 => Peer::ClassicAndSilent,
@@ -304,7 +304,7 @@ fn classic_reply(request: &[u8], random: &mut ChaCha8Rng) -> Option<Vec<u8>> {
     if opcode(request[0]) > 1 {
         return Some(vec![garbage]);
     }
-    let mut out = reply(request, &Limits { wrap: true, ..Limits::default() })?;
+    let mut out = reply(request, &Limits::default().with_wrap(true))?;
     let is_success = out[0] == 0xff;
     out[0] = out[0] & 0x80 | garbage;
     if is_success && request[0] & 1 == 1 && out.len() < 257 {

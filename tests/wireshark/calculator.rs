@@ -17,7 +17,7 @@ const UP_TO_64_BITS: &[u8] = b"/%^gl";
 
 fn answer(request: &[u8]) -> Vec<u8> {
     let mut reply = vec![0; 3696];
-    let Verdict::Reply(verdict) = respond(request, &mut reply, &Limits { max_reply: ReplyLimit::MAX, wrap: false })
+    let Verdict::Reply(verdict) = respond(request, &mut reply, &Limits::default().with_max_reply(ReplyLimit::MAX))
     else {
         panic!("{} is answered", hex(request));
     };

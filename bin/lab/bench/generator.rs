@@ -179,14 +179,10 @@ struct LoadConnection {
 
 impl LoadConnection {
     fn open(server: SocketAddrV6, workload: &Workload, load: &Load) -> Result<Self, Failure> {
-        let options = SocketOptions {
-            ipv6_only: false,
-            share_port: false,
-            receive_buffer: RECEIVE_BUFFER,
-            receive_timeout: Duration::ZERO,
-            packet_info: false,
-            segmentation: load.segmentation,
-        };
+        let options = SocketOptions::default()
+            .with_receive_buffer(RECEIVE_BUFFER)
+            .with_packet_info(false)
+            .with_segmentation(load.segmentation);
         // A mapped address can only be reached from one: the wildcard takes the right family.
         let any = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0);
         let open = || bind_group(any, 1, &options).map(|mut group| group.remove(0));

@@ -220,7 +220,7 @@ impl Explainer {
         const LADDER: usize = 80;
         let style = arguments.style();
         Explainer {
-            drawing: Drawing { style, whole: arguments.whole },
+            drawing: Drawing::default().with_style(style).with_whole(arguments.whole),
             show: arguments.show.clone(),
             ladder: Ladder::new(style, LADDER),
             ends: None,

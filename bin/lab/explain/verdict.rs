@@ -15,7 +15,7 @@ pub fn verdict(request: &[u8], reply: &View<'_>) -> Option<Fault> {
         return None;
     }
     let mut buffer = [0; MAX_REPLY_CEILING];
-    let limits = Limits { max_reply: ReplyLimit::MAX, wrap: false };
+    let limits = Limits::default().with_max_reply(ReplyLimit::MAX);
     let expected = match respond(request, &mut buffer, &limits) {
         Verdict::Reply(expected) => expected,
         Verdict::Silence(_) => return Some(unasked_for(request)),
@@ -50,7 +50,7 @@ fn wrong_result(reply: &View<'_>, found: &Field, wanted: &Field) -> Option<Fault
 fn instead_of_an_error(request: &[u8], reply: &View<'_>, found: &Field, expected: &WrittenReply) -> Option<Fault> {
     if reply.form() == Form::Classic && expected.status == Status::TooLarge {
         let mut buffer = [0; MAX_REPLY];
-        let wrap = Limits { wrap: true, ..Limits::default() };
+        let wrap = Limits::default().with_wrap(true);
         let Verdict::Reply(wrapped) = respond(request, &mut buffer, &wrap) else { return None };
         let wrapped = View::reply(&buffer[..wrapped.len], Some(request));
         let fault = match result(&wrapped) {
