@@ -35,7 +35,7 @@ fn the_public_items_are_those_of_the_list() {
 
 /// Public enums and structs with public fields that cannot grow: an addition would be another protocol, or another
 /// question. Users may match them without a wildcard and build them field by field.
-const COMPLETE: [&str; 17] = [
+const COMPLETE: [&str; 18] = [
     "Form",
     "Format",
     "Reply",
@@ -53,6 +53,7 @@ const COMPLETE: [&str; 17] = [
     "DropCounter",
     "Local",
     "Wait",
+    "Instruction",
 ];
 
 #[test]
@@ -65,6 +66,72 @@ fn what_may_grow_is_non_exhaustive() {
         (visible && !kind.contains("non_exhaustive")).then(|| path.rsplit("::").next().unwrap_or_default())
     });
     assert_eq!(exhaustive.collect::<BTreeSet<_>>(), BTreeSet::from(COMPLETE));
+}
+
+/// What a reader of the documentation begins with: each has an example, of its own or on the first page of its module.
+const WITH_EXAMPLES: [(&str, &str); 46] = [
+    ("wire::classic", "Request"),
+    ("wire::classic", "Reply"),
+    ("wire::extended", "Request"),
+    ("wire::extended", "Reply"),
+    ("wire", "Kind"),
+    ("wire", "Status"),
+    ("wire::operator", "Operator"),
+    ("arithmetic", "evaluate"),
+    ("arithmetic::number", "Number"),
+    ("arithmetic::octets", "Operands"),
+    ("responder", "respond"),
+    ("responder", "Limits"),
+    ("responder", "ReplyLimit"),
+    ("exchange", "Exchange"),
+    ("exchange::question", "Question"),
+    ("exchange::outcome", "Outcome"),
+    ("exchange::plan", "Plan"),
+    ("exchange::retransmission", "Retransmission"),
+    ("expression", "Expression"),
+    ("expression::plan", "Evaluator"),
+    ("limit::access", "Prefix"),
+    ("limit::access", "Rules"),
+    ("limit::access", "Access"),
+    ("limit::rate", "Setting"),
+    ("limit::rate", "RateLimit"),
+    ("limit::loops", "LoopGuard"),
+    ("limit::steering", "Steering"),
+    ("view", "View"),
+    ("view::ladder", "Ladder"),
+    ("view::diagram", "diagram"),
+    ("view::dump", "dump"),
+    ("net", "ReceiveBatch"),
+    ("net", "SendBatch"),
+    ("net", "DropCounter"),
+    ("net::wait", "Waker"),
+    ("client", "Client"),
+    ("client::config", "Config"),
+    ("client::cancel", "Canceller"),
+    ("client::error", "Error"),
+    ("client::text", "IntegerReader"),
+    ("client::tokio", "Client"),
+    ("server", "Server"),
+    ("server", "Handle"),
+    ("server::config", "Config"),
+    ("server::counters", "Totals"),
+    ("capi", "create_and_send_message"),
+];
+
+#[test]
+fn what_one_begins_with_has_an_example() {
+    let library = Library::read();
+    for (module, name) in WITH_EXAMPLES {
+        let path: ModulePath = module.split("::").map(str::to_owned).collect();
+        let page = ["src/MODULE.rs", "src/MODULE/mod.rs"].map(|file| file.replace("MODULE", &path.join("/")));
+        let page =
+            page.iter().find_map(|file| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).ok());
+        let mut first_page = page.into_iter().flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
+        let on_page = first_page.any(|line| line.starts_with("//! ```"));
+        let item = library.modules[&path].items.iter().find(|item| name_of(item).as_deref() == Some(name));
+        let own = item.is_some_and(|item| item.to_token_stream().to_string().contains("```"));
+        assert!(on_page || own, "{module}::{name} has no example");
+    }
 }
 
 /// A module's path: `["client", "tokio"]`.

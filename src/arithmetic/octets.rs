@@ -10,6 +10,14 @@ use super::integer::{Stop, fold, lcm_in_blocks, multiply_balanced};
 use crate::wire::Operator;
 
 /// Integers of one width, one after the other, in network byte order.
+///
+/// ```
+/// use calc6::arithmetic::{Operands, evaluate_octets};
+/// use calc6::wire::Operator;
+/// let operands = Operands::signed(&[0xff, 0xfe, 0, 5], 2); // -2 and 5
+/// assert_eq!(evaluate_octets(Operator::Sum, operands, 64)?, 3);
+/// # Ok::<(), calc6::arithmetic::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Operands<'a> {
     octets: &'a [u8],

@@ -2,6 +2,15 @@
 //!
 //! Main function: [`create_and_send_message`]. May call `wire` and `arithmetic`.
 //!
+//! ```c
+//! struct sockaddr_in6 server = {
+//!     .sin6_family = AF_INET6, .sin6_port = htons(10000), .sin6_addr = IN6ADDR_LOOPBACK_INIT
+//! };
+//! int operands[] = {1, 3, 5, 7, 9}, sum;
+//! if (create_and_send_message((struct sockaddr *)&server, sizeof server, operands, 5, '+', 'd', &sum) == 0)
+//!     printf("%d\n", sum);
+//! ```
+//!
 //! They follow the five exercises on sockets of "Computer Networking: Principles, Protocols and Practice" (by Maxime
 //! Piraux, <https://github.com/cnp3/exercises-inginious>): one socket call after the other, -1 at the first that fails,
 //! no timeout and no retransmission. The calls are libc's symbols, so a linker's `--wrap` can intercept each of them.

@@ -15,6 +15,23 @@ use crate::wire::{Operator, Status};
 ///
 /// [`kind`](Error::kind) sorts the variants into a few kinds. An error that is the cause of this one is its
 /// [`source`](std::error::Error::source), and is not repeated in the text: print the whole chain.
+///
+/// ```
+/// use calc6::client::{Client, Config, ErrorKind};
+/// use calc6::wire::Operator;
+/// # let nobody = std::net::UdpSocket::bind("[::1]:0")?.local_addr()?;
+/// let mut client = Client::connect_with(nobody, Config::default())?;
+/// let error = client.evaluate(Operator::Sum, [1, 2]).unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Refused);
+/// let mut message = error.to_string();
+/// let mut source = std::error::Error::source(&error);
+/// while let Some(cause) = source {
+///     message += &format!(": {cause}");
+///     source = cause.source();
+/// }
+/// println!("{message}");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -19,6 +19,22 @@ const WORD_IN_MESSAGE: usize = 40;
 const BLOCK: usize = 256 * 1024;
 
 /// Reads integers from a text.
+///
+/// ```
+/// use calc6::client::text::{IntegerReader, TextItem};
+/// let mut reader = IntegerReader::new("1, 0x10 # a comment".as_bytes());
+/// let mut sum = 0;
+/// loop {
+///     match reader.next_item()? {
+///         TextItem::Word(integer) => sum += integer,
+///         TextItem::Pending => reader.read()?,
+///         TextItem::End => break,
+///         large => panic!("{large:?} needs more than 64 bits"),
+///     }
+/// }
+/// assert_eq!(sum, 17);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct IntegerReader<R> {
     source: R,

@@ -11,6 +11,12 @@ use crate::arithmetic::Number;
 use crate::wire::{Format, Operator, Status, classic, extended};
 
 /// How an exchange ended.
+///
+/// ```
+/// use calc6::exchange::{Outcome, Payload};
+/// let outcome = Outcome::Answer(Payload::Integer(vec![0xff, 0x38]));
+/// assert_eq!(outcome.into_number().unwrap(), -200);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {

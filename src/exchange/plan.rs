@@ -118,6 +118,17 @@ pub struct PlannedRequest {
 
 /// The requests that ask for an operator over operands. The results of the parts are combined by the operator of the
 /// requests, and then, where an operand was [set aside](Plan::first), by the one that was asked for.
+///
+/// ```
+/// use calc6::arithmetic::Number;
+/// use calc6::exchange::{Forms, plan::plan};
+/// use calc6::wire::{Format, Operator};
+/// let operands: Vec<Number> = (0..2000).map(Number::from).collect();
+/// let plan = plan(Operator::Sum, Format::Integer, Forms::Either, &operands)?;
+/// assert_eq!(plan.operator, Operator::Sum);
+/// assert_eq!(plan.parts.iter().map(|part| part.operands.len()).sum::<usize>(), 2000);
+/// # Ok::<(), calc6::exchange::PlanError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Plan {

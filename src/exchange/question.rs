@@ -8,6 +8,14 @@ use crate::arithmetic::Number;
 use crate::wire::{AMPLIFICATION, Form, Format, MAX_REQUEST, Operator, classic, extended};
 
 /// A request without its identifier: valid by construction, encoded once.
+///
+/// ```
+/// use calc6::exchange::Question;
+/// use calc6::wire::{Format, Operator};
+/// let question = Question::extended(Operator::Power, Format::Text, 1, vec![2, 100])?;
+/// assert_eq!((question.width(), question.request_len()), (1, 14));
+/// # Ok::<(), calc6::wire::extended::RequestError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
     form: Form,

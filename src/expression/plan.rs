@@ -9,6 +9,19 @@ use crate::wire::{Operator, extended};
 
 /// An expression on its way to its value. The caller asks for the operations, in any order and as many at a time as it
 /// likes, and returns the answers.
+///
+/// ```
+/// use calc6::arithmetic::evaluate;
+/// use calc6::expression::Evaluator;
+/// let mut evaluator = Evaluator::new("(1+3)*5 - 2^10".parse()?);
+/// while let Some(operation) = evaluator.next_operation() {
+///     // A client asks a server; here the operation is computed.
+///     let answer = evaluate(operation.operator, &operation.operands, 1000)?;
+///     evaluator.answer(operation.node, answer);
+/// }
+/// assert_eq!(evaluator.result().unwrap(), &-1004);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Evaluator {
     parts: Vec<NodeProgress>,

@@ -22,6 +22,14 @@ use super::Refusal;
 pub const FIRST_UNPRIVILEGED_PORT: u16 = 1024;
 
 /// An address prefix of an access rule: `2001:db8::/32`, `192.0.2.0/24`, or one address.
+///
+/// ```
+/// use calc6::limit::Prefix;
+/// let network: Prefix = "2001:db8::/32".parse()?;
+/// assert!(network.contains("2001:db8::7".parse()?));
+/// assert_eq!(Prefix::containing("192.0.2.7".parse()?, 24).unwrap().to_string(), "192.0.2.0/24");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Prefix {
     /// The first address: the bits after the prefix are 0.
@@ -31,6 +39,14 @@ pub struct Prefix {
 
 /// The rules of the operator. [`Rules::from_str`] reads them from the text of an access file (see
 /// [`file`](super::file)).
+///
+/// ```
+/// use calc6::limit::Rules;
+/// let typed = Rules::default().with_allow(["2001:db8::/32".parse()?]).with_exempt(["2001:db8::7".parse()?]);
+/// let file: Rules = "allow 2001:db8::/32\nexempt 2001:db8::7 # the monitoring host".parse()?;
+/// assert_eq!(typed, file);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rules {
@@ -75,6 +91,16 @@ impl Rules {
 }
 
 /// The compiled rules of one socket. A clone copies a pointer.
+///
+/// ```
+/// use calc6::limit::{Access, Arrival, DestinationAddress, RateClass, Refusal, Rules};
+/// let access = Access::new(&"deny 2001:db8::/32".parse()?, 10_000)?;
+/// let destination = DestinationAddress::Bound;
+/// let from = |source| access.check(&Arrival { source, port: 50_000, destination, over_ipv4: false });
+/// assert_eq!(from("2001:db8::7".parse()?), Err(Refusal::Denied));
+/// assert_eq!(from("::1".parse()?), Ok(RateClass::Limited));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Access {
     own_port: u16,

@@ -33,7 +33,7 @@ pub struct FileError {
 pub enum Problem {
     /// It does not begin with `allow`, `deny` or `exempt`.
     #[error("unknown rule \"{0}\": expected allow, deny or exempt")]
-    Directive(String),
+    Rule(String),
     /// Nothing follows the rule's name.
     #[error("no prefix after \"{0}\" (such as 2001:db8::/32, 192.0.2.0/24 or ::1)")]
     NoPrefix(String),

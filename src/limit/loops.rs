@@ -40,6 +40,15 @@ pub const LIMIT: u32 = 2048;
 pub const ENTRIES: usize = 4096;
 
 /// The sources and ports that one worker answers: 64 KiB, allocated and written at the start; it never grows.
+///
+/// ```
+/// use calc6::limit::{LoopGuard, Refusal, loops::LIMIT};
+/// let mut guard = LoopGuard::new([1, 2]); // random numbers in a server
+/// let source = "2001:db8::7".parse()?;
+/// let refused = (0..LIMIT).map(|_| guard.check(source, 50_000, &[], true, 0)).find_map(Result::err);
+/// assert_eq!(refused, Some(Refusal::Loop));
+/// # Ok::<(), core::net::AddrParseError>(())
+/// ```
 #[derive(Clone)]
 pub struct LoopGuard {
     sets: Box<[LoopSet]>,

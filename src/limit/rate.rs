@@ -88,6 +88,15 @@ impl Policy {
 }
 
 /// The setting of the operator: `off`, or `N/s`, optionally followed by `,burst=B`, `,site=S` and `,leak=L`.
+///
+/// ```
+/// use calc6::limit::rate::{Policy, Setting};
+/// let setting: Setting = "500/s,burst=1000".parse()?;
+/// let Setting::On(policy) = setting else { panic!("a limit") };
+/// assert_eq!((policy.per_second.get(), policy.burst.get()), (500, 1000));
+/// assert_eq!("off".parse(), Ok(Setting::Off));
+/// # Ok::<(), calc6::limit::rate::SettingError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Setting {
     /// Every datagram is answered.
@@ -113,6 +122,16 @@ pub enum RateDecision {
 
 /// The tables of one worker: 16 bytes for each of twice [`ENTRIES`]. They are allocated and written at the start and
 /// never grow.
+///
+/// ```
+/// use calc6::limit::{RateDecision, RateLimit};
+/// let mut limit = RateLimit::new("2/s,burst=2,leak=0".parse()?, false, [1, 2]); // random numbers in a server
+/// let source = "2001:db8::7".parse()?;
+/// let mut at = |seconds: u64| limit.admit(source, seconds * 1_000_000_000);
+/// assert_eq!([at(0), at(0), at(0)], [RateDecision::Answer, RateDecision::Answer, RateDecision::Drop]);
+/// assert_eq!(at(1), RateDecision::Answer);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct RateLimit {
     networks: Table,

@@ -7,6 +7,13 @@ use rustix::io::Errno;
 use socket2::{Domain, Type};
 
 /// The address for an `AF_INET6` socket: an IPv4 address is mapped into IPv6 (RFC 4291 section 2.5.5.2).
+///
+/// ```
+/// use calc6::net::mapped;
+/// let address: std::net::SocketAddr = "192.0.2.7:53".parse()?;
+/// assert_eq!(mapped(address).to_string(), "[::ffff:192.0.2.7]:53");
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 pub fn mapped(address: impl Into<SocketAddr>) -> SocketAddrV6 {
     match address.into() {
         SocketAddr::V6(address) => address,

@@ -231,6 +231,12 @@ pub struct ReceivedCounts {
 }
 
 /// How far a socket's drop counter, which wraps, has been read.
+///
+/// ```
+/// use calc6::net::DropCounter;
+/// let mut drops = DropCounter(u32::MAX);
+/// assert_eq!(drops.advance(Some(1)), 2, "the counter wraps");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DropCounter(pub u32);
 

@@ -11,6 +11,15 @@ pub use rustix::fd::{AsFd, BorrowedFd};
 use super::system;
 
 /// Ends [`wait`]s from another thread: a wait for it ends at once, or does not begin, until it is [cleared](Self::clear).
+///
+/// ```
+/// use calc6::net::wait::{Waker, wait};
+/// use std::os::fd::AsFd;
+/// let waker = Waker::new()?;
+/// waker.wake(); // from any thread
+/// assert_eq!(wait(&[waker.as_fd()], None)?, [true]);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Waker(system::Waker);
 

@@ -16,6 +16,12 @@ use crate::arithmetic::{self, Number, Operands, TextTooLong, decimal_bits, evalu
 use crate::wire::{self, Form, Format, Kind, MAX_REPLY, MAX_REPLY_CEILING, Operator, Status, classic, extended};
 
 /// The configuration of a server that affects its replies.
+///
+/// ```
+/// use calc6::responder::{Limits, ReplyLimit};
+/// let limits = Limits::default().with_max_reply(ReplyLimit::MAX).with_wrap(true);
+/// assert_eq!(limits.max_reply.octets(), 3696);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Limits {

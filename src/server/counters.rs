@@ -134,6 +134,13 @@ impl Counter {
 }
 
 /// What a server has counted so far. Its `Display` is one line.
+///
+/// ```
+/// use calc6::server::{Counter, Totals};
+/// let totals = Totals::default();
+/// assert_eq!(totals.count(Counter::OctetsIn), 0);
+/// assert_eq!(totals.to_string(), "served 0, errors answered 0, dropped 0");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Totals([u64; COUNT]);
 

@@ -61,6 +61,19 @@ use threads::WorkerThread;
 use worker::Worker;
 
 /// A bound server that does not serve yet; datagrams already queue at its sockets.
+///
+/// ```
+/// use calc6::client::Client;
+/// use calc6::server::{Config, Server};
+/// use calc6::wire::Operator;
+/// let server = Server::bind("127.0.0.1:0".parse()?, Config::default())?;
+/// let (address, handle) = (server.local_addr(), server.handle());
+/// let serving = std::thread::spawn(move || server.run());
+/// assert_eq!(Client::connect(address)?.evaluate(Operator::Product, [6, 7])?, 42);
+/// handle.stop();
+/// assert_eq!(serving.join().expect("the server does not panic")?.served(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Server {
     config: Config,
     /// Of the rate limit's hash.
@@ -93,6 +106,18 @@ pub enum Unsteered {
 
 /// Stops a running server, reads its counters, and replaces its access rules. Handles can be cloned and sent to other
 /// threads; none keeps the server's port in use.
+///
+/// ```
+/// use calc6::server::{Config, Counter, Server};
+/// let server = Server::bind("[::1]:0".parse()?, Config::default())?;
+/// let handle = server.handle();
+/// let serving = std::thread::spawn(move || server.run());
+/// handle.set_rules(&"deny 2001:db8::/32".parse()?)?;
+/// println!("{} octets received so far", handle.totals().count(Counter::OctetsIn));
+/// handle.stop();
+/// serving.join().expect("the server does not panic")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Handle {
     shared: Arc<Shared>,

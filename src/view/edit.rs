@@ -58,6 +58,11 @@ pub enum EditError {
 
 /// The datagram with bit `bit` inverted; bit 0 is the most significant of the first octet. Unchanged if there is no
 /// such bit.
+///
+/// ```
+/// use calc6::view::flipped;
+/// assert_eq!(flipped(&[0x00, 0xff], 8), [0x00, 0x7f]);
+/// ```
 pub fn flipped(octets: &[u8], bit: usize) -> Vec<u8> {
     let mut octets = octets.to_vec();
     if let Some(octet) = octets.get_mut(bit / 8) {

@@ -93,6 +93,17 @@ impl Drawing {
 }
 
 /// A datagram, split into its fields.
+///
+/// ```
+/// use calc6::view::View;
+/// let request = [0x02, 0, 0, 0, 6, 0, 0, 0, 7];
+/// let reply = View::reply(&[0xff, 0, 0, 0, 42], Some(&request));
+/// assert_eq!(reply.to_string(), "= 42");
+/// assert!(!reply.is_wrong());
+/// for field in reply.fields() {
+///     println!("{:>12} {}  ({})", field.label(), field.value, field.clause);
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct View<'a> {
     octets: &'a [u8],

@@ -52,6 +52,17 @@ const OPCODE_SUM: u8 = 0;
 const OPCODE_PRODUCT: u8 = 1;
 
 /// A request whose lengths are right; its opcode may be unknown.
+///
+/// ```
+/// use calc6::wire::{Format, Operator, classic::Request};
+/// let operands = [0, 0, 0, 4, 0, 0, 0, 2];
+/// let request = Request::new(Operator::Sum, Format::Integer, &operands)?;
+/// let mut datagram = [0; 9];
+/// assert_eq!(request.encode(&mut datagram), 9);
+/// assert_eq!(datagram, [0x00, 0, 0, 0, 4, 0, 0, 0, 2]);
+/// assert!(Request::decode(&datagram)?.integers().eq([4, 2]));
+/// # Ok::<(), calc6::wire::classic::RequestError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request<'a> {
     /// Bits 4 to 6 of the first octet, 0 to 7: 0 sum, 1 multiplication, others unknown.
@@ -154,6 +165,13 @@ impl<'a> Request<'a> {
 }
 
 /// A reply, decoded by its first octet and the format that the request asked for.
+///
+/// ```
+/// use calc6::wire::{Format, classic::Reply};
+/// assert_eq!(Reply::decode(&[0xff, 0, 0, 0, 6], Format::Integer)?, Reply::Integer(6));
+/// assert_eq!(Reply::decode(b"\x7funknown opcode", Format::Integer)?, Reply::Error(b"unknown opcode"));
+/// # Ok::<(), calc6::wire::classic::ReplyError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reply<'a> {
     /// S = 1, F = 0: the result.

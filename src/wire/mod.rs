@@ -42,6 +42,12 @@ pub const SUCCESS_BIT: u8 = 0x80;
 pub const ESCAPE_OPCODE: u8 = 7;
 
 /// The longest reply, in octets, to a request of `request_len` octets from a server that sends at most `max_reply`.
+///
+/// ```
+/// use calc6::wire::{MAX_REPLY, reply_limit};
+/// assert_eq!(reply_limit(5, MAX_REPLY), 15);
+/// assert_eq!(reply_limit(1232, MAX_REPLY), 1232);
+/// ```
 pub const fn reply_limit(request_len: usize, max_reply: usize) -> usize {
     let amplified = request_len.saturating_mul(AMPLIFICATION);
     if amplified < max_reply { amplified } else { max_reply }
@@ -94,6 +100,12 @@ impl Format {
 }
 
 /// The outcome of a request: the Status octet of an extended reply. Classic replies carry only success or error.
+///
+/// ```
+/// use calc6::wire::Status;
+/// assert_eq!(Status::from_octet(3), Some(Status::DivisionByZero));
+/// assert_eq!(Status::DivisionByZero.text(), "division by zero");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 #[non_exhaustive]
@@ -153,6 +165,13 @@ impl Status {
 
 /// The kind of a datagram that reaches a server, by its first octet and its length (docs/protocol.md, clauses 4.1 and
 /// 4.4).
+///
+/// ```
+/// use calc6::wire::Kind;
+/// assert_eq!(Kind::of(&[0x00, 0, 0, 0, 1]), Kind::Classic);
+/// assert_eq!(Kind::of(b"\x1e+\x01\x0012345678\x05"), Kind::Extended);
+/// assert_eq!(Kind::of(&[0xff]), Kind::Reply);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {

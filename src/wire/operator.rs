@@ -9,6 +9,15 @@ use thiserror::Error;
 /// An operator; its value is its ASCII code on the wire (docs/protocol.md, clause 3.4).
 ///
 /// The classic form has only [`Sum`](Operator::Sum) and [`Product`](Operator::Product).
+///
+/// ```
+/// use calc6::wire::Operator;
+/// let operator: Operator = "power".parse()?;
+/// assert_eq!((operator, operator.symbol()), (Operator::Power, '^'));
+/// assert_eq!("^".parse(), Ok(operator));
+/// assert_eq!(Operator::from_octet(b'^'), Some(operator));
+/// # Ok::<(), calc6::wire::UnknownOperator>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 #[non_exhaustive]
