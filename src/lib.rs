@@ -1,9 +1,9 @@
 //! calc6: a calculator served over UDP, on IPv6 and IPv4.
 //!
-//! A client sends an operator and integers in one datagram; a server answers with the result in another. The protocol is
-//! that of the exercises in UCLouvain's *Computer Networking: Principles, Protocols and Practice*, with an extension for
-//! integers of any size, more operators, request identifiers and reasons for errors; `docs/protocol.md` specifies both.
-//! This library holds the wire format, the state machines of both sides, a client and a server.
+//! A client sends an operator and integers in one datagram; a server answers with the result in another. The protocol
+//! is that of the exercises in UCLouvain's *Computer Networking: Principles, Protocols and Practice*, with an extension
+//! for integers of any size, more operators, request identifiers and reasons for errors; `docs/protocol.md` specifies
+//! both. This library holds the wire format, the state machines of both sides, a client and a server.
 //!
 //! # Ask
 //! ```no_run
@@ -74,13 +74,13 @@
 //! | [`client`] | exchanges over sockets, one or many at a time | [`Client`] |
 //! | [`server`] | workers around the responder | [`Server`] |
 //!
-//! All but the last three are pure: no socket, clock, random number or file. Time, randomness and addresses are arguments,
-//! so the same code runs in a server, in a simulation, under a fuzzer and in a browser.
+//! All but the last three are pure: no socket, clock, random number or file. Time, randomness and addresses are
+//! arguments, so the same code runs in a server, in a simulation, under a fuzzer and in a browser.
 //!
 //! # Panics and limits
-//! Nothing panics, allocates without bound or loops on what comes from the network. A call of a client ends: each request
-//! is repeated a limited number of times ([`Retransmission`](exchange::Retransmission)), a deadline holds for the whole
-//! call, and [`Canceller`](client::Canceller) ends it from another thread.
+//! Nothing panics, allocates without bound or loops on what comes from the network. A call of a client ends: each
+//! request is repeated a limited number of times ([`Retransmission`](exchange::Retransmission)), a deadline holds for
+//! the whole call, and [`Canceller`](client::Canceller) ends it from another thread.
 #![warn(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)]
 // The pure modules need no more than alloc; a C library needs std for its allocator and panic handler.
 #![cfg_attr(not(any(feature = "net", feature = "capi", test)), no_std)]

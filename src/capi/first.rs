@@ -44,8 +44,8 @@ pub unsafe extern "C" fn calc6_exercise2_recv_and_handle_message(
     answer(src_addr, addrlen, |sum| sum.to_be_bytes().to_vec())
 }
 
-/// *Sending strings*: the same with the sum as a string of decimal digits, as `sprintf` with `%d` writes an `int`, without
-/// a terminating NUL.
+/// *Sending strings*: the same with the sum as a string of decimal digits, as `sprintf` with `%d` writes an `int`,
+/// without a terminating NUL.
 ///
 /// # Safety
 /// `src_addr` goes to bind(2) unchanged and unread.

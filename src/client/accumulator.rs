@@ -38,7 +38,8 @@ impl Accumulator {
         Accumulator { operator, last_step: None, parts: Vec::new(), max_octets }
     }
 
-    /// Over nothing yet, of a [`Plan`](crate::exchange::plan::Plan) for `asked`: its operator, and the operand set aside.
+    /// Over nothing yet, of a [`Plan`](crate::exchange::plan::Plan) for `asked`: its operator, and the operand set
+    /// aside.
     pub fn of_plan(asked: Operator, operator: Operator, first: Option<Number>, max_octets: u64) -> Accumulator {
         Accumulator { last_step: first.map(|first| (asked, first)), ..Accumulator::new(operator, max_octets) }
     }

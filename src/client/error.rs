@@ -272,7 +272,8 @@ pub enum UnansweredReason {
     #[error("no reply to {transmissions} datagram{}{}{}", plural(*transmissions), refused_sentence(*refused),
             ignored_sentence(*ignored))]
     Silent {
-        /// How many datagrams were sent: the request and its repeats, those sent after a refusal, a wider request, a probe.
+        /// How many datagrams were sent: the request and its repeats, those sent after a refusal, a wider request, a
+        /// probe.
         transmissions: u32,
         /// How many of them the system reported as refused (ECONNREFUSED).
         refused: u32,

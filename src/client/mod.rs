@@ -2,8 +2,8 @@
 //!
 //! Main type: [`Client`]. May call `exchange`, `expression`, `view`, `arithmetic` and `net`.
 //!
-//! [`Client`] blocks; [`tokio::Client`](self::tokio), with the Cargo feature `tokio`, is for programs on Tokio. Both ask
-//! as their [`Config`] says, and return the same [`Error`]s.
+//! [`Client`] blocks; [`tokio::Client`](self::tokio), with the Cargo feature `tokio`, is for programs on Tokio. Both
+//! ask as their [`Config`] says, and return the same [`Error`]s.
 
 #![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
@@ -156,8 +156,8 @@ impl Client {
         self.evaluate_watched(operator, &operands, &mut |_, _| {}).map(|evaluation| evaluation.result)
     }
 
-    /// As [`evaluate`](Self::evaluate), and returns how the result came. `watch` is called for every datagram and wait, with
-    /// the time since the start of its request.
+    /// As [`evaluate`](Self::evaluate), and returns how the result came. `watch` is called for every datagram and wait,
+    /// with the time since the start of its request.
     ///
     /// # Errors
     /// See [`Error`].
@@ -241,8 +241,8 @@ impl Client {
         }
     }
 
-    /// Asks for an operator over all integers of a text, which are separated by white space or commas; many requests are
-    /// in flight at once, and memory does not grow with the text. The operator is associative, a difference or a
+    /// Asks for an operator over all integers of a text, which are separated by white space or commas; many requests
+    /// are in flight at once, and memory does not grow with the text. The operator is associative, a difference or a
     /// quotient; others may have as many operands as one datagram holds.
     ///
     /// A cancellation or a deadline ends the wait for input too, so the text has to be something that can be waited for:
@@ -254,8 +254,8 @@ impl Client {
         self.evaluate_text_watched(operator, text, &mut |_| {}, &mut |_, _| {})
     }
 
-    /// As [`evaluate_text`](Self::evaluate_text). `tell` is called often with the progress, `watch` for every datagram and
-    /// wait.
+    /// As [`evaluate_text`](Self::evaluate_text). `tell` is called often with the progress, `watch` for every datagram
+    /// and wait.
     ///
     /// # Errors
     /// As there.
@@ -393,8 +393,8 @@ impl Client {
         self.ask_all(vec![question], start, watch)?.pop().unwrap_or_else(|| Err(Error::unanswered(Vec::new())))
     }
 
-    /// Exchanges of a whole that began at `start`. Where there are several addresses the first goes alone, and the address that
-    /// answers it is asked first from then on.
+    /// Exchanges of a whole that began at `start`. Where there are several addresses the first goes alone, and the
+    /// address that answers it is asked first from then on.
     fn ask_all(
         &mut self,
         mut questions: Vec<Question>,

@@ -1,7 +1,8 @@
 //! Exchanges over sockets: each has a connected socket, and so a 5-tuple, of its own.
 //!
-//! Where there are several addresses they are asked in turn, the next one once the one before has been silent for a wait
-//! or has refused; those asked before go on, and the first answer counts: evaluation is pure, so asking two is harmless.
+//! Where there are several addresses they are asked in turn, the next one once the one before has been silent for a
+//! wait or has refused; those asked before go on, and the first answer counts: evaluation is pure, so asking two is
+//! harmless.
 
 use std::io;
 use std::net::SocketAddrV6;
@@ -289,8 +290,8 @@ impl AddressAttempts {
         Ok(())
     }
 
-    /// Takes out the attempts that have ended. An answer, or an error that a server answers with, ends the attempts, and so
-    /// does the end of the last attempt.
+    /// Takes out the attempts that have ended. An answer, or an error that a server answers with, ends the attempts,
+    /// and so does the end of the last attempt.
     pub fn settle(&mut self) -> Option<Result<PeerAnswer, Error>> {
         while let Some(place) = self.attempts.iter().position(|attempt| attempt.exchange.outcome().is_some()) {
             let Attempt { peer, exchange, trouble, .. } = self.attempts.remove(place);

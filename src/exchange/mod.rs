@@ -2,8 +2,8 @@
 //!
 //! Main type: [`Exchange`]. May call `wire`, `arithmetic` and `abridge`.
 //!
-//! It takes datagrams, the time and random numbers, and returns what to send, when to wake, and when it is done. It has no
-//! socket, no clock and no generator, so the same code runs over sockets, under a fuzzer and on virtual time:
+//! It takes datagrams, the time and random numbers, and returns what to send, when to wake, and when it is done. It has
+//! no socket, no clock and no generator, so the same code runs over sockets, under a fuzzer and on virtual time:
 //!
 //! ```
 //! use calc6::exchange::{Exchange, Outcome, Payload, PortSharing, Question, Received, Retransmission};
@@ -32,9 +32,9 @@
 //! [`refused`](Exchange::refused). Any other failure to send may be treated as a loss.
 //!
 //! # Retransmission
-//! RFC 8085, section 3.1.1, with the numbers of RFC 7252, section 4.2: the first wait is [`Retransmission::first_wait`] times a
-//! random factor of 1 to 1.5, each further wait is twice as long, up to [`MAX_WAIT`], and every repeat is the same octets.
-//! Every exchange ends within [`Retransmission::longest`].
+//! RFC 8085, section 3.1.1, with the numbers of RFC 7252, section 4.2: the first wait is [`Retransmission::first_wait`]
+//! times a random factor of 1 to 1.5, each further wait is twice as long, up to [`MAX_WAIT`], and every repeat is the
+//! same octets. Every exchange ends within [`Retransmission::longest`].
 //!
 //! Nothing here panics, whatever the datagrams, the times and the random numbers are; the one assertion is on the
 //! caller of [`Exchange::new`].
@@ -126,8 +126,8 @@ enum Phase {
 
 impl Exchange {
     /// Begins to ask `question` at `now`, a time since any fixed origin. `random` gives 64 bits at each call, from a
-    /// cryptographic generator: the request identifiers are drawn from it, so that an attacker off the path cannot forge a
-    /// reply (RFC 5452, section 4.3, argues the same for DNS).
+    /// cryptographic generator: the request identifiers are drawn from it, so that an attacker off the path cannot
+    /// forge a reply (RFC 5452, section 4.3, argues the same for DNS).
     ///
     /// # Panics
     /// If a classic question is to share its socket: classic replies have no identifier.
@@ -369,8 +369,8 @@ impl Exchange {
         }
     }
 
-    /// A datagram that is not an extended reply may come from a classic peer. It has no identifier and can be forged, so it
-    /// counts only where this exchange is alone on its socket.
+    /// A datagram that is not an extended reply may come from a classic peer. It has no identifier and can be forged,
+    /// so it counts only where this exchange is alone on its socket.
     fn judge_other_form(&self, datagram: &[u8], error: extended::ReplyError) -> Result<Decision, IgnoredReason> {
         match (self.evidence(datagram), error) {
             (Some(_), _) if self.sharing == PortSharing::Shared => Err(IgnoredReason::ClassicOnSharedSocket),

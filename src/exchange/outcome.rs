@@ -146,8 +146,9 @@ impl Payload {
     }
 }
 
-/// What shows that a peer knows only the classic form. Both can be forged, and a request that a path drops for its length looks the
-/// same to the client as one that the peer does not know; so neither ever changes the form that is asked.
+/// What shows that a peer knows only the classic form. Both can be forged, and a request that a path drops for its
+/// length looks the same to the client as one that the peer does not know; so neither ever changes the form that is
+/// asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClassicOnly {
@@ -261,7 +262,8 @@ pub struct IgnoredCounts {
     pub short: u32,
     /// [`IgnoredReason::OtherSource`].
     pub other_source: u32,
-    /// [`IgnoredReason::NoExtendedReply`], [`IgnoredReason::NoClassicReply`] and [`IgnoredReason::ClassicOnSharedSocket`].
+    /// [`IgnoredReason::NoExtendedReply`], [`IgnoredReason::NoClassicReply`] and
+    /// [`IgnoredReason::ClassicOnSharedSocket`].
     pub malformed: u32,
     /// [`IgnoredReason::UnknownIdentifier`] and [`IgnoredReason::Superseded`].
     pub unknown_identifier: u32,

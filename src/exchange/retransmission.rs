@@ -24,8 +24,8 @@ pub struct Retransmission {
     pub retries: u32,
     /// When to give up, counted from the start, whatever is still to be tried.
     pub deadline: Option<Duration>,
-    /// Whether to send the classic [`PROBE`](super::PROBE) to a peer that is silent on an extended request. Only an exchange that is
-    /// alone on its socket ever does.
+    /// Whether to send the classic [`PROBE`](super::PROBE) to a peer that is silent on an extended request. Only an
+    /// exchange that is alone on its socket ever does.
     pub probe: bool,
 }
 
@@ -71,8 +71,8 @@ impl Retransmission {
     }
 
     /// The longest that any exchange takes from its start to its outcome, if it is called whenever it wants to be
-    /// woken: all waits with the factor 1.5, once for the request and once for the wider one. Without repeats, the probe
-    /// has a wait of its own.
+    /// woken: all waits with the factor 1.5, once for the request and once for the wider one. Without repeats, the
+    /// probe has a wait of its own.
     pub fn longest(&self) -> Duration {
         let first = scaled(self.first_wait, u32::MAX);
         let request = waits(first, self.retries);

@@ -104,8 +104,8 @@ impl Evaluator {
         self.parts.get(node)?.column
     }
 
-    /// An operation that can be asked for now, if there is one. Each is handed out once; as long as there are some, they
-    /// are independent of each other.
+    /// An operation that can be asked for now, if there is one. Each is handed out once; as long as there are some,
+    /// they are independent of each other.
     pub fn next_operation(&mut self) -> Option<Operation> {
         let node = self.ready.pop()?;
         let (operator, mut operands): (Operator, VecDeque<Number>) = match self.replace(node, NodeState::Used) {

@@ -13,8 +13,8 @@
 //! So a client that asks ever different questions loses nothing, however many they are. What is left is a foreign
 //! server whose errors all differ and all read as well-formed sums or products.
 //!
-//! The memory is [`ENTRIES`] entries in sets of eight, in which the least recently used entry is evicted. The hash that chooses the set is keyed, so that a sender cannot aim at an entry. The bounds, for a loop of
-//! any delay:
+//! The memory is [`ENTRIES`] entries in sets of eight, in which the least recently used entry is evicted. The hash that
+//! chooses the set is keyed, so that a sender cannot aim at an entry. The bounds, for a loop of any delay:
 //!
 //! - While the entry of the loop stays in memory, it ends after [`LIMIT`] exchanges, and a client that asks fewer than
 //!   `LIMIT` times loses nothing. If there are `k` loops between the same two ports, one ends every `LIMIT` datagrams,
@@ -74,8 +74,8 @@ impl LoopGuard {
         guard
     }
 
-    /// Counts a reply that is about to be sent to `source` and `port` at `now`, in nanoseconds on any monotonic clock: an
-    /// error, or a classic result. `request` has the octets that are answered.
+    /// Counts a reply that is about to be sent to `source` and `port` at `now`, in nanoseconds on any monotonic clock:
+    /// an error, or a classic result. `request` has the octets that are answered.
     ///
     /// # Errors
     ///

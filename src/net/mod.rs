@@ -94,8 +94,9 @@ impl SystemCapabilities {
     }
 }
 
-/// What a system can do with a socket beyond sending and receiving datagrams one by one. All of it is best effort: what
-/// is missing costs speed or a figure, and only packet info decides whether a server can serve all addresses at once.
+/// What a system can do with a socket beyond sending and receiving datagrams one by one. All of it is best effort:
+/// without it, sending is slower or a count is missing; only without packet info a server cannot serve all addresses
+/// on one socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
@@ -163,7 +164,7 @@ pub struct Datagram<'a> {
     pub source: SocketAddrV6,
     /// Where it was sent to.
     pub destination: Destination,
-    /// Its octets, as many as the batch shows.
+    /// Its octets, as many as the batch has room for.
     pub octets: &'a [u8],
     /// Its real length in octets, which may be more: then it was truncated.
     pub length: usize,
@@ -199,8 +200,8 @@ impl Destination {
 pub struct Local {
     /// The address; mapped for IPv4.
     pub address: Ipv6Addr,
-    /// The index of the interface. Where datagrams leave from it counts only for link-local addresses, which mean
-    /// nothing without it (RFC 4007 section 6); all others leave it to the routing table.
+    /// The index of the interface. For sending it counts only with link-local addresses, which are ambiguous without
+    /// it (RFC 4007 section 6); for others the routing table decides.
     pub interface: u32,
 }
 
@@ -264,16 +265,16 @@ pub struct Sent {
     pub trains: usize,
     /// Datagrams in these trains; the others went one by one.
     pub in_trains: usize,
-    /// Trains that the system refused to cut, so that their datagrams were sent one by one.
+    /// Trains that the system refused to divide into segments, so that their datagrams were sent one by one.
     pub refused_trains: usize,
-    /// Datagrams given up because the send buffer was full (EAGAIN, ENOBUFS, ENOMEM).
+    /// Datagrams dropped because the send buffer was full (EAGAIN, ENOBUFS, ENOMEM).
     pub queue_full: usize,
-    /// Datagrams that the system refused for what they are (EPERM, ENETUNREACH, EMSGSIZE and so on).
+    /// Datagrams that the system refused for another reason (EPERM, ENETUNREACH, EMSGSIZE and so on).
     pub refused: usize,
     /// The system's code of the last refusal.
     pub last_refusal: Option<i32>,
-    /// On a connected socket: how often the system reported that an earlier datagram met a closed port
-    /// (ECONNREFUSED). The datagram in whose place the report came was sent all the same.
+    /// On a connected socket: how often the system reported a closed port for an earlier datagram (ECONNREFUSED). The
+    /// datagram whose sending returned the report is sent again.
     pub closed_port: usize,
 }
 

@@ -1,7 +1,8 @@
-//! Which datagrams of a batch travel together: those to one peer from one address with one length, of which the last may
-//! be shorter. The kernel, or the network card, cuts such a train into its datagrams again (UDP_SEGMENT of udp(7)).
+//! Which datagrams of a batch travel together: those to one peer from one address with one length, of which the last
+//! may be shorter. The kernel, or the network card, divides such a train into its datagrams again (UDP_SEGMENT of
+//! udp(7)).
 //!
-//! Nothing here is of any system: this is bookkeeping over ranges of octets. Datagrams of one peer keep their order;
+//! Nothing here depends on the system: it computes with ranges of octets. Datagrams of one peer keep their order;
 //! those of different peers may change theirs.
 
 use std::ops::Range;
@@ -18,7 +19,7 @@ pub const MAX_SEGMENT: usize = 1232;
 
 /// What datagrams of one train have in common, besides their length.
 pub trait Key: Copy + PartialEq {
-    /// A number that is often different for different keys.
+    /// A number that usually differs between keys.
     fn bucket(&self) -> usize;
 }
 
@@ -155,7 +156,7 @@ impl<K: Key> Trains<K> {
         })
     }
 
-    /// Forgets all.
+    /// Removes all datagrams.
     #[inline]
     pub fn clear(&mut self) {
         self.datagrams.clear();
@@ -177,8 +178,8 @@ impl<K: Key> Train<K> {
     }
 }
 
-/// The datagrams of a received train of `total` octets, cut every `segment`: the offset and length of each. One that is
-/// no train has a `segment` of 0. A datagram without octets is one datagram.
+/// The datagrams of a received train of `total` octets, divided every `segment`: the offset and length of each. A
+/// single datagram has a `segment` of 0. A datagram without octets is one datagram.
 #[derive(Clone, Copy, Debug)]
 pub struct Cut {
     at: usize,
@@ -211,7 +212,8 @@ impl Iterator for Cut {
     }
 }
 
-/// How many datagrams a message of `total` octets brings, if it is cut every `segment`; 0 if it is not.
+/// How many datagrams a message of `total` octets holds if it is divided every `segment` octets; `segment` is 0 if it
+/// is a single datagram.
 #[inline]
 pub fn count(total: usize, segment: usize) -> usize {
     if segment == 0 || total <= segment { 1 } else { total.div_ceil(segment) }

@@ -10,7 +10,8 @@ pub use rustix::fd::{AsFd, BorrowedFd};
 
 use super::system;
 
-/// Ends [`wait`]s from another thread: a wait for it ends at once, or does not begin, until it is [cleared](Self::clear).
+/// Ends [`wait`]s from another thread: a wait for it ends at once, or does not begin, until it is
+/// [cleared](Self::clear).
 ///
 /// ```
 /// use calc6::net::wait::{Waker, wait};
@@ -24,7 +25,7 @@ use super::system;
 pub struct Waker(system::Waker);
 
 impl Waker {
-    /// A waker that has not woken anybody.
+    /// A waker that is not set.
     ///
     /// # Errors
     /// Those of socketpair(2), or where the system has none those of socket(2): too many files are open.
@@ -37,7 +38,7 @@ impl Waker {
         self.0.wake();
     }
 
-    /// Lets further waits last.
+    /// Clears it: further waits block again.
     pub fn clear(&self) {
         self.0.clear();
     }

@@ -8,9 +8,10 @@
 //! the batch's two, no clock and no allocation (for numbers up to 128 bits).
 //!
 //! A datagram's way through the server: `worker` receives a batch and sends the replies; `answerer` decides on each
-//! datagram; `steering` makes the kernel send each source prefix to one worker; `rules` holds the access rules in force,
-//! `counters` what became of each datagram, `journal` a few of those that were dropped, and `threads` the workers' start
-//! and end.
+//! datagram; `steering` makes the kernel send each source prefix to one worker; `rules` holds the access rules in
+//! force,
+//! `counters` what became of each datagram, `journal` a few of those that were dropped, and `threads` the workers'
+//! start and end.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -215,8 +216,8 @@ impl Server {
         Handle { shared: Arc::clone(&self.shared) }
     }
 
-    /// Serves until [`Handle::stop`]. Every datagram received before that is answered. If a worker fails, all stop. When
-    /// this returns, the sockets are closed.
+    /// Serves until [`Handle::stop`]. Every datagram received before that is answered. If a worker fails, all stop.
+    /// When this returns, the sockets are closed.
     ///
     /// # Errors
     ///

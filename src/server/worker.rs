@@ -127,8 +127,8 @@ impl<'a> Worker<'a> {
         match ReceiveError::of(&error) {
             ReceiveError::Idle => {
                 self.counters.add(Counter::Batch(0), 1);
-                // The end of a receive call's time limit. Where somebody who shares the socket has made it non-blocking,
-                // it would come again and again.
+                // The end of a receive call's time limit. Where somebody who shares the socket has made it
+                // non-blocking, it would come again and again.
                 if !self.socket.wait_readable(IDLE_WAIT)? {
                     self.note_shutdown()?;
                 }

@@ -91,8 +91,8 @@ pub struct Arguments {
     /// Threads that generate the load
     #[arg(long, value_name = "N", default_value = "1", value_parser = whole::<u16>(1..=1024))]
     threads: u16,
-    /// Requests and replies as segments of one message (UDP_SEGMENT and UDP_GRO of udp(7)): `auto`, where the system can,
-    /// or `off`; what a server can do for ordinary clients shows only without
+    /// Requests and replies as segments of one message (UDP_SEGMENT and UDP_GRO of udp(7)): `auto`, where the system
+    /// can, or `off`; what a server can do for ordinary clients shows only without
     #[arg(long, value_name = "WHEN", default_value_t)]
     segmentation: Segmentation,
     /// Processors to pin these threads to, in turn: 1,3

@@ -9,9 +9,10 @@ use crate::Failure;
 use calc6::arithmetic::{Number, evaluate};
 use calc6::wire::{Format, Operator, SUCCESS_BIT, classic, extended};
 
-/// Results in the classic form are odd multiples of this prime, from three times it on; which one names the request. What
-/// mistakes make of a result (off by one, doubled, an operand left out or taken twice, 16 bits, the bytes the other way
-/// round) is hardly ever another one. All of them are below 2^31, so that servers that compute with `int` are right.
+/// Results in the classic form are odd multiples of this prime, from three times it on; which one names the request.
+/// What mistakes make of a result (off by one, doubled, an operand left out or taken twice, 16 bits, the bytes the
+/// other way round) is hardly ever another one. All of them are below 2^31, so that servers that compute with `int` are
+/// right.
 const PRIME: u32 = 50_021;
 
 /// The result of the request of the first place, and from one place to the next.
@@ -101,8 +102,8 @@ impl Workload {
         Ok(Self { templates, identity, text: question.text })
     }
 
-    /// Requests with one result, the one that the floor server answers: 1 + 3 + 5 + 7 + 9 in five orders, since a server's
-    /// guard against loops drops one of very many identical requests.
+    /// Requests with one result, the one that the floor server answers: 1 + 3 + 5 + 7 + 9 in five orders, since a
+    /// server's guard against loops drops one of very many identical requests.
     pub fn fixed() -> Self {
         let template = |turn| {
             let mut operands = ODD;

@@ -103,7 +103,8 @@ pub struct Crash {
     pub shrunk: Option<String>,
 }
 
-/// All that was found in one run. In JSON, `passed` and the counts stand beside it; reading it back computes them again.
+/// All that was found in one run. In JSON, `passed` and the counts stand beside it; reading it back computes them
+/// again.
 #[derive(Clone, Debug, Default)]
 pub struct CheckReport {
     /// What was checked: an address, or a command.

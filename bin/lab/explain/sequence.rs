@@ -207,8 +207,8 @@ impl Sequence {
         &self.pairs
     }
 
-    /// Which way a datagram went if nothing tells: a reply if it starts like one of ours, or if the request before it is
-    /// still open and this could be the reply of another server, rather than a request itself.
+    /// Which way a datagram went if nothing tells: a reply if it starts like one of ours, or if the request before it
+    /// is still open and this could be the reply of another server, rather than a request itself.
     fn guess(&self, flow: Flow, octets: &[u8]) -> Direction {
         let asked = self.pairs.open(flow).filter(|asked| *asked != octets);
         let answers = asked.is_some_and(|asked| !View::reply(octets, Some(asked)).is_wrong());

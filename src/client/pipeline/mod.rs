@@ -1,9 +1,10 @@
 //! Many extended requests in flight at once, to one server or several, as a pure state machine: no socket, no clock.
 //!
-//! Each server has a [`CongestionWindow`], which bounds its unanswered requests. A request counts as lost when three that were sent after it have
-//! been answered (RFC 9002, section 6.1.1), or when its timer runs out (RFC 6298). Lost requests go to whichever server
-//! has room, so servers take over from one another; a server that answers nothing for as long as a single exchange would
-//! wait is given up. Evaluation is pure, so asking twice is harmless: the first reply counts, later ones are ignored.
+//! Each server has a [`CongestionWindow`], which bounds its unanswered requests. A request counts as lost when three
+//! that were sent after it have been answered (RFC 9002, section 6.1.1), or when its timer runs out (RFC 6298). Lost
+//! requests go to whichever server has room, so servers take over from one another; a server that answers nothing for
+//! as long as a single exchange would wait is given up. Evaluation is pure, so asking twice is harmless: the first
+//! reply counts, later ones are ignored.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;

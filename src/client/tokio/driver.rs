@@ -1,7 +1,7 @@
 //! The task of a client and its clones: it owns sockets, timers and exchanges.
 //!
-//! Callers only wait for what it sends them. So a caller that does not poll its future delays no other: it has no socket
-//! that others would read from, and no place that others wait for.
+//! Callers only wait for what it sends them. So a caller that does not poll its future delays no other: it has no
+//! socket that others would read from, and no place that others wait for.
 
 use std::future::poll_fn;
 use std::io;
@@ -309,8 +309,8 @@ impl Driver {
 }
 
 impl SharedSocket {
-    /// Passes each datagram to the exchange whose identifier it has; one without a known identifier to all, which count it
-    /// as ignored.
+    /// Passes each datagram to the exchange whose identifier it has; one without a known identifier to all, which count
+    /// it as ignored.
     fn receive(&self, asking: &mut [Asking]) {
         let mut buffer = [0; BUFFER];
         for _ in 0..RECEIVED_AT_ONCE {

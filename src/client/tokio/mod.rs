@@ -1,7 +1,7 @@
-//! A client for programs on [Tokio](https://tokio.rs), with the Cargo feature `tokio`: many tasks ask at the same time. It
-//! has what the blocking [`Client`](super::Client) has (single questions, expressions, many at once, streams of answers,
-//! several servers), except that operands from a text, watching single datagrams, and what an evaluation says beside its
-//! result are the blocking client's alone. A call is cancelled by dropping its future.
+//! A client for programs on [Tokio](https://tokio.rs), with the Cargo feature `tokio`: many tasks ask at the same time.
+//! It has what the blocking [`Client`](super::Client) has (single questions, expressions, many at once, streams of
+//! answers, several servers), except that operands from a text, watching single datagrams, and what an evaluation says
+//! beside its result are the blocking client's alone. A call is cancelled by dropping its future.
 //!
 //! ```
 //! use calc6::client::tokio::Client;
@@ -37,9 +37,9 @@
 //! on sockets of their own again, where it is recognised if it knows only the classic form.
 //!
 //! # How many at a time
-//! A client and its clones have 8 questions under way at first, one more for each round of answers, half as many after a
-//! loss, and 2 to 64 in all (RFC 8085, section 3.1); others wait in the order in which they came, at no more cost than
-//! their operands. When all exchanges end in silence, the questions that wait for a place fail at once.
+//! A client and its clones have 8 questions under way at first, one more for each round of answers, half as many after
+//! a loss, and 2 to 64 in all (RFC 8085, section 3.1); others wait in the order in which they came, at no more cost
+//! than their operands. When all exchanges end in silence, the questions that wait for a place fail at once.
 //!
 //! # The task
 //! Sockets and timers belong to one task, which ends with the last clone of its client. Callers only wait for what it
@@ -127,8 +127,8 @@ impl Client {
         Client::with_servers([addresses], config)
     }
 
-    /// A client of several servers, each with its addresses, that share the work of many requests and take over from one
-    /// another. Single questions go to the first that answers.
+    /// A client of several servers, each with its addresses, that share the work of many requests and take over from
+    /// one another. Single questions go to the first that answers.
     ///
     /// # Errors
     /// As of [`new`](Self::new).
@@ -168,7 +168,8 @@ impl Client {
 
     /// Asks many questions at once, over a socket that they share, and so in the extended form unless the [`Config`]
     /// demands the classic one; a window of requests is in flight, which follows what the path and the server can bear,
-    /// up to 256. The answers have the order of the questions; each has its own error where the server answers with one.
+    /// up to 256. The answers have the order of the questions; each has its own error where the server answers with
+    /// one.
     ///
     /// ```
     /// # use calc6::{arithmetic::Number, client::tokio::Client, server::{self, Server}, wire::Operator};
@@ -204,8 +205,9 @@ impl Client {
         Ok(all.into_iter().flatten().collect())
     }
 
-    /// Asks many questions at once, as [`evaluate_many`](Self::evaluate_many) does; the answers are taken one by one, as
-    /// they come ([`Answers::next`]). Questions are taken as they can be asked, so memory does not grow with their number.
+    /// Asks many questions at once, as [`evaluate_many`](Self::evaluate_many) does; the answers are taken one by one,
+    /// as they come ([`Answers::next`]). Questions are taken as they can be asked, so memory does not grow with their
+    /// number.
     ///
     /// A question that fails does not end the others. If no server answers any more, each question that was taken has
     /// an error, and the answers end.
@@ -315,8 +317,8 @@ pub struct Answers<I> {
 }
 
 enum AsyncStreamState {
-    /// The first question goes alone, once it is taken: it finds the address that answers, and a peer that knows only the
-    /// classic form.
+    /// The first question goes alone, once it is taken: it finds the address that answers, and a peer that knows only
+    /// the classic form.
     First(Option<(u64, Question)>),
     /// In the classic form, a few at a time.
     Classic,

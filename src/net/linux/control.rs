@@ -1,4 +1,4 @@
-//! Control data of a message, as cmsg(3) lays it out: on every machine as its C library says.
+//! Control data of a message in the layout of cmsg(3), as the machine's C library defines it.
 
 use std::mem::size_of;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -7,8 +7,8 @@ use std::ptr;
 use super::super::{Destination, Local};
 
 /// Room for the control data of one received message: packet info of both kinds, the drop counter, the length of
-/// segments, and whatever else a socket that was handed over may still have been asked for (time stamps, hop limits), so
-/// that nothing is cut off.
+/// segments, and other data that the owner of a handed-over socket may have asked for (time stamps, hop limits), so
+/// that nothing is truncated.
 #[repr(C, align(8))]
 pub struct ReceiveControl([u8; ReceiveControl::LEN]);
 
@@ -16,7 +16,7 @@ pub struct ReceiveControl([u8; ReceiveControl::LEN]);
 #[repr(C, align(8))]
 pub struct SendControl([u8; SendControl::LEN]);
 
-/// What the control data of a received message says.
+/// The contents of a received message's control data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ancillary {
     /// Where the message was sent to, if there was packet info at all.
@@ -51,7 +51,7 @@ const fn space(length: usize) -> usize {
     unsafe { libc::CMSG_SPACE(length as u32) as usize }
 }
 
-/// What cmsg_len says of `length` octets of data.
+/// The value of cmsg_len for `length` octets of data.
 const fn len(length: usize) -> usize {
     // SAFETY: CMSG_LEN of cmsg(3) is arithmetic alone.
     unsafe { libc::CMSG_LEN(length as u32) as usize }
@@ -74,7 +74,7 @@ impl ReceiveControl {
     /// All zeroes.
     pub const EMPTY: Self = Self([0; Self::LEN]);
 
-    /// Reads what the kernel has written. What it had no room for is missing (MSG_CTRUNC).
+    /// Reads what the kernel has written; parts that did not fit are missing (MSG_CTRUNC).
     #[inline]
     pub fn read(&self, header: &libc::msghdr) -> Ancillary {
         self.read_octets(header.msg_controllen as usize)
@@ -124,11 +124,12 @@ impl SendControl {
     /// All zeroes.
     pub const EMPTY: Self = Self([0; Self::LEN]);
 
-    /// Writes what is not the kernel's choice, and returns the length, 0 for nothing.
+    /// Writes the given parts, and returns the length, 0 for none.
     ///
-    /// The last message is written without its padding (CMSG_LEN in place of CMSG_SPACE): the kernel copies control data
-    /// of up to 36 octets to its stack and allocates memory for more (Linux, ____sys_sendmsg), which costs as much as all
-    /// else about the address. With both messages it is more, once for all segments of a message.
+    /// The last message is written without its padding (CMSG_LEN in place of CMSG_SPACE): the kernel copies control
+    /// data of up to 36 octets to its stack and allocates memory for more (Linux, ____sys_sendmsg), which costs as much
+    /// as all other work for the address. Both messages together are longer, but they are sent once for all segments of
+    /// a message.
     #[inline]
     pub fn write(&mut self, segment: Option<usize>, from: Option<Local>) -> usize {
         let mut at = 0;

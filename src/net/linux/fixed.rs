@@ -1,4 +1,4 @@
-//! A heap array whose address never changes, so that the kernel's headers may point into it for ever.
+//! A heap array whose address never changes, so that the kernel's headers can point into it.
 
 use std::ptr::NonNull;
 
@@ -24,7 +24,7 @@ impl<T> Fixed<T> {
         Self { start, len }
     }
 
-    /// A pointer to the element `index`; panics where there is none.
+    /// A pointer to the element `index`; panics if there is none.
     pub fn at(&self, index: usize) -> *mut T {
         assert!(index < self.len);
         // SAFETY: `index` is inside the allocation, checked above.

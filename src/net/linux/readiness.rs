@@ -1,6 +1,6 @@
 //! Which of many sockets can be read: one epoll(7) instance, which a Tokio runtime watches.
 //!
-//! Inside it sockets are level-triggered, so that whoever reads need not read all, and an ICMP error counts as
+//! Inside it sockets are level-triggered, so that a reader need not read everything, and an ICMP error counts as
 //! something to read (EPOLLERR). A socket leaves it when it is closed.
 
 use std::io;
@@ -70,7 +70,7 @@ impl Readiness {
     }
 }
 
-/// How many sockets one system call names; those that it leaves out come first the next time.
+/// How many sockets one system call returns; the others come first the next time.
 const AT_ONCE: usize = 64;
 
 fn key(socket: &socket2::Socket) -> u64 {

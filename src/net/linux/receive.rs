@@ -1,7 +1,8 @@
 //! Many datagrams in with one system call: recvmmsg(2).
 //!
-//! All memory is allocated by [`ReceiveBatch::new`]; a round neither allocates nor copies. The kernel overwrites lengths
-//! (name, control data, flags) in each header it fills, so each round restores exactly those that the last one used.
+//! All memory is allocated by [`ReceiveBatch::new`]; a round neither allocates nor copies. The kernel overwrites
+//! lengths (name, control data, flags) in each header it fills, so each round restores exactly those that the last one
+//! used.
 
 use std::io;
 use std::mem::{size_of, zeroed};
@@ -18,7 +19,7 @@ use super::fixed::Fixed;
 pub struct ReceiveBatch {
     octets: Fixed<u8>,
     stride: usize,
-    /// Octets of a slot, and how many of each datagram are shown.
+    /// Octets of a slot, and how many of each datagram are kept.
     room: usize,
     shown: usize,
     names: Fixed<libc::sockaddr_in6>,
@@ -43,8 +44,9 @@ const CACHE_LINE: usize = 64;
 const MAX_MESSAGE: usize = 65_535;
 
 impl ReceiveBatch {
-    /// Buffers for `slots` messages whose datagrams show up to `length` octets: longer ones are truncated. They have room
-    /// for what sockets of these capabilities deliver: trains of up to 64 KiB and control data. Panics if `slots` is 0.
+    /// Buffers for `slots` messages, and up to `length` octets of each datagram: longer ones are truncated. They have
+    /// room for what sockets of these capabilities deliver: trains of up to 64 KiB and control data. Panics if `slots`
+    /// is 0.
     pub fn new(slots: usize, length: usize, capabilities: Capabilities) -> Self {
         Self::with_names(slots, length, capabilities, true)
     }
@@ -61,7 +63,7 @@ impl ReceiveBatch {
         let stride = (room.div_ceil(CACHE_LINE) | 1) * CACHE_LINE;
         let octets = Fixed::zeroed(slots * stride);
         let iovecs = Fixed::new(slots, |slot| libc::iovec { iov_base: octets.at(slot * stride).cast(), iov_len: room });
-        // SAFETY: for these C structs of integers and pointers all zeroes is a value.
+        // SAFETY: all zeroes is a valid value of these C structs of integers and pointers.
         let names = Fixed::new(slots, |_| unsafe { zeroed::<libc::sockaddr_in6>() });
         let controls = Fixed::new(slots, |_| ReceiveControl::EMPTY);
         let headers = Fixed::new(slots, |slot| {
@@ -111,7 +113,7 @@ impl ReceiveBatch {
         };
         let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
         self.received = count;
-        // A socket that was shut down yields one "datagram" without a sender: the end, not a message.
+        // A socket that was shut down returns one "datagram" without a sender: that is the end, not a message.
         if self.named && count == 1 && self.headers.as_slice()[0].msg_hdr.msg_namelen == 0 {
             self.ancillary[0] = Ancillary::default();
             return Ok(ReceivedCounts::default());
@@ -163,7 +165,7 @@ pub struct Datagrams<'a> {
     batch: &'a ReceiveBatch,
     /// The slot of the next message.
     next: usize,
-    /// The message in hand: what is in its slot, and what is left to be cut off.
+    /// The current message: its slot, and what is not yet divided into datagrams.
     octets: &'a [u8],
     cut: Cut,
     source: SocketAddrV6,
@@ -171,7 +173,7 @@ pub struct Datagrams<'a> {
 }
 
 impl<'a> Datagrams<'a> {
-    /// Takes the next message in hand; false if there is none.
+    /// Moves to the next message; false if there is none.
     #[inline]
     fn load(&mut self) -> bool {
         let batch = self.batch;

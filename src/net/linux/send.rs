@@ -78,7 +78,7 @@ impl SendBatch {
         }
     }
 
-    /// Whether there is no room: then [`flush`](Self::flush) comes first.
+    /// Whether it is full: call [`flush`](Self::flush) first.
     #[inline]
     pub fn is_full(&self) -> bool {
         self.trains.is_full() || self.next > 0
@@ -120,7 +120,7 @@ impl SendBatch {
         write: impl FnOnce(&mut [u8]) -> Option<usize>,
     ) {
         assert!(!self.is_full());
-        // One behind the other: a train of such datagrams is one piece of memory.
+        // One after the other: a train of such datagrams is one piece of memory.
         let room = &mut self.octets.as_mut_slice()[self.used..][..self.length];
         if let Some(length) = write(room) {
             assert!(length <= self.length);
@@ -130,7 +130,7 @@ impl SendBatch {
     }
 
     /// Sends what was appended and never waits. A partial send is resumed; a datagram that the kernel refuses, or for
-    /// which the send buffer has no room, is given up and counted, and spoils no other.
+    /// which the send buffer has no room, is dropped and counted, and does not affect the others.
     pub fn flush(&mut self, socket: &socket2::Socket) -> Sent {
         self.send_all(socket, NoRoom::GiveUp)
     }
@@ -153,7 +153,7 @@ impl SendBatch {
             let taken = self.send(fd, next, count);
             let errno = match taken {
                 Ok(taken) => {
-                    // sendmmsg(2) returns at least 1 here; should it return 0 all the same, this entry counts as taken.
+                    // sendmmsg(2) returns at least 1 here; if it returned 0, this entry would count as sent.
                     let end = (next + taken.max(1)).min(count);
                     for train in &self.trains.all()[next..end] {
                         sent.datagrams += train.count;
@@ -229,8 +229,8 @@ impl SendBatch {
         }
     }
 
-    /// Sends the datagrams of a train that was refused, one by one. What was refused for another reason than being a
-    /// train is refused again.
+    /// Sends the datagrams of a train that was refused, one by one. A datagram that was refused for another reason is
+    /// refused again.
     #[cold]
     fn send_singly(&mut self, fd: RawFd, train: &Train<Route>, errno: i32, sent: &mut Sent) {
         let mut message = self.singles.writer();
@@ -276,11 +276,11 @@ enum SendFailure {
     Interrupted,
     /// The send buffer is full.
     NoRoom,
-    /// A queue or the memory for this message is not to be had.
+    /// There is no memory for this message, or a queue is full.
     NoMemory,
     /// An error of an earlier datagram, reported once: the next call sends (udp(7)).
     ClosedPort,
-    /// Whatever else is wrong with this message. A train may be refused with EIO, EINVAL, EMSGSIZE, ENOPROTOOPT or
+    /// Any other refusal of this message. A train may be refused with EIO, EINVAL, EMSGSIZE, ENOPROTOOPT or
     /// EOPNOTSUPP where its datagrams alone are not: by old kernels, by devices without checksum offload, by
     /// encrypted routes, by links whose MTU is smaller than a segment.
     Refused,
@@ -298,8 +298,8 @@ impl SendFailure {
     }
 }
 
-/// How long trains go on being tried where the kernel refuses some: a refusal costs a system call, and outweighs several
-/// trains that were sent.
+/// How many refused trains are accepted before datagrams are sent one by one: a refusal costs a system call, and so
+/// counts as much as several trains that were sent.
 #[derive(Clone, Copy, Debug, Default)]
 struct RefusalBudget {
     lost: u32,
@@ -340,7 +340,7 @@ pub(super) fn inject(batch: &mut SendBatch, rule: fn(usize) -> Option<i32>) {
 
 impl Messages {
     fn new(slots: usize) -> Self {
-        // SAFETY: for these C structs of integers and pointers all zeroes is a value.
+        // SAFETY: all zeroes is a valid value of these C structs of integers and pointers.
         let (headers, iovecs, names) = unsafe {
             (
                 Fixed::new(slots, |_| zeroed::<libc::mmsghdr>()),
@@ -355,13 +355,13 @@ impl Messages {
     #[inline]
     fn send(&mut self, fd: RawFd, next: usize, end: usize) -> Result<usize, i32> {
         let count = self.headers.as_slice()[next..end].len() as u32;
-        // SAFETY: a `Writer` has completed the headers up to `end`; all they point to lives in `self`, or in the octets of
-        // the batch that is borrowed for this call.
+        // SAFETY: a `Writer` has completed the headers up to `end`; all they point to lives in `self`, or in the octets
+        // of the batch that is borrowed for this call.
         let taken = unsafe { libc::sendmmsg(fd, self.headers.at(next), count, libc::MSG_DONTWAIT as _) };
         usize::try_from(taken).map_err(|_| io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
     }
 
-    /// Begins anew.
+    /// Starts over.
     fn writer(&mut self) -> Writer<'_> {
         Writer { messages: self, header: 0, piece: 0, first_piece: 0 }
     }
@@ -376,14 +376,14 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Adds octets to the message in hand.
+    /// Adds octets to the current message.
     #[inline]
     fn piece(&mut self, octets: *mut u8, length: usize) {
         self.messages.iovecs.as_mut_slice()[self.piece] = libc::iovec { iov_base: octets.cast(), iov_len: length };
         self.piece += 1;
     }
 
-    /// Ends the message in hand.
+    /// Ends the current message.
     #[inline]
     fn end(&mut self, route: &Route, segment: Option<usize>) {
         let Messages { headers, iovecs, names, controls } = &mut *self.messages;

@@ -33,9 +33,9 @@ pub fn bind_group(address: SocketAddrV6, count: usize, options: &SocketOptions) 
     let first = open(options)?;
     first.set_reuse_port(options.share_port)?;
     first.bind(&SockAddr::from(address))?;
-    // Bound without the option, the first socket is refused where the port is taken, by a group such as ours too. The
+    // Without the option, bind(2) fails if the port is taken, even by a group like ours. The
     // kernel compares the option of both sockets when the later one binds (Linux, inet_rcv_saddr_any and
-    // udp_lib_lport_inuse), so setting it now lets our own others join, and no one who binds without it.
+    // udp_lib_lport_inuse), so setting it now lets our other sockets bind, and no socket that lacks the option.
     first.set_reuse_port(true)?;
     let first = Socket::prepared(first, options)?;
     let address = first.local;
@@ -50,7 +50,7 @@ pub fn bind_group(address: SocketAddrV6, count: usize, options: &SocketOptions) 
 }
 
 /// Lets a program choose the socket of each datagram: it returns the socket's place in the group, in the order in which
-/// they were bound; a place that is none leaves the choice to the kernel's hash (SO_ATTACH_REUSEPORT_CBPF, socket(7)).
+/// they were bound; with a place outside the group, the kernel's hash chooses (SO_ATTACH_REUSEPORT_CBPF, socket(7)).
 /// The program's data are the datagram's payload.
 ///
 /// # Errors
@@ -68,8 +68,8 @@ pub fn steer(group: &[Socket], program: &[Instruction]) -> io::Result<()> {
         .collect();
     let len = u16::try_from(filter.len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
     let program = libc::sock_fprog { len, filter: filter.as_mut_ptr() };
-    // SAFETY: setsockopt(2) reads the program that `program` lends it, of the length it is told, and the `len`
-    // instructions of `filter`, which outlives the call; it writes to neither.
+    // SAFETY: setsockopt(2) reads `program`, of the given length, and the `len` instructions of `filter`, which
+    // outlives the call; it writes to neither.
     let result = unsafe {
         libc::setsockopt(
             socket.as_fd().as_raw_fd(),
@@ -83,8 +83,8 @@ pub fn steer(group: &[Socket], program: &[Instruction]) -> io::Result<()> {
 }
 
 impl Socket {
-    /// Takes a socket that somebody else has bound, and brings it into the state that a worker relies on: blocking, no
-    /// options that add control data, split, join or hold datagrams. Buffers only grow: the owner may have made them
+    /// Takes a socket that somebody else has bound, and prepares it for a worker: blocking, without options that add
+    /// control data, or that split, join or delay datagrams. Buffers only grow: the owner may have made them
     /// larger than this process is allowed to (SO_RCVBUFFORCE, socket(7)).
     ///
     /// # Errors
@@ -125,20 +125,21 @@ impl Socket {
         is_wildcard(self.local.ip())
     }
 
-    /// What it can do, as far as it was asked to.
+    /// The capabilities that were asked for and that it has.
     pub fn capabilities(&self) -> Capabilities {
         self.capabilities
     }
 
-    /// How many datagrams the kernel has dropped at this socket since it was opened, modulo 2^32 (SO_MEMINFO); 0 where
-    /// the kernel does not tell. From here on drops are to be counted: those before are an earlier owner's.
+    /// How many datagrams the kernel has dropped at this socket since it was opened, modulo 2^32 (SO_MEMINFO); 0
+    /// where the kernel does not report it. Count drops from here on: earlier ones belong to an earlier owner.
     pub fn drop_counter(&self) -> DropCounter {
         const WORDS: usize = libc::SK_MEMINFO_DROPS as usize + 1;
         let found = option::<[u32; WORDS]>(self, libc::SOL_SOCKET, SO_MEMINFO);
         DropCounter(found.map_or(0, |words| words[WORDS - 1]))
     }
 
-    /// Waits until there is something to receive, or `limit` has passed. False if the socket is shut down for receiving.
+    /// Waits until there is something to receive, or `limit` has passed. False if the socket is shut down for
+    /// receiving.
     ///
     /// # Errors
     /// Those of poll(2), except EINTR.
@@ -146,7 +147,7 @@ impl Socket {
         Ok(!wait(self, PollFlags::IN | PollFlags::RDHUP, limit)?.contains(PollFlags::RDHUP))
     }
 
-    /// Fixes the peer: only its datagrams are received, and what is sent without an address goes there.
+    /// Connects to a peer: only its datagrams are received, and datagrams without an address go to it.
     ///
     /// # Errors
     /// Those of connect(2).
@@ -162,7 +163,7 @@ impl Socket {
         self.inner.send_to(octets, &SockAddr::from(to))
     }
 
-    /// Lets nothing more in: what is queued can still be received, what arrives later is dropped (a filter that
+    /// Accepts no more datagrams: those in the queue can still be received, later ones are dropped (a filter that
     /// accepts 0 octets, SO_ATTACH_FILTER of socket(7)), and a waiting receive call returns.
     ///
     /// # Errors
@@ -171,7 +172,7 @@ impl Socket {
         let nothing = SockFilter::new((libc::BPF_RET | libc::BPF_K) as u16, 0, 0, 0);
         self.inner.attach_filter(&[nothing])?;
         match self.inner.shutdown(std::net::Shutdown::Read) {
-            // shutdown(2) says so of every unconnected socket, and wakes its readers all the same.
+            // shutdown(2) returns this for every unconnected socket, and still wakes its readers.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
             other => other,
         }
@@ -183,8 +184,8 @@ impl Socket {
         socket.set_read_timeout(timeout)?;
         enlarge(&socket, libc::SO_RCVBUF, libc::SO_RCVBUFFORCE, options.receive_buffer);
         enlarge(&socket, libc::SO_SNDBUF, libc::SO_SNDBUFFORCE, SEND_BUFFER);
-        // Forged ICMP errors must not make replies travel in fragments, which can be forged in their turn (RFC 8900,
-        // section 3.7): what counts is the interface's MTU, not what was heard of the path's.
+        // Forged ICMP errors must not lead to fragmented replies, since fragments can be forged too (RFC 8900,
+        // section 3.7): the interface's MTU counts, not a path MTU that the network reports.
         let _ = set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_OMIT);
         let _ = set_option(&socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_OMIT);
         let segmentation = options.segmentation == Segmentation::Auto;
@@ -222,7 +223,7 @@ pub fn enable(wanted: Capabilities, socket: &socket2::Socket) -> Capabilities {
     // What only counts or tunes is best effort: not every kernel has it.
     let set = |level, name, value| set_option(socket, level, name, value).is_ok();
     Capabilities {
-        // A probe; left on, it would cut what is sent as single datagrams, too.
+        // A test only: if it stayed on, the kernel would divide single datagrams too.
         segmentation: wanted.segmentation
             && set(libc::SOL_UDP, libc::UDP_SEGMENT, 1232)
             && set(libc::SOL_UDP, libc::UDP_SEGMENT, 0),
@@ -236,7 +237,7 @@ pub fn enable(wanted: Capabilities, socket: &socket2::Socket) -> Capabilities {
 
 /// Sets an option whose value is an int.
 fn set_option(socket: &impl AsFd, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
-    // SAFETY: setsockopt(2) reads the int that `value` lends it, of the length it is told.
+    // SAFETY: setsockopt(2) reads `value`, of the given length.
     let result = unsafe {
         let lent = (&raw const value).cast::<libc::c_void>();
         libc::setsockopt(socket.as_fd().as_raw_fd(), level, name, lent, size_of_val(&value) as libc::socklen_t)
@@ -248,7 +249,8 @@ fn set_option(socket: &impl AsFd, level: libc::c_int, name: libc::c_int, value: 
 fn option<T: Default>(socket: &impl AsFd, level: libc::c_int, name: libc::c_int) -> Option<T> {
     let mut value = T::default();
     let mut len = size_of::<T>() as libc::socklen_t;
-    // SAFETY: getsockopt(2) writes at most `len` octets into `value`, which any octets are a value of: see the callers.
+    // SAFETY: getsockopt(2) writes at most `len` octets into `value`; every octet pattern is a valid `T`, see the
+    // callers.
     let result = unsafe {
         let lent = (&raw mut value).cast::<libc::c_void>();
         libc::getsockopt(socket.as_fd().as_raw_fd(), level, name, lent, &raw mut len)
@@ -257,8 +259,8 @@ fn option<T: Default>(socket: &impl AsFd, level: libc::c_int, name: libc::c_int)
 }
 
 /// Options of sockets that somebody else has prepared, and the values with which a worker can serve them: no control
-/// data but what it asks for, and no datagrams that are joined, split or held back. What a kernel does not have, no
-/// owner can have set.
+/// data but what it asks for, and no datagrams that are joined, split or held back. An option that the kernel lacks
+/// cannot have been set.
 const NEUTRAL: [(libc::c_int, libc::c_int, libc::c_int); 31] = [
     (libc::SOL_SOCKET, libc::SO_TIMESTAMP, 0),
     (libc::SOL_SOCKET, libc::SO_TIMESTAMPING, 0),

@@ -16,7 +16,8 @@ pub struct Printed {
 }
 
 impl Printed {
-    /// Looks for the prefix (`Result: ` unless another one is given) in several runs: what each printed, and its result.
+    /// Looks for the prefix (`Result: ` unless another one is given) in several runs: what each printed, and its
+    /// result.
     pub fn learn(prefix: Option<&str>, runs: &[(&str, String)]) -> Self {
         let wanted = prefix.unwrap_or(PREFIX).to_owned();
         if runs.iter().any(|(stdout, _)| stdout.contains(&wanted)) {

@@ -35,8 +35,8 @@ const LEAST_WAIT: Duration = Duration::from_millis(300);
 /// What does not count comes for so many times the wait of a client that hears nothing.
 const JUNK_FACTOR: f64 = 2.5;
 
-/// How often a run that fails is repeated where datagrams may be lost: four tries of a client all fail in one run of 15,
-/// at 30% loss in both directions.
+/// How often a run that fails is repeated where datagrams may be lost: four tries of a client all fail in one run of
+/// 15, at 30% loss in both directions.
 const LOSSY_REPEATS: usize = 6;
 
 /// How long a client may take to its first request.

@@ -2,8 +2,8 @@
 //!
 //! Whether a server stays silent cannot be seen by waiting alone. So a datagram that needs no answer is followed by a
 //! control request whose answer is known: when that has come, and nothing else within the server's own pace, there was
-//! no answer. Each datagram has a socket of its own (clause 4.6), not connected, so that replies from elsewhere are seen
-//! as well.
+//! no answer. Each datagram has a socket of its own (clause 4.6), not connected, so that replies from elsewhere are
+//! seen as well.
 
 mod observed;
 
@@ -18,7 +18,8 @@ use super::service::{Service, StartError};
 use super::through::LossyRelay;
 use crate::Failure;
 
-/// The sum of two operands, with the same octets in every byte order, and with an answer that no other request here has.
+/// The sum of two operands, with the same octets in every byte order, and with an answer that no other request here
+/// has.
 pub const CONTROL: [u8; 9] = [0x00, 0x5a, 0x00, 0x00, 0x5a, 0x01, 0x00, 0x00, 0x01];
 
 /// Between looks at whether the server still runs.
@@ -155,7 +156,8 @@ impl Prober {
         self.patience.max(4 * self.slowest)
     }
 
-    /// From now on believes silence at once, or, again, only after a while. Where nothing depends on it, that saves time.
+    /// From now on believes silence at once, or, again, only after a while. Where nothing depends on it, that saves
+    /// time.
     pub fn believe_silence_at_once(&mut self, at_once: bool) {
         self.hurried = at_once;
     }

@@ -1,4 +1,5 @@
-//! What is required of a server under the conditions that it will meet: many clients, quiet, other addresses, endurance.
+//! What is required of a server under the conditions that it will meet: many clients, quiet, other addresses,
+//! endurance.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
