@@ -13,17 +13,17 @@ use crate::wire::{Form, Status};
 pub(super) struct Answerer<'a> {
     limits: Limits,
     rules: WorkerRules<'a>,
-    /// Whether the socket is bound to one IPv4 address, so that whatever it receives came over IPv4.
+    /// Whether the socket is bound to one IPv4 address, so that all datagrams come over IPv4.
     bound_ipv4: bool,
     rate_limit: RateLimit,
     loops: LoopGuard,
-    /// None if nobody wants to know of single datagrams.
+    /// None if drops are not reported.
     journal: Option<Journal>,
     counters: &'a Counters,
 }
 
 impl<'a> Answerer<'a> {
-    /// `key`: of the hashes, which no sender may know.
+    /// `key` is the secret key of the hashes.
     pub fn new(
         config: &Config,
         socket: &Socket,
@@ -43,7 +43,7 @@ impl<'a> Answerer<'a> {
         }
     }
 
-    /// To be called before each batch.
+    /// Call this before each batch.
     #[inline]
     pub fn begin_batch(&mut self) {
         self.rules.refresh();
@@ -73,7 +73,7 @@ impl<'a> Answerer<'a> {
         match responder::respond(datagram.octets, &mut reply[..room], &self.limits) {
             Verdict::Silence(reason) => Err(Cause::Silent(reason)),
             Verdict::Reply(made) => {
-                // An extended result takes a request that no other protocol makes by chance.
+                // An extended result requires a request that no other protocol sends by chance.
                 let is_error = made.status != Status::Ok;
                 if made.form == Form::Classic || is_error {
                     self.loops.check(arrival.source, arrival.port, datagram.octets, is_error, now)?;
@@ -83,7 +83,7 @@ impl<'a> Answerer<'a> {
         }
     }
 
-    /// How long the reply may be by the rate of the source's prefix.
+    /// How long the reply may be, given the rate of the source's prefix.
     #[inline]
     fn room(&mut self, arrival: &Arrival, request: usize, now: u64, whole: usize) -> Result<usize, Refusal> {
         match self.rate_limit.admit(arrival.source, now) {

@@ -1,4 +1,4 @@
-//! What a server can be told.
+//! The configuration of a server.
 
 use std::num::NonZeroUsize;
 
@@ -7,8 +7,7 @@ use crate::limit::rate::{Policy, Setting};
 use crate::net::Segmentation;
 use crate::responder::Limits;
 
-/// Everything that a [`Server`](super::Server) can be told. [`Config::default`] is what the program does without
-/// options.
+/// The configuration of a [`Server`](super::Server). [`Config::default`] is that of the program without options.
 ///
 /// ```
 /// use calc6::limit::rate::Setting;
@@ -29,7 +28,7 @@ pub struct Config {
     pub batch: usize,
     /// Whether datagrams of one peer may be received and answered as segments of one message.
     pub segmentation: Segmentation,
-    /// What the responder may do.
+    /// The limits of the responder.
     pub limits: Limits,
     /// Serves IPv6 only; otherwise the wildcard address `::` also serves IPv4, through mapped addresses.
     pub ipv6_only: bool,
@@ -47,7 +46,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// The batch that serves best: larger ones save next to nothing per datagram, and outgrow the processor's nearest
+    /// The fastest batch: larger ones save almost nothing per datagram, and do not fit the processor's first-level
     /// cache (docs/performance.md).
     pub const DEFAULT_BATCH: usize = 32;
 

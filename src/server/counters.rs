@@ -1,4 +1,4 @@
-//! What a server counts: every datagram exactly once, by form and operator, by status, or by the reason of its drop.
+//! What a server counts: every datagram exactly once, by form and operator, by status, or by the reason why it was dropped.
 //!
 //! Each worker has its own [`Counters`], which no other thread writes, so counting is a load, an addition and a store
 //! without a lock prefix; [`Totals`] is a sum over the workers, taken while they run.
@@ -47,7 +47,7 @@ pub enum Counter {
     OctetsIn,
     /// Octets of UDP payload in replies made.
     OctetsOut,
-    /// Replies given up because the send buffer was full.
+    /// Replies dropped because the send buffer was full.
     SendQueueFull,
     /// Replies that the kernel refused to send: no route, a firewall, a size over the link's.
     SendRefused,
@@ -65,7 +65,7 @@ pub enum Counter {
     SegmentsSent,
     /// Trains that the kernel refused to send: their replies were sent one by one.
     TrainsRefused,
-    /// Receive calls that brought this many messages, 0 to [`Config::MAX_BATCH`]; 0 when a wait ends with nothing. A
+    /// Receive calls that returned this many messages, 0 to [`Config::MAX_BATCH`]; 0 if a wait ended without any. A
     /// train is one message.
     Batch(usize),
 }

@@ -38,7 +38,7 @@ pub(super) struct Journal {
     suppressed: [u64; CAUSES],
 }
 
-/// A queue with room for what all workers report in a moment, or for nothing.
+/// The queue from the workers to the reader; it has no room if drops are not reported.
 pub(super) fn queue(enabled: bool) -> (SyncSender<Dropped>, Receiver<Dropped>) {
     sync_channel(if enabled { ROOM } else { 0 })
 }
@@ -64,7 +64,7 @@ impl Journal {
         }
         let place = cause.place();
         let dropped = Dropped { source, length, reason: cause.name(), suppressed: self.suppressed[place] };
-        // The queue is full where its reader is slow, or gone.
+        // The queue is full if its reader is slow or gone.
         if self.reported[place] < PER_SECOND && self.to.try_send(dropped).is_ok() {
             self.reported[place] += 1;
             self.suppressed[place] = 0;

@@ -9,9 +9,8 @@
 //!
 //! A datagram's way through the server: `worker` receives a batch and sends the replies; `answerer` decides on each
 //! datagram; `steering` makes the kernel send each source prefix to one worker; `rules` holds the access rules in
-//! force,
-//! `counters` what became of each datagram, `journal` a few of those that were dropped, and `threads` the workers'
-//! start and end.
+//! force, `counters` the outcome of each datagram, `journal` a few of those that were dropped, and `threads` the start
+//! and end of the workers.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -79,7 +78,7 @@ pub struct Server {
     config: Config,
     /// Of the rate limit's hash.
     key: [u64; 2],
-    /// Where workers report dropped datagrams, if anybody wants to know of them.
+    /// Where workers report dropped datagrams, if the configuration asks for reports.
     journal: Option<SyncSender<Dropped>>,
     sockets: Arc<[Socket]>,
     /// Why a source prefix may reach more than one worker.
@@ -87,11 +86,11 @@ pub struct Server {
     shared: Arc<Shared>,
 }
 
-/// Why the datagrams of a source prefix may reach several workers, so that each of these allows it the whole rate.
+/// Why the datagrams of a source prefix may reach several workers, so that each of them allows the prefix the whole rate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unsteered {
-    /// The port is shared with other servers, which the kernel's choice has to include.
+    /// The port is shared with other servers, so the kernel has to choose among them too.
     #[error("the port is shared with other servers")]
     SharedPort,
     /// The sockets that were handed over are not one group: they have different addresses or ports.
@@ -132,7 +131,7 @@ struct Shared {
     rules: CurrentRules,
     journal: Mutex<Receiver<Dropped>>,
     stop: AtomicBool,
-    /// Whether the sockets are ours alone; where they were handed over, their holder's next server goes on with them.
+    /// Whether this server owns the sockets; if they were handed over, their owner's next server continues with them.
     owned: bool,
 }
 
@@ -152,7 +151,7 @@ impl Server {
         Self::new(sockets, config, true)
     }
 
-    /// Serves sockets that somebody else has bound and goes on to hold, one worker each. They are made blocking, and
+    /// Serves sockets that another process has bound and keeps open, one worker each. They are made blocking, and
     /// options that would add control data, join or hold datagrams are undone. When stopped, the server answers what it
     /// has received and leaves the rest in the sockets' queues.
     ///
@@ -227,7 +226,7 @@ impl Server {
     }
 
     /// [`run`](Self::run), where each worker's thread first calls `enter`, and once all have done so the calling thread
-    /// calls `serving`: to give up what serving does not need. No datagram is read before that.
+    /// calls `serving`: here a program drops the privileges that serving does not need. No datagram is read before that.
     ///
     /// # Errors
     ///
@@ -245,7 +244,7 @@ impl Server {
                 let (body, starter) = WorkerThread::new(self.worker(index), events.clone());
                 let enter = &enter;
                 let thread = thread::Builder::new().name(format!("worker {index}"));
-                // Where this fails, the starters are dropped, which ends the threads before it.
+                // If this fails, the starters are dropped, which ends the threads that were started before.
                 threads.push(thread.spawn_scoped(scope, move || body.run(enter))?);
                 starters.push(starter);
             }
@@ -271,25 +270,25 @@ impl Server {
 }
 
 impl Handle {
-    /// Tells the server to stop: at once where the sockets are its own and their intake can be closed
-    /// ([`SystemCapabilities::closed_intake`](crate::net::SystemCapabilities::closed_intake)), within a quarter of a
-    /// second where not.
+    /// Tells the server to stop: at once if it owns the sockets and their intake can be closed
+    /// ([`SystemCapabilities::closed_intake`](crate::net::SystemCapabilities::closed_intake)), else within a quarter
+    /// of a second.
     pub fn stop(&self) {
         if self.shared.stop.swap(true, Relaxed) || !self.shared.owned {
             return;
         }
         for socket in self.shared.sockets.upgrade().iter().flat_map(|sockets| sockets.iter()) {
-            // Should this fail, the worker still ends after its next wait.
+            // If this fails, the worker still ends after its next wait.
             let _ = socket.close_intake();
         }
     }
 
-    /// Puts other access rules into force, without losing a datagram, a rate or a count: a datagram that is received
-    /// after this returns is judged by them.
+    /// Replaces the access rules without losing a datagram, a rate or a count: a datagram that is received
+    /// after this returns is decided by them.
     ///
     /// # Errors
     ///
-    /// [`Contradiction`] if a prefix is both allowed and denied; the rules before stay in force.
+    /// [`Contradiction`] if a prefix is both allowed and denied; the earlier rules stay in force.
     pub fn set_rules(&self, rules: &Rules) -> Result<(), Contradiction> {
         self.shared.rules.replace(rules)
     }
@@ -318,7 +317,7 @@ impl Handle {
         totals
     }
 
-    /// The time in which an idle worker goes round its loop.
+    /// The longest time that an idle worker needs for one round of its loop.
     pub const IDLE_ROUND: Duration = RECEIVE_TIMEOUT.saturating_add(worker::IDLE_WAIT);
 
     /// Takes the reports of dropped datagrams ([`Config::verbose`]), oldest first, some hundred at a time.
@@ -387,7 +386,7 @@ fn options(config: &Config) -> SocketOptions {
 /// Enough for the bursts of some thousand clients.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
-/// How often an idle worker looks up: soon enough to stop, seldom enough to cost nothing.
+/// How long an idle worker waits at most before it checks whether to stop: short enough to stop soon, long enough to cost nothing.
 const RECEIVE_TIMEOUT: Duration = Duration::from_millis(250);
 
 #[cfg(test)]

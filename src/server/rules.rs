@@ -29,7 +29,7 @@ impl CurrentRules {
         Ok(CurrentRules { version: AtomicU64::new(0), access, ports })
     }
 
-    /// Puts other rules into force: every worker applies them from its next batch on.
+    /// Replaces the rules: every worker applies the new ones from its next batch on.
     pub fn replace(&self, rules: &Rules) -> Result<(), Contradiction> {
         let compiled = compile(rules, &self.ports)?;
         let mut access = self.lock();
@@ -43,7 +43,7 @@ impl CurrentRules {
         WorkerRules { current: self, worker, version: self.version.load(Acquire), access: access[worker].clone() }
     }
 
-    /// A panic with the lock held leaves whole rules behind.
+    /// The rules are replaced as a whole, so they are valid even after a panic with the lock held.
     fn lock(&self) -> MutexGuard<'_, Vec<Access>> {
         self.access.lock().unwrap_or_else(PoisonError::into_inner)
     }

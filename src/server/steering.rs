@@ -141,7 +141,7 @@ fn load(size: u32, offset: u32) -> Instruction {
     immediate(BPF_LD | BPF_ABS | size, offset)
 }
 
-/// Goes on if A is `value`, else skips some instructions.
+/// Continues if A is `value`, else skips some instructions.
 fn skip_unless(value: u32, skipped: u8) -> Instruction {
     Instruction { jump_false: skipped, ..immediate(BPF_JMP | BPF_JEQ, value) }
 }

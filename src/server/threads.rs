@@ -18,7 +18,7 @@ pub(super) enum ThreadEvent {
 pub(super) struct WorkerThread<'a> {
     worker: Worker<'a>,
     events: Sender<ThreadEvent>,
-    /// Yields one value when all may serve; closed if the start is cancelled.
+    /// Receives one value when all may serve; closed if the start is cancelled.
     start: Receiver<()>,
 }
 
@@ -62,7 +62,7 @@ pub(super) fn supervise(
 ) -> io::Result<()> {
     let mut result = Ok(());
     let (workers, mut ready) = (starters.len(), 0);
-    // What is dropped here cancels the start.
+    // Dropping the starters here cancels the start.
     let mut start = Some((starters, serving));
     for event in events {
         match event {

@@ -49,13 +49,13 @@ impl<'a> Worker<'a> {
         self.processor.map_or(Ok(()), cpu::pin)
     }
 
-    /// Serves until told to stop. An error is a mistake of ours, or of whoever shares the socket, such as a closed one:
-    /// the network causes none.
+    /// Serves until it is told to stop. An error is a bug here, or in a process that shares the socket; the network
+    /// causes none.
     pub fn run(mut self) -> io::Result<()> {
         let mut failures = 0;
         while !self.stop.load(Relaxed) {
             match self.requests.receive(self.socket, Wait::ForOne) {
-                // The end of shutdown(2), which comes at once from then on.
+                // The sign of shutdown(2): from now on the call returns at once.
                 Ok(ReceivedCounts { messages: 0, .. }) => self.note_shutdown()?,
                 Ok(received) => {
                     failures = 0;
@@ -114,21 +114,21 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// A socket that is shut down has no more to receive, and says so at once from then on: that is for the end alone.
+    /// After shutdown(2) every receive call returns at once without a datagram: this is normal only while the server stops.
     #[cold]
     fn note_shutdown(&self) -> io::Result<()> {
         if self.stop.load(Relaxed) { Ok(()) } else { Err(io::Error::other("the socket was shut down")) }
     }
 
-    /// Errors of a receive call: an idle wait, a signal, a pending ICMP error, a shortage. None ends the worker, but
-    /// for those that say that the call itself is wrong and would be so for ever.
+    /// Errors of a receive call: an idle wait, a signal, a pending ICMP error, a shortage. None ends the worker,
+    /// except those that mean that the call itself is wrong and will always fail.
     #[cold]
     fn note_error(&self, error: io::Error, failures: &mut u32) -> io::Result<()> {
         match ReceiveError::of(&error) {
             ReceiveError::Idle => {
                 self.counters.add(Counter::Batch(0), 1);
-                // The end of a receive call's time limit. Where somebody who shares the socket has made it
-                // non-blocking, it would come again and again.
+                // The end of a receive call's time limit. If another process that shares the socket made it
+                // non-blocking, this error returns at once each time.
                 if !self.socket.wait_readable(IDLE_WAIT)? {
                     self.note_shutdown()?;
                 }
@@ -138,7 +138,7 @@ impl<'a> Worker<'a> {
             ReceiveError::Other => {
                 self.counters.add(Counter::ReceiveErrors, 1);
                 *failures += 1;
-                // To avoid a busy loop where the error stays.
+                // To avoid a busy loop if the error stays.
                 if *failures > MAX_FAILURES {
                     std::thread::sleep(IDLE_WAIT);
                 }
@@ -148,7 +148,7 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// Replies that wait for one system call: several trains.
+/// Replies that one system call sends: several trains.
 const REPLIES: usize = 256;
 
 #[inline]
@@ -164,7 +164,7 @@ fn note_sent(counters: &Counters, sent: Sent) {
     }
 }
 
-/// The longest that a stopped worker goes on with what is queued.
+/// The longest time that a stopped worker answers queued datagrams.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
 /// Failures in a row after which a worker pauses before the next call.
