@@ -46,7 +46,7 @@ fn without_landlock(option: &str) -> Command {
 fn a_kernel_without_landlock_is_named_and_served_on_unless_forbidden() {
     let server = Server::spawn(without_landlock("optional"));
     assert_eq!(ask(&peer("[::1]:0", ("::1", server.port)), &SUM), SUM_REPLY);
-    assert!(server.stop().contains("warning: the kernel has no Landlock: files stay within reach"));
+    assert!(server.stop().contains("warning: the kernel has no Landlock: files stay accessible"));
     let output = without_landlock("required").output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");

@@ -194,7 +194,7 @@ fn the_configuration_is_checked_without_serving() {
         "allowed: 2001:db8::/32, 192.0.2.0/24",
         "denied: all others",
         "rate limit: 7/s,burst=14,site=8,leak=4",
-        "sandbox: as far as the kernel has it",
+        "sandbox: as far as the kernel supports it",
         "without a rate limit, beside loopback: none",
         "workers pinned to processors: none",
         "port shared with other servers: no",

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::hardening::open_for_reading;
 
-/// An access file, and the rules of the command line, to which it adds.
+/// An access file, and the rules of the command line, which it extends.
 #[derive(Clone, Debug)]
 pub struct AccessFile {
     path: PathBuf,
@@ -29,7 +29,7 @@ pub enum AccessFileError {
     /// A line is wrong.
     #[error("access file {0}, {1}")]
     Line(PathBuf, FileError),
-    /// It says the opposite of an option.
+    /// It contradicts an option.
     #[error("access file {0}: {1}: see --allow and --deny")]
     Contradiction(PathBuf, Contradiction),
 }
@@ -52,7 +52,7 @@ impl AccessFile {
     ///
     /// # Errors
     ///
-    /// [`AccessFileError`]: nothing is to be changed.
+    /// [`AccessFileError`]: keep the earlier rules.
     pub fn read(&self) -> Result<Rules, AccessFileError> {
         let text = self.text().map_err(|error| AccessFileError::Read(self.path.clone(), error))?;
         if text.len() as u64 > MAX_LEN {

@@ -1,9 +1,9 @@
-//! A server as a service: what it gives up before it serves, whom it tells what, and how it ends.
+//! A server as a service: which privileges it drops before it serves, what it reports and to whom, and how it ends.
 //!
 //! The order matters. [`Daemon::prepare`] opens what needs files or privileges (the metrics listener, the service
 //! manager's socket, the user database) while the server's sockets are bound already; [`Daemon::run`] then closes the
-//! file system, drops root and all capabilities, starts the threads, confines each to its system calls, says that it is
-//! ready, and only then reads the first datagram.
+//! file system, drops root and all capabilities, starts the threads, confines each to its system calls, reports that
+//! it is ready, and only then reads the first datagram.
 //!
 //! | thread | does | system calls |
 //! | --- | --- | --- |
@@ -60,7 +60,7 @@ pub enum DaemonError {
     /// The listener for metrics that was handed over.
     #[error("cannot serve metrics on the socket that was handed over: {0}")]
     Listener(io::Error),
-    /// The access file can be read no more.
+    /// The access file can no longer be read.
     #[error("SIGHUP could not read the access file again, as the user and in the sandbox that serve")]
     AccessFile(#[source] AccessFileError),
     /// Signals cannot be caught.
@@ -78,7 +78,7 @@ pub enum DaemonError {
 }
 
 impl Daemon {
-    /// Opens all that is needed beside the server's sockets. `listener`: one for metrics that the service manager
+    /// Opens everything that is needed besides the server's sockets. `listener`: one for metrics that the service manager
     /// holds; it is used instead of the options' address. `warnings` are written when it serves.
     ///
     /// # Errors
@@ -107,7 +107,7 @@ impl Daemon {
         Ok(Daemon { server, options, protection, access_file, signals, manager, listener, warnings })
     }
 
-    /// Gives up what serving does not need and serves until SIGINT or SIGTERM.
+    /// Drops the privileges that serving does not need and serves until SIGINT or SIGTERM.
     ///
     /// # Errors
     ///
@@ -158,7 +158,7 @@ fn await_all(confined: &Receiver<()>) {
     while confined.recv().is_ok() {}
 }
 
-/// Starts a thread without which the service is not whole: its failure, or panic, ends the process.
+/// Starts a thread that the service needs: its failure, or panic, ends the process.
 fn spawn(
     name: &'static str,
     (confinement, role): (Arc<ThreadConfinement>, ThreadRole),
@@ -193,7 +193,7 @@ impl Drop for ProcessExit {
     }
 }
 
-/// What is said when serving begins.
+/// The messages at the start.
 struct Notes {
     listening: String,
     others: Vec<String>,

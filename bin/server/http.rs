@@ -1,10 +1,9 @@
 //! Metrics over HTTP/1.1 (RFC 9112): one thread, a fixed number of connections, fixed room and time for each.
 //!
-//! A connection whose request has arrived goes before one that is silent: when all [`CONNECTIONS`] places are taken, the
-//! silent connection that came first makes room for the next one, or else the first whose answer is sent. A client that
-//! does not read its answer costs a place for at most [`TIME_LIMIT`].
-//! Whatever clients do, memory stays what it was at the start: each place keeps its room for a request head and an
-//! answer.
+//! A connection whose request has arrived goes before one that is silent: when all [`CONNECTIONS`] places are taken,
+//! the silent connection that came first makes room for the next one, or else the first whose answer is sent. A client
+//! that does not read its answer costs a place for at most [`TIME_LIMIT`]. Memory use is constant, independent of what
+//! clients do: each place keeps its buffers for a request head and an answer.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -50,7 +49,7 @@ pub fn prepare(listener: &TcpListener) -> io::Result<()> {
 
 const BACKLOG: i32 = 4096;
 
-/// Serves for ever. The listener must be [prepared](prepare).
+/// Serves without end. The listener must be [prepared](prepare).
 ///
 /// # Errors
 ///
@@ -124,8 +123,8 @@ fn accept(listener: &TcpListener, places: &mut [ConnectionSlot], page: &mut Stat
     true
 }
 
-/// The place for the next connection: a free one, or else that of the silent connection that came first, or else that of
-/// the first one whose answer is sent.
+/// The place for the next connection: a free one, else that of the silent connection that came first, else that of
+/// the first one whose answer is being sent.
 fn room(places: &[ConnectionSlot]) -> Option<usize> {
     if let Some(free) = places.iter().position(|place| place.connection.is_none()) {
         return Some(free);
@@ -142,7 +141,7 @@ fn room(places: &[ConnectionSlot]) -> Option<usize> {
 /// Room for a connection.
 struct ConnectionSlot {
     connection: Option<Connection>,
-    /// Its request head, as far as it has come.
+    /// Its request head, as far as it has arrived.
     head: Vec<u8>,
     answer: Vec<u8>,
 }
@@ -178,13 +177,13 @@ impl ConnectionSlot {
         ConnectionSlot { connection: None, head: Vec::with_capacity(HEAD), answer: Vec::with_capacity(ANSWER) }
     }
 
-    /// Takes a connection, in place of the one that was here.
+    /// Takes a connection, which replaces the earlier one.
     fn connect(&mut self, stream: TcpStream, until: Instant) {
         self.head.clear();
         self.connection = Some(Connection { stream, until, stage: Stage::Reading, ready: true });
     }
 
-    /// Reads or writes what is possible now, and forgets a connection that is done or out of time.
+    /// Reads or writes what is possible now, and drops a connection that is done or too slow.
     fn proceed(&mut self, page: &mut StatusPage<'_>, now: Instant) {
         let ConnectionSlot { connection: Some(connection), head, answer } = self else { return };
         let stage = match connection.ready {

@@ -18,7 +18,7 @@ use crate::hardening::stderr_takes_a_line;
 /// How a line of the log looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// `server: ` and a sentence, with `warning: ` before it where it is one; the journal knows the time
+    /// `server: ` and a sentence, with `warning: ` before a warning; the journal adds the time
     #[default]
     Text,
     /// One JSON object a line: timestamp, level and message
@@ -40,7 +40,7 @@ pub fn start(format: LogFormat) {
         .with_max_level(Level::INFO)
         .with_target(false)
         .with_ansi(false)
-        // A closed stderr is no reason to write there about it.
+        // An error about a closed stderr cannot be written to it.
         .log_internal_errors(false)
         .with_writer(|| Stderr);
     let _ = match format {
@@ -54,7 +54,7 @@ pub fn is_started() -> bool {
     tracing::dispatcher::has_been_set()
 }
 
-/// Writes to stderr if that takes at least a line at once; else pretends to.
+/// Writes to stderr if it accepts a whole line at once; else drops the line.
 struct Stderr;
 
 impl Write for Stderr {

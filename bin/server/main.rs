@@ -111,7 +111,7 @@ fn program() -> ProgramPages {
 
 /// Why the program ends without success.
 enum Failure {
-    /// The command line, the environment or the access file cannot be read as what it has to be.
+    /// The command line, the environment or the access file cannot be parsed.
     Usage(String),
     /// The system refuses.
     System(String),
@@ -155,7 +155,7 @@ fn without_ipv6(server: &Server, ipv6_only: bool) -> Option<String> {
     Some(line + "sysctl -w net.ipv6.conf.all.disable_ipv6=0)")
 }
 
-/// Complains about a variable that looks like an option and is none: its setting would be ignored.
+/// Reports a variable that looks like an option but is not one: its setting would be ignored.
 fn unknown_variable() -> Option<String> {
     let command = Arguments::command();
     let known: Vec<String> =
@@ -207,7 +207,7 @@ fn host_and_port(place: (Option<String>, Option<Port>)) -> Result<(String, Port)
     }
 }
 
-/// Checks what can be checked without binding anything, and prints what the options come to.
+/// Checks what can be checked without binding anything, and prints the resulting configuration.
 fn check(
     config: &Config,
     service: &Options,
@@ -236,7 +236,7 @@ impl Failure {
         Failure::System(in_full(&error))
     }
 
-    /// Adds what the command line can do about it.
+    /// Adds the option that avoids the error.
     fn bind(error: BindError) -> Failure {
         match error {
             BindError::InUse(_) => {

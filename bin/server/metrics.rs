@@ -57,7 +57,7 @@ struct MetricsSource {
 
 impl fmt::Debug for MetricsSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("started", &self.started).finish_non_exhaustive()
+        f.debug_struct("MetricsSource").field("started", &self.started).finish_non_exhaustive()
     }
 }
 
@@ -162,7 +162,7 @@ impl Scrape<'_, '_> {
             below = bound + 1;
         }
         buckets.push((f64::INFINITY, 0));
-        let help = "Messages, each a datagram or a train of them, that one receive call brought";
+        let help = "Messages, each a datagram or a train of them, that one receive call returned";
         let mut family = self.family("batch_size", help, MetricType::Histogram)?;
         family.encode_histogram::<Labels<'_>>(sum as f64, number, &buckets, None)
     }
@@ -197,7 +197,7 @@ fn sample(family: &mut MetricEncoder<'_>, labels: &Label<'_>, value: u64) -> fmt
     ConstCounter::new(value).encode(family.encode_family(&Labels(labels))?)
 }
 
-/// Labels whose number is not known to the compiler.
+/// Labels whose number is known only at run time.
 #[derive(Debug)]
 struct Labels<'a>(&'a Label<'a>);
 

@@ -16,7 +16,7 @@ use calc6::limit::{Access, Rules};
 use calc6::responder::Limits;
 use calc6::server::Config;
 
-/// Whom to answer and how often.
+/// Which sources are answered, and how often.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Access")]
 pub struct AccessOptions {
@@ -26,7 +26,7 @@ pub struct AccessOptions {
     /// Do not answer these sources
     #[arg(long, value_name = "PREFIX", env = "CALC6_DENY", value_delimiter = ',')]
     deny: Vec<Prefix>,
-    /// Answer source ports below 1024 too, where services live that might answer in their turn, without end
+    /// Answer source ports below 1024 too; services there may answer the reply, which starts a loop
     #[arg(long, env = "CALC6_ANSWER_LOW_PORTS", value_parser = BoolishValueParser::new())]
     answer_low_ports: bool,
     /// Read more rules from FILE, one a line: allow PREFIX, deny PREFIX or exempt PREFIX
@@ -36,11 +36,12 @@ pub struct AccessOptions {
     #[arg(long, value_name = "PREFIX", env = "CALC6_RATE_EXEMPT", value_delimiter = ',')]
     rate_exempt: Vec<Prefix>,
     /// Datagrams per second from each IPv6 /64 or IPv4 /24: `N/s[,burst=N][,site=N][,leak=N]` or `off`. The
-    /// burst (twice the rate) may come at once; all of an IPv6 /48 may send `site` (8) times as much; what is over is
-    /// dropped, except for one in `leak` (4; 0: none), so that forged sources silence nobody. Loopback has no limit
+    /// burst (twice the rate) may come at once; all of an IPv6 /48 may send `site` (8) times as much; the excess is
+    /// dropped, except for one in `leak` (4; 0: none), so that forged sources cannot silence a client. Loopback has
+    /// no limit
     #[arg(long, value_name = "RATE", env = "CALC6_RATE_LIMIT", default_value_t = Setting::On(Policy::default()))]
     rate_limit: Setting,
-    /// Count what the rate limit would drop, and answer it
+    /// Answer what the rate limit would drop, and count it
     #[arg(long, env = "CALC6_RATE_LIMIT_DRY_RUN", value_parser = BoolishValueParser::new())]
     rate_limit_dry_run: bool,
 }
@@ -54,19 +55,19 @@ pub struct Options {
     /// Serve metrics for Prometheus at http://ADDR/metrics, such as `[::1]:9469`
     #[arg(long, value_name = "ADDR", env = "CALC6_METRICS")]
     pub metrics: Option<SocketAddr>,
-    /// How lines on stderr look
+    /// Format of the lines on stderr
     #[arg(long, value_name = "FORMAT", env = "CALC6_LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: log::LogFormat,
     /// Write a line for each datagram that is not answered, a few a second for each reason
     #[arg(short, long, env = "CALC6_VERBOSE", value_parser = BoolishValueParser::new())]
     pub verbose: bool,
-    /// Check the options, print what they come to, and end
+    /// Check the options, print the resulting configuration, and exit
     #[arg(long)]
     pub check_config: bool,
 }
 
 impl Options {
-    /// Looks up what the options name, and says what they come to, a line each.
+    /// Looks up the names in the options, and describes the resulting configuration, one line each.
     ///
     /// # Errors
     ///
@@ -128,7 +129,7 @@ pub enum AccessError {
 }
 
 impl AccessOptions {
-    /// Writes them into a server's configuration, and returns the access file if there is one.
+    /// Adds them to a server's configuration, and returns the access file if there is one.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! The thread beside the workers: it waits for signals, writes the log, reads the access file again, and tells the
-//! service manager that all is well.
+//! The thread beside the workers: it waits for signals, writes the log, reads the access file again, and notifies the
+//! service manager.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,12 +19,12 @@ pub struct Supervisor {
     pub manager: Arc<ServiceManager>,
     pub metrics: Arc<Metrics>,
     pub access_file: Option<AccessFile>,
-    /// Whether dropped datagrams are written down.
+    /// Whether dropped datagrams are logged.
     pub verbose: bool,
 }
 
 impl Supervisor {
-    /// Watches for ever: the process ends when the workers have.
+    /// Watches without end: the process ends when the workers have ended.
     pub fn watch(mut self) -> ! {
         let mut watchdog = Watchdog::new(&self.handle, self.manager.watchdog());
         loop {
@@ -56,7 +56,7 @@ impl Supervisor {
         self.manager.reloading();
         match self.apply(file) {
             Ok(summary) => info!("read {} again: {summary}", file.path().display()),
-            Err(error) => warn!("{}; the rules before stay in force", in_full(&error)),
+            Err(error) => warn!("{}; the earlier rules stay in force", in_full(&error)),
         }
         self.manager.reloaded();
     }
@@ -71,10 +71,10 @@ impl Supervisor {
     }
 }
 
-/// How often a verbose server looks for dropped datagrams to write down.
+/// How often a verbose server logs dropped datagrams.
 const LOG_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Writes down which datagrams were dropped, as far as the workers report it.
+/// Logs the dropped datagrams that the workers report.
 pub fn write_dropped(handle: &Handle) {
     for Dropped { source, length, reason, suppressed, .. } in handle.take_dropped() {
         match suppressed {
@@ -84,8 +84,8 @@ pub fn write_dropped(handle: &Handle) {
     }
 }
 
-/// Whether each worker goes round its loop. A worker that hangs is a reason for the service manager to start the server
-/// anew, even if the others go on.
+/// Whether each worker still runs its loop. If one hangs, the service manager restarts the server, even if the others
+/// work.
 struct Watchdog {
     /// How often the service manager wants to be notified.
     interval: Option<Duration>,
@@ -99,8 +99,8 @@ struct WorkerProgress {
     since: Instant,
 }
 
-/// How long a worker may stay in one round: twice as long as an idle one does. It does not depend on how often the
-/// service manager wants to be notified, which may be more often than idle workers go round.
+/// How long one round of a worker may take: twice as long as an idle round. It does not depend on the watchdog
+/// interval, which may be shorter than an idle round.
 const HUNG_AFTER: Duration = Handle::IDLE_ROUND.saturating_mul(2);
 
 impl Watchdog {

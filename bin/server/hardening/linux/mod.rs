@@ -41,10 +41,10 @@ pub struct HardeningOptions {
     /// Become this user (a name or number, with its own group) once the sockets are bound
     #[arg(long, value_name = "USER", env = "CALC6_USER")]
     user: Option<String>,
-    /// Keep files and all system calls within reach: for debuggers and tracers
+    /// Run without the sandbox, for debuggers and tracers: files and all system calls stay accessible
     #[arg(long, env = "CALC6_NO_SANDBOX", value_parser = BoolishValueParser::new(), conflicts_with = "require_sandbox")]
     no_sandbox: bool,
-    /// Do not start where the kernel cannot enforce the whole sandbox
+    /// Do not start if the kernel cannot enforce the whole sandbox
     #[arg(long, env = "CALC6_REQUIRE_SANDBOX", value_parser = BoolishValueParser::new())]
     require_sandbox: bool,
 }
@@ -92,7 +92,7 @@ impl HardeningOptions {
         &self.cpus.0
     }
 
-    /// Looks up what the options name, and says what they come to, a line each.
+    /// Looks up the names in the options, and describes the resulting protection, one line each.
     ///
     /// # Errors
     ///
@@ -102,7 +102,7 @@ impl HardeningOptions {
         let sandbox = match (self.no_sandbox, self.require_sandbox) {
             (true, _) => "none",
             (_, true) => "required",
-            _ => "as far as the kernel has it",
+            _ => "as far as the kernel supports it",
         };
         let user = identity.as_ref().map_or("unchanged", Identity::name);
         Ok(vec![format!("user: {user}"), format!("sandbox: {sandbox}")])
@@ -149,8 +149,10 @@ impl Protection {
         let files = match files {
             _ if options.no_sandbox => Some("no sandbox"),
             Files::Closed => None,
-            Files::PartlyClosed => Some("the kernel knows only a part of Landlock: files are closed, not all else is"),
-            Files::Open => Some("the kernel has no Landlock: files stay within reach"),
+            Files::PartlyClosed => {
+                Some("the kernel supports only a part of Landlock: files are closed, but not everything else")
+            }
+            Files::Open => Some("the kernel has no Landlock: files stay accessible"),
         };
         let unfiltered = unfiltered.map(|error| in_full(&error));
         let warnings = [root, files.map(str::to_owned), unfiltered].into_iter().flatten().collect();

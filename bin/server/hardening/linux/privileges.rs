@@ -1,4 +1,4 @@
-//! Giving up root: the user to become, and becoming it for good (credentials(7), setresuid(2)).
+//! Dropping root: the user to become, for good (credentials(7), setresuid(2)).
 
 use std::io;
 
@@ -29,10 +29,10 @@ pub enum PrivilegeError {
         /// The system's error.
         source: Errno,
     },
-    /// Becoming root gives nothing up.
+    /// The user is root.
     #[error("the user {0:?} is root: name one with fewer rights")]
     Root(String),
-    /// Only root may become somebody else.
+    /// Only root may become another user.
     #[error("only root can become {0}: start the server as root, or without --user")]
     NotRoot(String),
     /// A system call failed.
@@ -72,8 +72,8 @@ impl Identity {
         Ok(Identity { name: user.name, uid: user.uid, gid: user.gid })
     }
 
-    /// Becomes the user, with no other group, and checks that there is no way back. Must be called before other threads
-    /// exist.
+    /// Becomes the user, with no other group, and checks that this cannot be undone. Must be called before other
+    /// threads exist.
     ///
     /// # Errors
     ///
@@ -107,9 +107,9 @@ impl Identity {
     }
 }
 
-/// Gives up all capabilities of the process, which `--user` does too, but those of the bounding set, which no_new_privs
-/// makes worthless: ambient ones (capabilities(7)) would otherwise be left to a server that is started with them. Must be
-/// called before other threads exist.
+/// Drops all capabilities of the process, as `--user` does too, except those of the bounding set, which have no
+/// effect with no_new_privs: a server that is started with ambient ones (capabilities(7)) would otherwise keep them.
+/// Must be called before other threads exist.
 ///
 /// # Errors
 ///

@@ -4,7 +4,7 @@
 //!
 //! A system call that is not on its thread's list ends the whole process (SIGSYS): half a server is worse than none,
 //! and a service manager starts it again. Those that the C library itself may try, and can do without, fail with EACCES
-//! instead: whether memory may be freed is not for a list to decide.
+//! instead: a list of system calls must not decide whether memory can be freed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,9 +23,10 @@ use super::super::ThreadRole;
 
 /// The filters of one role, compiled before any is applied.
 pub struct Filters {
-    /// Makes what the C library may try fail. Applied first: the other one does not allow to apply a filter.
+    /// Makes the calls fail that the C library may try. Applied first, because the other filter does not allow
+    /// seccomp(2).
     refuse: BpfProgram,
-    /// Ends the process at everything that is not allowed.
+    /// Ends the process at any call that is not allowed.
     allow: BpfProgram,
 }
 
@@ -53,13 +54,13 @@ pub enum SandboxError {
     /// A filter cannot be compiled for this processor, or is refused.
     #[error("cannot filter system calls (seccomp): {0}")]
     Seccomp(String),
-    /// A part is missing that was required.
+    /// A required part is missing.
     #[error("the kernel does not enforce all of Landlock's rules, and --require-sandbox is given")]
     Incomplete,
 }
 
 /// Closes the file system, TCP and signals to other processes, for this thread and all that it will start; sets
-/// no_new_privs. Takes what the kernel offers. Files in `readable` folders can still be opened for reading.
+/// no_new_privs. Uses what the kernel supports. Files in `readable` folders can still be opened for reading.
 ///
 /// # Errors
 ///
@@ -84,8 +85,8 @@ pub fn close_files(readable: &[PathBuf]) -> Result<Files, SandboxError> {
     })
 }
 
-/// The folders in which a file must stay readable for it to be read again, also after it was replaced: its own, and that
-/// of the file to which it may be a symbolic link.
+/// The folders in which a file must stay readable for it to be read again, also after it was replaced: its own, and
+/// that of the file to which it may be a symbolic link.
 pub fn folders_of(file: &Path) -> Vec<PathBuf> {
     let absolute = std::path::absolute(file).ok();
     let mut folders: Vec<PathBuf> = [absolute, file.canonicalize().ok()]
@@ -115,7 +116,7 @@ impl Filters {
         compiled().map_err(|error| SandboxError::Seccomp(error.to_string()))
     }
 
-    /// Confines the calling thread to the system calls of its role, for ever. Sets no_new_privs.
+    /// Confines the calling thread to the system calls of its role, for good. Sets no_new_privs.
     ///
     /// # Errors
     ///
@@ -139,7 +140,8 @@ fn compile(rules: SyscallRules, other: SeccompAction, listed: SeccompAction) -> 
 /// System calls, each with the conditions on its arguments of which one must hold; none: any arguments.
 type SyscallRules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// What a thread may do. What is refused must be allowed too: the kernel applies the stricter of both filters.
+/// The calls that a thread may make. Those that fail with EACCES must be listed too: the kernel applies the stricter
+/// of both filters.
 fn allowed(role: ThreadRole, reads: bool) -> Result<SyscallRules, BackendError> {
     let mut rules = refused(reads)?;
     let own = match role {
@@ -178,7 +180,7 @@ fn allowed(role: ThreadRole, reads: bool) -> Result<SyscallRules, BackendError> 
     Ok(rules)
 }
 
-/// What fails instead of ending the process: glibc asks how the kernel overcommits memory before it returns some
+/// Calls that fail instead of ending the process: glibc asks how the kernel overcommits memory before it returns some
 /// (malloc/arena.c), how many processors there are, and what a file is before it reads it, and names its memory.
 fn refused(reads: bool) -> Result<SyscallRules, BackendError> {
     let mut rules: SyscallRules = REFUSED.iter().map(|call| (*call, Vec::new())).collect();

@@ -1,4 +1,4 @@
-//! The service manager's side: sockets that it holds (sd_listen_fds(3)), and what it wants to be told (sd_notify(3)).
+//! The service manager: sockets that it hands over (sd_listen_fds(3)), and notifications to it (sd_notify(3)).
 
 use std::env;
 use std::ffi::OsStr;
@@ -15,14 +15,14 @@ use thiserror::Error;
 
 use super::super::Inherited;
 
-/// What was inherited is of no use.
+/// An inherited descriptor cannot be used.
 #[derive(Debug, Error)]
 pub enum InheritError {
     /// A descriptor is neither an internet datagram nor a stream socket.
     #[error("inherited descriptor {0} is neither a UDP socket nor a listening TCP socket (systemd.socket(5))")]
     Kind(usize),
     /// There are two stream sockets.
-    #[error("inherited descriptor {0} is a second TCP socket; only one, for the metrics, is of use")]
+    #[error("inherited descriptor {0} is a second TCP socket; only one, for the metrics, can be used")]
     SecondStream(usize),
 }
 
@@ -50,7 +50,7 @@ pub fn inherited() -> Result<Inherited, InheritError> {
     Ok(inherited)
 }
 
-/// The way to the service manager, if there is one. Opened once, so that the sandbox need not allow sockets and paths.
+/// The connection to the service manager, if there is one. Opened once, so that the sandbox need not allow sockets and paths.
 #[derive(Debug)]
 pub struct ServiceManager {
     socket: Option<UnixDatagram>,
@@ -72,7 +72,7 @@ impl ServiceManager {
         Ok(ServiceManager { socket, watchdog })
     }
 
-    /// How often to say that all is well, half of what WATCHDOG_USEC allows as sd_watchdog_enabled(3) recommends.
+    /// The interval of watchdog notifications: half of WATCHDOG_USEC, as sd_watchdog_enabled(3) recommends.
     pub fn watchdog(&self) -> Option<Duration> {
         self.watchdog.map(|limit| limit / 2)
     }
