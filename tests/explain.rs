@@ -134,9 +134,15 @@ fn what_is_wrong_is_pointed_at_and_is_exit_status_1() {
 #[test]
 fn arguments_that_cannot_be_parsed_are_exit_status_2() {
     let (status, stderr) = refused("00 0z", b"");
-    assert_eq!((status, &stderr[..]), (Some(2), "lab: argument 2: \"0z\", character 2: 'z' is no hexadecimal digit\n"));
+    assert_eq!(
+        (status, &stderr[..]),
+        (Some(2), "lab: argument 2: \"0z\", character 2: expected hexadecimal digits, found 'z'\n")
+    );
     let (status, stderr) = refused("", b"\n  0\n");
-    assert_eq!((status, &stderr[..]), (Some(2), "lab: line 2, column 4: a digit is missing: octets have two\n"));
+    assert_eq!(
+        (status, &stderr[..]),
+        (Some(2), "lab: line 2, column 4: expected two digits for each octet, found one\n")
+    );
     assert_eq!(refused("", b"\xff").0, Some(2));
     assert_eq!(refused("--pcap x", b"").0, Some(2), "no port");
     assert_eq!(refused("--pcap x --port 0", b"").0, Some(2));
@@ -148,7 +154,7 @@ fn arguments_that_cannot_be_parsed_are_exit_status_2() {
     );
     let (status, stderr) = refused("--pcap - --port 1", b"text");
     assert_eq!(status, Some(1));
-    assert!(stderr.starts_with("lab: -: no capture in the form of pcap or pcapng"), "{stderr}");
+    assert!(stderr.starts_with("lab: -: neither pcap nor pcapng"), "{stderr}");
 }
 
 /// An exchange with a lost request, a reply, its duplicate, and a request that stays unanswered.

@@ -32,7 +32,7 @@ fn lab_reports_a_wrong_command_line_in_one_line() {
             2,
             "--duration <DURATION>: \"5x\": expected a duration up to a day, such as 0.1 (seconds) or 100ms",
         ),
-        ("explain none.pcap", 2, "character 1: 'n' is no hexadecimal digit; --pcap FILE reads a capture"),
+        ("explain none.pcap", 2, "character 1: expected hexadecimal digits, found 'n'; --pcap FILE reads a capture"),
         ("relay ::1 0 ::1 0", 2, &format!("<TO_PORT>: \"0\": {port}")),
         ("relay ::1 0 ::1 9 --seed x", 2, "--seed <N>: \"x\": expected a whole number from 0"),
         ("floor ::1 -1", 2, "unknown option -1"),

@@ -188,7 +188,7 @@ const tests = {
     assert.equal(await text(page, "#request-title"), "Reply");
     assert.equal(await text(page, "#request-summary"), "= 1");
     await paste("00 0g");
-    assert.match(await text(page, "#hex-error"), /line 1, column 5: .*hexadecimal digit/);
+    assert.match(await text(page, "#hex-error"), /line 1, column 5: .*hexadecimal digits/);
     return page;
   },
 

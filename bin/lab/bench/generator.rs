@@ -1,5 +1,5 @@
 //! The threads that send requests and read replies: closed loop (a window of requests in flight) or open loop (at
-//! given times, whatever has become of the earlier ones).
+//! fixed times, also while earlier requests are unanswered).
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv6Addr, SocketAddrV6};
@@ -21,19 +21,19 @@ use calc6::net::{DropCounter, ReceiveBatch, Segmentation, SendBatch, Socket, Soc
 /// Datagrams that one system call sends or takes.
 const BATCH: usize = 64;
 
-/// What a socket's receive buffer is asked to hold, in octets.
+/// The receive buffer to ask for, in octets.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
-/// Places of a connection in an open loop: as many requests may be waited for.
+/// Entries of a connection's ledger in an open loop: the most requests in flight.
 pub const OPEN_PLACES: usize = 1 << 14;
 
 /// Rounds without a reply after which a closed loop sleeps until one comes.
 const IDLE_ROUNDS: u32 = 200;
 
-/// Before the next intended time a thread is awake: a sleep may end this much late.
+/// A thread stays awake for this long before the next intended time, because a sleep may end late.
 const SPIN: Duration = Duration::from_micros(120);
 
-/// How often requests are looked through for those that have timed out.
+/// How often timed-out requests are searched for.
 const EXPIRE_EVERY: u64 = 5_000_000;
 
 /// How a run loads a server.
@@ -70,7 +70,7 @@ impl Load {
     }
 }
 
-/// A run under way. Dropping it ends it.
+/// A running measurement. Dropping it stops it.
 pub struct LoadRun {
     threads: Vec<JoinHandle<Result<(), Failure>>>,
     slices: Receiver<Slice>,
@@ -80,7 +80,7 @@ pub struct LoadRun {
     begun: Instant,
 }
 
-/// What one thread saw in one slice of time.
+/// What one thread counted in one slice of time.
 pub struct Slice {
     /// The number of the slice, from 0.
     pub number: u64,
@@ -152,7 +152,7 @@ impl LoadRun {
         self.slices.recv_timeout(patience).ok()
     }
 
-    /// Stops sending, lets replies arrive until the time-out, and gives back what has not been reported.
+    /// Stops sending, lets replies arrive until the time-out, and returns the slices that have not been reported.
     pub fn finish(mut self) -> Result<Vec<Slice>, Failure> {
         self.stop.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
@@ -183,7 +183,7 @@ impl LoadConnection {
             .with_receive_buffer(RECEIVE_BUFFER)
             .with_packet_info(false)
             .with_segmentation(load.segmentation);
-        // A mapped address can only be reached from one: the wildcard takes the right family.
+        // A mapped address can only be reached from a mapped address: with the wildcard the kernel chooses.
         let any = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0);
         let open = || bind_group(any, 1, &options).map(|mut group| group.remove(0));
         let socket = open().map_err(|error| Failure::run("cannot open a socket", error))?;
@@ -226,7 +226,7 @@ impl LoadThread {
                 expire_at = now + EXPIRE_EVERY;
             }
             if now >= (number + 1) * slice {
-                // Whoever listened may have gone: then `stop` follows.
+                // If the receiver is gone, `stop` follows.
                 let _ = slices.send(Slice { number, tally: self.tally.clone(), counted: self.counting });
                 self.tally.clear();
                 number = now / slice;
@@ -239,7 +239,8 @@ impl LoadThread {
         Ok(())
     }
 
-    /// Ends the warm-up if it is over with the slice of this number: what is queued or under way is not counted.
+    /// Ends the warm-up if it is over with the slice of this number: requests that are queued or in flight are not
+    /// counted.
     fn begin_counting(&mut self, number: u64) -> Result<(), Failure> {
         if self.counting || number < self.count_from.load(Ordering::Relaxed) {
             return Ok(());
@@ -258,7 +259,7 @@ impl LoadThread {
         self.begun.elapsed().as_nanos() as u64
     }
 
-    /// Reads what has come on every connection; returns how many replies.
+    /// Reads the replies of every connection; returns how many.
     fn receive(&mut self) -> usize {
         let mut count = 0;
         for connection in &mut self.connections {
@@ -350,11 +351,11 @@ impl LoadThread {
         let timeout = Timespec::try_from(wait).unwrap_or_default();
         let sockets = self.connections.iter().map(|connection| PollFd::new(&connection.socket, PollFlags::IN));
         let mut sockets: Vec<PollFd<'_>> = sockets.collect();
-        // However it ends, the next round looks at everything.
+        // In every case the next round looks at all connections.
         let _ = poll(&mut sockets, Some(&timeout));
     }
 
-    /// Reads what is still under way, until all is answered or timed out.
+    /// Reads the last replies, until every request is answered or timed out.
     fn drain(&mut self) {
         let deadline = self.now() + self.load.timeout.as_nanos() as u64 + EXPIRE_EVERY;
         while self.now() < deadline && self.connections.iter().any(|connection| connection.ledger.waiting() > 0) {
@@ -367,7 +368,7 @@ impl LoadThread {
 }
 
 impl LoadConnection {
-    /// Queues the next request. True if its place was still waited for.
+    /// Queues the next request. True if the earlier request of its entry is still unanswered.
     #[inline]
     fn queue(&mut self, workload: &Workload, intended: u64) -> bool {
         let (place, identifier) = (self.ledger.next_place(), self.base.wrapping_add(self.ledger.next_number()));
@@ -375,7 +376,7 @@ impl LoadConnection {
         self.ledger.issue(intended)
     }
 
-    /// Sends what is queued; what the kernel does not take now stays for the next round.
+    /// Sends what is queued; what does not fit the send buffer stays for the next round.
     fn flush(&mut self, tally: &mut Tally) -> Result<(), Failure> {
         let sent = self.requests.flush_or_keep(&self.socket);
         tally.counts.sent += sent.datagrams as u64;

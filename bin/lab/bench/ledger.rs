@@ -1,12 +1,16 @@
-//! The requests of one connection: which are waited for, and what an arriving reply means. Time is an argument.
+//! The requests of one connection: which are unanswered, and how an arriving reply counts. Time is an argument.
+//!
+//! The library's `client::pipeline` does not serve here: it repeats requests, bounds their number by a congestion
+//! window, and finds them by random identifiers in a hash map. A measurement must do none of that: each request is sent
+//! once, at the rate that was asked for, and is found by its number in a ring, in the classic form too.
 
-/// What has become of the request that last used a place.
+/// The state of the request that last used an entry.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum EntryState {
     Unused,
     Waiting,
     Answered,
-    /// A wrong reply that named no request was taken for its answer; the right one may still arrive.
+    /// A wrong reply that identifies no request was counted as its answer; the right one may still arrive.
     Blamed,
     TimedOut,
 }
@@ -20,7 +24,7 @@ struct LedgerEntry {
     state: EntryState,
 }
 
-/// What a reply turns out to be.
+/// How a reply counts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ReplyMatch {
     /// The first reply in time, so many nanoseconds after the request was to be sent.
@@ -35,11 +39,11 @@ pub enum ReplyMatch {
     Earlier,
 }
 
-/// The requests of one connection, numbered from 0. A ring: a request's place is used again by one much later.
+/// The requests of one connection, numbered from 0. A ring: a much later request uses the same entry again.
 pub struct Ledger {
     places: Vec<LedgerEntry>,
     next: u64,
-    /// No request before this one is waited for.
+    /// All requests before this one are answered or given up.
     oldest: u64,
     waiting: usize,
     /// Requests before this one are not counted.
@@ -47,13 +51,13 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Room for `places` requests at once; more than are ever waited for, so that late replies are recognised.
+    /// Room for `places` requests; more than are ever in flight, so that late replies are recognised.
     pub fn new(places: usize) -> Self {
         let unused = LedgerEntry { number: 0, intended: 0, state: EntryState::Unused };
         Self { places: vec![unused; places], next: 0, oldest: 0, waiting: 0, first_counted: 0 }
     }
 
-    /// How many requests are waited for.
+    /// How many requests are in flight.
     pub fn waiting(&self) -> usize {
         self.waiting
     }
@@ -73,8 +77,8 @@ impl Ledger {
         self.first_counted = self.next;
     }
 
-    /// Notes a request that is to be sent at `intended`. True if its place was still waited for: the earlier request
-    /// is given up, as timed out.
+    /// Notes a request that is to be sent at `intended`. True if its entry was still in use: the earlier request
+    /// counts as timed out.
     pub fn issue(&mut self, intended: u64) -> bool {
         let at = self.next_place();
         let LedgerEntry { number, state, .. } = self.places[at];
@@ -95,7 +99,7 @@ impl Ledger {
             }
             EntryState::Blamed => {
                 let waited = now.saturating_sub(place.intended);
-                // The wrong reply was another request's: of those that still wait, most likely the oldest one's.
+                // The wrong reply answered another request: most likely the oldest one that is unanswered.
                 self.blame(now);
                 ReplyMatch::InTime(waited)
             }
@@ -112,7 +116,7 @@ impl Ledger {
         }
     }
 
-    /// A wrong reply that names no request: the oldest one is no longer waited for, so that the loop goes on.
+    /// A wrong reply that identifies no request: it counts for the oldest one, so that the closed loop continues.
     pub fn blame(&mut self, now: u64) -> Option<ReplyMatch> {
         let at = self.oldest_waiting()?;
         let place = &mut self.places[at];
@@ -124,7 +128,7 @@ impl Ledger {
         }
     }
 
-    /// Whether the request that last used a place is waited for.
+    /// Whether the request that last used an entry is unanswered.
     pub fn waits(&self, at: usize) -> bool {
         self.places[at].state == EntryState::Waiting
     }
@@ -143,7 +147,8 @@ impl Ledger {
         }
     }
 
-    /// The place of the oldest request that is waited for: what a reply without a name answers, if all come in order.
+    /// The entry of the oldest unanswered request: the one that a reply without an identifier answers, if replies
+    /// arrive in order.
     pub fn oldest_waiting(&mut self) -> Option<usize> {
         while self.oldest < self.next {
             let at = (self.oldest % self.places.len() as u64) as usize;
@@ -155,7 +160,7 @@ impl Ledger {
         None
     }
 
-    /// Gives up what has been waited for `timeout` nanoseconds, and returns how many of the counted ones that are.
+    /// Gives up requests that are older than `timeout` nanoseconds, and returns how many of them are counted.
     pub fn expire(&mut self, now: u64, timeout: u64) -> usize {
         let mut expired = 0;
         let overdue = |place: &LedgerEntry| place.intended.saturating_add(timeout) <= now;

@@ -1,4 +1,4 @@
-//! The live line: what happens now, on standard error.
+//! The progress line on standard error.
 
 use std::cell::Cell;
 use std::io::{IsTerminal, Write, stderr};
@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::tally::{Percentile, Tally};
 use crate::units::HumanDuration;
 
-/// Where no terminal is, a line is written this often.
+/// How often a line is written if standard error is not a terminal.
 const PLAIN_EVERY: Duration = Duration::from_secs(1);
 
 /// A bar on a terminal, a line a second elsewhere.
@@ -44,7 +44,7 @@ impl Live {
             bar.set_message(line(elapsed, tally));
         } else if elapsed >= self.next.get() {
             self.next.set(elapsed + PLAIN_EVERY);
-            // Without anybody there the run goes on.
+            // If standard error is closed, the run continues.
             let _ = writeln!(stderr(), "{}", line(elapsed, tally));
         }
     }

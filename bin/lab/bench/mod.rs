@@ -40,12 +40,12 @@ const STEADY: f64 = 0.1;
 
 /// Measures how fast and how steadily a server answers; every reply is verified
 ///
-/// A closed loop keeps a window of requests in flight on each connection. An open loop (--rate) sends at given times,
-/// whatever has become of earlier requests, and counts latency from the intended time, so that a server that stalls is
-/// not flattered. Requests without a reply in time count in the percentiles as the slowest.
+/// A closed loop keeps a window of requests in flight on each connection. An open loop (--rate) sends at fixed times,
+/// also while earlier requests are unanswered, and counts latency from the intended time, so that the pauses of a
+/// server count. Requests without a reply in time count in the percentiles as the slowest.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  lab bench ::1 10000                          as fast as it goes
+  lab bench ::1 10000                          as fast as possible
   lab bench ::1 10000 --rate 50000 --spacing poisson --svg latency.svg
   lab bench ::1 10000 --floor --pid $(pidof server)
   lab bench ::1 10000 --compare ::1 10001")]
@@ -82,7 +82,7 @@ pub struct Arguments {
     /// How long to measure
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     duration: Duration,
-    /// The longest warm-up; it ends as soon as the rate is steady
+    /// Longest warm-up; it ends as soon as the rate is steady
     #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = duration)]
     warm_up: Duration,
     /// When a request counts as timed out
@@ -91,8 +91,8 @@ pub struct Arguments {
     /// Threads that generate the load
     #[arg(long, value_name = "N", default_value = "1", value_parser = whole::<u16>(1..=1024))]
     threads: u16,
-    /// Requests and replies as segments of one message (UDP_SEGMENT and UDP_GRO of udp(7)): `auto`, where the system
-    /// can, or `off`; what a server can do for ordinary clients shows only without
+    /// Send and receive datagrams as segments of one message (UDP_SEGMENT and UDP_GRO of udp(7)): `auto`, if the
+    /// system supports it, or `off`; only `off` shows the rate with ordinary clients
     #[arg(long, value_name = "WHEN", default_value_t)]
     segmentation: Segmentation,
     /// Processors to pin these threads to, in turn: 1,3
@@ -110,10 +110,10 @@ pub struct Arguments {
     /// Process of the second server
     #[arg(long, value_name = "PID", requires = "compare", value_parser = whole::<u32>(1..=u32::MAX.into()))]
     compare_pid: Option<u32>,
-    /// Send the same request each time, the sum of 1 3 5 7 9; replies are taken to come in order
+    /// Send the sum of 1 3 5 7 9 each time; replies are assumed to arrive in order
     #[arg(long, conflicts_with_all = ["operands", "operator", "form", "string"])]
     fixed: bool,
-    /// Compare with the floor server, which lab starts: the least that a datagram server can do; implies --fixed
+    /// Compare with the floor server (see lab floor), which lab starts; implies --fixed
     #[arg(long, conflicts_with_all = ["operands", "operator", "form", "string"])]
     floor: bool,
     /// Pairs of turns in a comparison
@@ -127,7 +127,7 @@ pub struct Arguments {
     svg: Option<PathBuf>,
 }
 
-/// Measures, and writes what came of it. The exit status is 1 if any reply was wrong, or an error, or missing.
+/// Measures, and writes the result. The exit status is 1 if any reply was wrong, or an error, or missing.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let bench = Bench::new(arguments)?;
     let measured = match bench.other {

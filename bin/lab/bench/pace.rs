@@ -1,4 +1,4 @@
-//! When requests of an open loop are to be sent, whatever has become of the earlier ones.
+//! When requests of an open loop are sent, also while earlier ones are unanswered.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;

@@ -1,4 +1,4 @@
-//! What a run came to, for people and as JSON.
+//! The result of a run, for people and as JSON.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -168,7 +168,7 @@ impl Measured {
 }
 
 impl Point {
-    /// From what all threads saw in a slice.
+    /// From the counts of all threads in a slice.
     pub fn new(seconds: f64, slice: Duration, tally: &Tally) -> Self {
         let microseconds = |quantile| match tally.percentile(quantile) {
             Percentile::At(latency) => Some(latency.as_secs_f64() * 1e6),

@@ -1,4 +1,4 @@
-//! What is counted, and percentiles that leave nothing out.
+//! Counts, and percentiles that include timed-out requests.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 use super::ledger::ReplyMatch;
 use super::workload::ReplyVerdict;
 
-/// The largest latency that is told apart, in nanoseconds: ten minutes.
+/// The largest latency that is recorded, in nanoseconds: ten minutes.
 const MAX_LATENCY: u64 = 600_000_000_000;
 
 /// Significant decimal digits of latencies.
@@ -20,7 +20,7 @@ pub struct Counts {
     pub sent: u64,
     /// Right replies in time.
     pub right: u64,
-    /// Replies with something else than the right result.
+    /// Replies with another result.
     pub wrong: u64,
     /// Replies with an error status.
     pub errors: u64,

@@ -22,7 +22,7 @@ const SPACING: u32 = 2 * PRIME;
 /// Operands of classic sums, but for the last one, are from 1 to this.
 const SMALL: u32 = 1000;
 
-/// The operands of the course's examples: what the floor server answers, whatever it is asked.
+/// The operands of the course's examples: the floor server always answers with their sum.
 const ODD: [u32; 5] = [1, 3, 5, 7, 9];
 
 /// The two message forms, as typed.
@@ -53,7 +53,7 @@ pub struct RequestShape {
 pub enum ReplyVerdict {
     /// The right result.
     Right(ReplyMatch),
-    /// Something else than the right result; the request that it answers, if that can be told.
+    /// Another result; the request that it answers, if it can be found.
     Wrong(Option<ReplyMatch>),
     /// An error status.
     Error(Option<ReplyMatch>),
@@ -75,7 +75,7 @@ struct Template {
 /// How a reply is matched with its request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum MatchBy {
-    /// All are the same: replies are taken to come in order.
+    /// All are the same: replies are assumed to arrive in order.
     Order,
     /// Results.
     Result,
@@ -119,7 +119,7 @@ impl Workload {
         self.templates.iter().map(|template| template.request.len()).max().unwrap_or_default()
     }
 
-    /// The longest right reply, in octets, and one more, so that longer ones are seen.
+    /// The longest right reply, in octets, and one more, so that longer ones are recognised.
     pub fn reply_len(&self) -> usize {
         let longest = self.templates.iter().map(|template| template.result.len()).max().unwrap_or_default();
         longest.max(32) + extended::HEADER + 1
@@ -150,7 +150,7 @@ impl Workload {
                     ReplyMatch::Unasked => ReplyVerdict::Wrong(ledger.blame(now)),
                     arrival => ReplyVerdict::Right(arrival),
                 },
-                // Nearly right: whose it is can be told, and the other requests go on waiting for theirs.
+                // Nearly right: its request is known, and the other requests stay unanswered.
                 Some(place) if is_success(reply) && ledger.waits(place) => {
                     ReplyVerdict::Wrong(Some(ledger.settle(place, now)))
                 }

@@ -80,12 +80,12 @@ impl fmt::Display for LeftOut {
     }
 }
 
-/// A packet as the capture has it.
+/// A packet of the capture.
 struct Packet {
     link: DataLink,
     time: Duration,
     octets: Vec<u8>,
-    /// Whether the capture has less of it than was on the link.
+    /// Whether the capture truncated it.
     truncated: bool,
 }
 
@@ -99,7 +99,7 @@ enum Skip {
 }
 
 impl Capture {
-    /// Reads the beginning.
+    /// Reads the file header.
     ///
     /// # Errors
     /// Neither pcap nor pcapng.
@@ -113,8 +113,7 @@ impl Capture {
         } else {
             PcapReader::new(input).map(|reader| Packets::Pcap(Box::new(reader)))
         };
-        let packets =
-            packets.map_err(|error| format!("no capture in the form of pcap or pcapng ({})", words(&error)))?;
+        let packets = packets.map_err(|error| format!("neither pcap nor pcapng ({})", words(&error)))?;
         Ok(Capture { packets, port, first: None, left_out: LeftOut::default() })
     }
 
@@ -145,20 +144,20 @@ impl Capture {
     }
 }
 
-/// The UDP payload of a packet that begins with an Ethernet or IP header; `None` if these octets are no whole
-/// such packet.
+/// The UDP payload of a packet that begins with an Ethernet or IP header; `None` if these octets are not one whole
+/// packet.
 pub fn payload(octets: &[u8]) -> Option<Vec<u8>> {
     [DataLink::RAW, DataLink::ETHERNET].into_iter().find_map(|link| {
         let captured =
             datagram(&Packet { link, time: Duration::ZERO, octets: octets.to_vec(), truncated: false }, None).ok()?;
-        // Ethernet pads what is short; nothing follows an IP packet that was captured without it.
+        // Ethernet pads short packets; nothing follows an IP packet that was captured without Ethernet.
         let whole = captured.cut == 0 && (link == DataLink::ETHERNET || octets.ends_with(&captured.octets));
         whole.then_some(captured.octets)
     })
 }
 
-/// The ports to which the datagrams of a capture were sent, the likeliest server's first: those that most were sent to,
-/// and of these the one that was met first.
+/// The destination ports of a capture, the most likely server port first: by the number of datagrams, then by the
+/// first appearance.
 ///
 /// # Errors
 /// Neither pcap nor pcapng.
@@ -174,7 +173,7 @@ pub fn ports(file: &[u8]) -> Result<Vec<u16>, String> {
         }
     }
     ports.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    // A capture of one exchange has as many datagrams either way; the client spoke first.
+    // A capture of one exchange has as many datagrams in each direction; the client sent first.
     Ok(ports.into_iter().map(|(port, _)| port).collect())
 }
 
@@ -243,7 +242,7 @@ fn since_1970(units: u64, interface: &InterfaceDescriptionBlock<'_>) -> Duration
         octet if octet & 0x80 != 0 => (2u128, u32::from(octet & 0x7f)),
         octet => (10u128, u32::from(octet)),
     };
-    // Units too small for any clock count as none.
+    // Units that no clock has count as 0.
     let Some(per_second) = base.checked_pow(exponent) else { return Duration::ZERO };
     let (seconds, rest) = (u128::from(units) / per_second, u128::from(units) % per_second);
     let nanoseconds = rest.saturating_mul(1_000_000_000) / per_second;
@@ -286,7 +285,7 @@ fn datagram(packet: &Packet, port: Option<u16>) -> Result<CapturedDatagram, Skip
     })
 }
 
-/// Finds the IP packet behind the link's header (tcpdump.org/linktypes.html).
+/// Finds the IP packet after the link's header (tcpdump.org/linktypes.html).
 fn slice(link: DataLink, octets: &[u8]) -> Result<LaxSlicedPacket<'_>, Skip> {
     // Offsets of the EtherType, and lengths, of the headers of Linux cooked captures.
     const COOKED: (usize, usize) = (14, 16);

@@ -1,14 +1,17 @@
 //! Octets as people write and paste them.
 
-use calc6::view::Direction;
+use calc6::view::{Direction, abridged_with_length};
 
 /// The longest UDP payload, in octets: 65,535 less the UDP header (RFC 768).
 const MAX_DATAGRAM: usize = 65_535 - 8;
 
-/// The datagrams that the words of a command line hold, `/` between them.
+/// The most characters of a word in a message.
+const WORD: usize = 40;
+
+/// The datagrams in the words of a command line, with `/` between them.
 ///
 /// # Errors
-/// A sentence that says which word is no octets, and why.
+/// A sentence that says which word cannot be read, and why.
 pub fn datagrams(words: &[String]) -> Result<Vec<Vec<u8>>, String> {
     let mut all = vec![Vec::new()];
     for (place, word) in words.iter().enumerate() {
@@ -23,7 +26,7 @@ pub fn datagrams(words: &[String]) -> Result<Vec<Vec<u8>>, String> {
     Ok(all)
 }
 
-/// A datagram that was typed, and what it is if that was said.
+/// A datagram that was typed, and its direction if that was given.
 pub type TypedDatagram = (Option<Direction>, Vec<u8>);
 
 /// Datagrams from lines: one a line, or in the form of xxd, `tcpdump -x` or Wireshark's hex dumps, where a datagram may
@@ -31,12 +34,12 @@ pub type TypedDatagram = (Option<Direction>, Vec<u8>);
 #[derive(Debug, Default)]
 pub struct HexReader {
     number: usize,
-    /// What an offset of the next line may go on with.
+    /// The datagram that an offset of the next line may continue.
     open: Option<TypedDatagram>,
 }
 
 impl HexReader {
-    /// Takes the next line, and gives the datagram that is complete now.
+    /// Takes the next line, and returns the datagram that is complete now.
     ///
     /// # Errors
     /// A sentence that says in which line and column what is wrong.
@@ -64,7 +67,7 @@ impl HexReader {
         })?;
         match (offset, &mut self.open) {
             (None, _) => {
-                // A line without offset is whole; what was open before it was too.
+                // A line without an offset is a whole datagram, and ends the one before it.
                 let complete = self.open.take();
                 self.open = Some((message, decoded));
                 Ok(complete)
@@ -78,13 +81,14 @@ impl HexReader {
         }
     }
 
-    /// The datagram that the end completes.
+    /// The last datagram, at the end of the input.
     pub fn end(self) -> Option<TypedDatagram> {
         self.open
     }
 }
 
-/// Whether this is the line that tcpdump prints before the octets of a packet: letters that no digits have.
+/// Whether this is the line that tcpdump prints before the octets of a packet: it has words that are not hexadecimal
+/// digits.
 fn is_heading(content: &str) -> bool {
     let mut words = content.split_whitespace().take(4);
     words.any(|word| word == "IP" || word == "IP6") && content.contains(" > ")
@@ -96,7 +100,7 @@ fn split_offset(digits: &str, before: usize) -> (Option<usize>, &str, usize) {
     let (offset, rest, gap) = match digits.split_once(": ") {
         Some((offset, rest)) => (offset, rest, "  "),
         None => match digits.split_once("  ") {
-            // Octets stand alone in Wireshark's dumps, so that this is not a group of four digits before another.
+            // Wireshark's dumps separate octets by spaces, so this is not a group of four digits.
             Some((offset, rest)) if rest.split_whitespace().next().is_some_and(|word| word.len() == 2) => {
                 (offset, rest, "   ")
             }
@@ -122,12 +126,12 @@ struct HexError {
 
 impl HexError {
     fn sentence(&self, text: &str) -> String {
-        let shown: String = text.chars().take(40).collect();
+        let shown = abridged_with_length(text, WORD);
         format!("{shown:?}, character {}: {}", self.column, self.reason)
     }
 }
 
-/// Pairs of digits, each pair perhaps behind `0x` or `\x`; white space, commas and colons between groups of pairs.
+/// Pairs of digits, each pair optionally after `0x` or `\x`; white space, commas and colons between groups of pairs.
 fn octets(text: &str, out: &mut Vec<u8>) -> Result<(), HexError> {
     let error = |place: usize, reason: String| Err(HexError { column: place + 1, reason });
     let mut high: Option<u8> = None;
@@ -139,12 +143,12 @@ fn octets(text: &str, out: &mut Vec<u8>) -> Result<(), HexError> {
         }
         if character.is_whitespace() || matches!(character, ',' | ':' | ';' | '_') {
             if high.is_some() {
-                return error(place, "a digit is missing: octets have two".to_owned());
+                return error(place, "expected two digits for each octet, found one".to_owned());
             }
             continue;
         }
         let Some(digit) = character.to_digit(16) else {
-            return error(place, format!("{character:?} is no hexadecimal digit"));
+            return error(place, format!("expected hexadecimal digits, found {character:?}"));
         };
         match high.take() {
             None => high = Some(digit as u8),
@@ -155,7 +159,7 @@ fn octets(text: &str, out: &mut Vec<u8>) -> Result<(), HexError> {
         }
     }
     match high {
-        Some(_) => error(text.chars().count(), "a digit is missing: octets have two".to_owned()),
+        Some(_) => error(text.chars().count(), "expected two digits for each octet, found one".to_owned()),
         None => Ok(()),
     }
 }
@@ -174,8 +178,14 @@ mod tests {
         assert_eq!(words("00/7F"), Ok(vec![vec![0], vec![0x7f]]));
         assert_eq!(words(r"0x00,0x01 \x02\x03 04:05"), Ok(vec![vec![0, 1, 2, 3, 4, 5]]));
         assert_eq!(words(""), Ok(vec![vec![]]));
-        assert_eq!(words("00 0g"), Err("argument 2: \"0g\", character 2: 'g' is no hexadecimal digit".into()));
-        assert_eq!(words("0"), Err("argument 1: \"0\", character 2: a digit is missing: octets have two".into()));
+        assert_eq!(
+            words("00 0g"),
+            Err("argument 2: \"0g\", character 2: expected hexadecimal digits, found 'g'".into())
+        );
+        assert_eq!(
+            words("0"),
+            Err("argument 1: \"0\", character 2: expected two digits for each octet, found one".into())
+        );
         assert!(words(&"00".repeat(65_528)).is_err());
     }
 
@@ -198,7 +208,7 @@ mod tests {
             (None, vec![0x7f]),
         ];
         assert_eq!(lines(text), Ok(expected));
-        assert_eq!(lines("00\n > 0 0"), Err("line 2, column 5: a digit is missing: octets have two".into()));
+        assert_eq!(lines("00\n > 0 0"), Err("line 2, column 5: expected two digits for each octet, found one".into()));
     }
 
     #[test]

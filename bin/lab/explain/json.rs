@@ -1,4 +1,4 @@
-//! What `lab explain --json` writes of each datagram: one JSON object.
+//! The JSON object that `lab explain --json` writes for each datagram.
 
 use std::fmt::Write as _;
 
@@ -16,7 +16,7 @@ pub struct DatagramJson<'a> {
     number: u64,
     #[serde(flatten)]
     description: DescriptionJson<'a>,
-    /// What it is to the datagrams before it.
+    /// Its relation to the datagrams before it.
     relation: Related,
     /// Where it stands in a train that the capture holds as one datagram; absent if it is none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,7 +26,7 @@ pub struct DatagramJson<'a> {
     captured: Option<CapturedJson>,
 }
 
-/// A datagram, whatever came before it.
+/// A datagram, independent of those before it.
 #[derive(Debug, Serialize)]
 pub struct DescriptionJson<'a> {
     /// `request` or `reply`.
@@ -93,7 +93,7 @@ struct CapturedJson {
     judged: bool,
 }
 
-/// The members that a kind of relation lacks are null.
+/// Members that do not apply to a kind of relation are null.
 #[derive(Debug, Serialize)]
 struct Related {
     kind: &'static str,

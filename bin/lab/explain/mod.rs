@@ -25,20 +25,19 @@ use pairs::{Flow, Relation};
 use sequence::{ExplainInput, Explained, Seen, Sequence};
 use train::Segment;
 
-/// Draws datagrams bit by bit, names every field with the clause that rules it, and points at what is wrong
+/// Draws datagrams bit by bit, names every field with the clause that defines it, and marks every error
 ///
-/// Takes octets in hexadecimal from the command line, lines of them from standard input, or a capture. Requests are
-/// put beside their replies, and a reply's result is computed again. Exit status 1 if anything is wrong with any
+/// Takes octets in hexadecimal from the command line, lines of them from standard input, or a capture. Replies are
+/// matched with their requests, and each result is computed again. Exit status 1 if anything is wrong with any
 /// datagram. The clauses are those of docs/protocol.md.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "A request and its reply:
   lab explain 00 00000001 00000003 / ff 00000004
-What goes past, as it goes:
+Live traffic:
   tcpdump -i lo -U -w - udp port 10000 | lab explain --pcap - --port 10000
-On standard input each line is a datagram. '>' in front says that it went to
-the server, '<' that it came from there; '#' begins a comment. The output of xxd
-and of tcpdump -x is understood too, and what Wireshark copies: of a packet its UDP
-payload is taken.")]
+On standard input each line is a datagram. '>' before it marks a request, '<' a
+reply; '#' starts a comment. The output of xxd and tcpdump -x, and packets copied
+from Wireshark, are read too: of a packet, the UDP payload.")]
 pub struct Arguments {
     /// Octets in hexadecimal, with '/' between datagrams; without, lines of standard input are read
     #[arg(value_name = "HEX", conflicts_with = "pcap")]
@@ -49,20 +48,20 @@ pub struct Arguments {
     /// The server's UDP port in the capture
     #[arg(long, value_name = "PORT", requires = "pcap", value_parser = whole::<u16>(1..=65535))]
     port: Option<u16>,
-    /// What datagrams in hexadecimal are that do not say it themselves; by default, one that could answer the request
-    /// before it is a reply, as is one that starts with ff or 7f
+    /// Direction of datagrams in hexadecimal that have no '>' or '<'; by default, a datagram that starts with ff or
+    /// 7f, or could answer the request before it, is a reply
     #[arg(long = "as", value_name = "WHAT", value_enum, conflicts_with = "pcap")]
     message: Option<What>,
     /// What to draw of each datagram
     #[arg(long, value_name = "WHAT", value_enum, value_delimiter = ',', default_values = ["diagram", "dump"])]
     show: Vec<DrawingKind>,
-    /// One JSON object for each datagram, on a line of its own, in place of drawings
+    /// Write one JSON object for each datagram, one a line, instead of drawings
     #[arg(long, conflicts_with_all = ["show", "whole", "color"])]
     json: bool,
-    /// Leave nothing out, however long a datagram is
+    /// Draw every octet of long datagrams too
     #[arg(long)]
     whole: bool,
-    /// Colours: by default if standard output is a terminal and NO_COLOR is not set
+    /// When to use colours; auto: if standard output is a terminal and NO_COLOR is not set
     #[arg(long, value_name = "WHEN", value_enum, default_value = "auto")]
     color: When,
 }
@@ -98,7 +97,7 @@ enum When {
 /// Runs the subcommand.
 ///
 /// # Errors
-/// Digits that are none, a capture that cannot be read, standard output closed or full.
+/// Wrong digits, a capture that cannot be read, standard output closed or full.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let mut explainer = Explainer::new(arguments);
     match (&arguments.pcap, &arguments.hex[..]) {
@@ -194,7 +193,7 @@ fn first_reading(path: &Path, port: u16) -> Sequence {
     sequence.again()
 }
 
-/// The usual mistake is the wrong port: says which there are, if the capture can be read again.
+/// The usual mistake is the wrong port: prints the ports in the capture, if it can be read again.
 fn warn_of_other_ports(path: &Path, port: u16) {
     let ports = std::fs::read(path).map_err(|error| error.to_string()).and_then(|file| capture::ports(&file));
     if let Ok(ports) = ports
@@ -205,7 +204,7 @@ fn warn_of_other_ports(path: &Path, port: u16) {
     }
 }
 
-/// Draws one datagram after the other, and remembers what replies are to be put beside.
+/// Draws one datagram after the other, and remembers the requests for their replies.
 struct Explainer {
     drawing: Drawing,
     show: Vec<DrawingKind>,
@@ -247,7 +246,7 @@ impl Explainer {
         };
         let mut stdout = io::stdout().lock();
         stdout.write_all(drawn.as_bytes())?;
-        // A capture may be coming in just now.
+        // The capture may still be growing.
         Ok(stdout.flush()?)
     }
 
@@ -255,7 +254,7 @@ impl Explainer {
         let Explained { number, ref view, ref relation, flow, seen, segment, judged } = *explained;
         let truncated = match seen {
             Some(Seen { cut: cut @ 1.., .. }) => {
-                format!("   truncated by the capture, which lacks its last {cut} octets: not judged\n")
+                format!("   truncated in the capture by {cut} octets: not judged\n")
             }
             _ if !judged => "   its request is truncated in the capture: not judged\n".into(),
             _ => String::new(),
@@ -298,7 +297,7 @@ impl Explainer {
         drawn
     }
 
-    /// Where the dump does not say them.
+    /// The errors, if there is no dump that shows them.
     fn faults(&self, view: &View<'_>) -> String {
         let line = |fault: &calc6::view::Fault| {
             let (sign, role) = match fault.severity {
@@ -348,7 +347,7 @@ fn heading(number: u64, seen: Option<Seen>, view: &View<'_>) -> String {
 }
 
 impl Relation {
-    /// What the heading does not say.
+    /// What the heading does not show.
     fn said_with_time(&self) -> Option<String> {
         match (self.said()?, self) {
             (said, Relation::ReplyTo { after: Some(after), .. }) => {

@@ -12,14 +12,14 @@ use calc6::wire::{Form, Kind, classic, extended};
 /// Client and server; `None` where there is only one of each.
 pub type Flow = Option<(SocketAddr, SocketAddr)>;
 
-/// Flows, and requests of a flow, beyond which the oldest are forgotten.
+/// The most flows, and requests of a flow, that are kept; older ones are dropped.
 const MAX_FLOWS: usize = 65_536;
 const MAX_REQUESTS: usize = 256;
 
 /// How many malformed requests are compared with a reply that no request is answered by, in case they are trains.
 const UNDIVIDED: usize = 8;
 
-/// What a datagram is to those before it.
+/// The relation of a datagram to those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relation {
     /// A request that was not there before.
@@ -43,7 +43,7 @@ pub enum Relation {
         /// The request's number.
         request: u64,
     },
-    /// A reply that no request goes with.
+    /// A reply without a request.
     ReplyToNothing,
 }
 
@@ -57,7 +57,7 @@ impl Relation {
             }
             Relation::ReplyTo { request, .. } => Some(format!("answers #{request}")),
             Relation::AnotherReplyTo { request } => Some(format!("another reply to #{request}: a client ignores it")),
-            Relation::ReplyToNothing => Some("no request that this could answer came before".to_owned()),
+            Relation::ReplyToNothing => Some("no earlier request that this could answer".to_owned()),
         }
     }
 }
@@ -91,7 +91,7 @@ struct OpenRequest {
 }
 
 impl Pairs {
-    /// Takes note of a request.
+    /// Records a request.
     pub fn request(&mut self, flow: Flow, number: u64, time: Duration, octets: &[u8], whole: bool) -> Relation {
         if !self.flows.contains_key(&flow) {
             if self.order.len() == MAX_FLOWS
@@ -103,7 +103,8 @@ impl Pairs {
             self.order.push_back(flow);
         }
         let asked = self.flows.entry(flow).or_default();
-        // An identifier makes a request of the extended form unique; in the classic form people do ask the same again.
+        // An identifier makes a request of the extended form unique; in the classic form the same question may be asked
+        // twice.
         let again = |asked: &&mut OpenRequest| {
             asked.octets == octets && asked.whole && whole && (asked.replies == 0 || Kind::of(octets) == Kind::Extended)
         };

@@ -15,7 +15,7 @@ use super::verdict;
 #[derive(Debug, Clone, Copy)]
 pub struct ExplainInput<'a> {
     pub octets: &'a [u8],
-    /// `None` where only the octets can tell.
+    /// `None` if only the octets can tell.
     pub message: Option<Direction>,
     /// In a capture: when and between whom.
     pub seen: Option<Seen>,
@@ -44,7 +44,7 @@ pub struct Explained<'a> {
     pub seen: Option<Seen>,
     /// Where it stands in a train that the capture holds as one datagram.
     pub segment: Option<Segment>,
-    /// Whether all of it, and of the request that it answers, is there; else nothing is said to be wrong with it.
+    /// Whether the capture has all octets of it and of the request that it answers; otherwise it is not judged.
     pub judged: bool,
 }
 
@@ -145,7 +145,8 @@ impl Sequence {
         }
     }
 
-    /// Explains the next datagram: a request is kept, a reply is put beside its request and its result computed again.
+    /// Explains the next datagram: a request is kept; a reply is matched with its request, and its result computed
+    /// again.
     pub fn explain<'a>(&mut self, datagram: &ExplainInput<'a>) -> Explained<'a> {
         self.datagrams += 1;
         let ExplainInput { octets, seen, .. } = *datagram;
@@ -207,8 +208,8 @@ impl Sequence {
         &self.pairs
     }
 
-    /// Which way a datagram went if nothing tells: a reply if it starts like one of ours, or if the request before it
-    /// is still open and this could be the reply of another server, rather than a request itself.
+    /// The direction of a datagram if nothing else tells: it is a reply if it starts like one of ours, or if the
+    /// request before it is still open and this could be the reply of another server.
     fn guess(&self, flow: Flow, octets: &[u8]) -> Direction {
         let asked = self.pairs.open(flow).filter(|asked| *asked != octets);
         let answers = asked.is_some_and(|asked| !View::reply(octets, Some(asked)).is_wrong());

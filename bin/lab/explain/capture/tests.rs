@@ -157,7 +157,7 @@ fn damaged_captures() {
     let (read_part, _) = read(whole[..whole.len() - 1].to_vec());
     assert_eq!(read_part[1], Err("the capture is damaged: it ends early".to_owned()));
     let (none, _) = read(b"#!/bin/sh\n".to_vec());
-    assert!(none[0].as_ref().unwrap_err().starts_with("no capture in the form of pcap or pcapng"));
+    assert!(none[0].as_ref().unwrap_err().starts_with("neither pcap nor pcapng"));
     assert!(read(vec![]).0[0].is_err());
 }
 
