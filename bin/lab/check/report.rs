@@ -51,7 +51,7 @@ pub struct Finding {
     pub see: Option<&'static str>,
 }
 
-/// A mistake in the words of whoever made it, and one thing to try.
+/// A mistake in the words of its author, and one thing to try.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Advice {
     /// The most likely mistake.

@@ -1,4 +1,4 @@
-/* mistake: the whole time-out begins again after each datagram that does not count
+/* mistake: the whole time-out starts again after each ignored datagram
  * finding: timer
  * says: deadline */
 #include "asking.h"

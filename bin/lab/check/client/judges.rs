@@ -151,7 +151,7 @@ pub(super) fn stranger(runs: &Runs) -> Judgement {
             run.came(),
         )
         .because(Advice::new(
-            "whoever sends to its port is believed: no connect, and the source of the reply is not looked at",
+            "replies from any source are accepted: no connect, and the source of the reply is not compared",
             "connect() the socket to the server, then the kernel drops what others send.",
         )),
     }
@@ -218,10 +218,8 @@ pub(super) fn gives_up(runs: &Runs) -> Judgement {
     let run = runs.of("silence");
     if run.status.is_none() {
         let came = format!("{} requests; it went on for {:.0} s", run.requests.len(), runs.patience.as_secs_f64());
-        return Judgement::broken([], "an end, with an exit status other than 0", came).because(Advice::new(
-            "it repeats without end: it went on and on",
-            "Count the tries, and end after three or four.",
-        ));
+        return Judgement::broken([], "an end, with an exit status other than 0", came)
+            .because(Advice::new("it repeats without end", "Count the tries, and end after three or four."));
     }
     first_broken([runs.prints_none("silence"), runs.fails("silence")])
 }
@@ -235,8 +233,8 @@ pub(super) fn timer(runs: &Runs) -> Judgement {
     let expected = format!("the request again, or an end, after {:.1} s as when nothing comes", usual.as_secs_f64());
     let came = format!("neither within {:.1} s", run.took.as_secs_f64());
     Judgement::broken(run.answered.clone(), expected, came).because(Advice::new(
-        "the whole time-out begins again after each datagram that does not count",
-        "Take a deadline once, after sending; wait for what is left until that deadline.",
+        "the whole time-out starts again after each ignored datagram",
+        "Set one deadline after sending, and wait only for the rest of it.",
     ))
 }
 

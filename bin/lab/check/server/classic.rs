@@ -26,7 +26,7 @@ pub const CHECKS: &[ServerCheck] = &[
         "others",
         "1.1",
         "clients on different ports are answered, one after the other",
-        "Each client has a port of its own; recvfrom says which, and sendto answers there.",
+        "Each client has its own port: recvfrom returns it, and sendto takes it.",
         &["answers"],
         Now(others),
     ),
@@ -51,7 +51,7 @@ pub const CHECKS: &[ServerCheck] = &[
         "sum",
         "2.3",
         "opcode 0 is the sum, and with F = 0 one 32-bit integer in network byte order",
-        "Both ends must read the same number whatever their own byte order: ntohl every operand, htonl the result.",
+        "Both ends must read the same number, independent of their own byte order: ntohl every operand, htonl the result.",
         &["success"],
         Now(|session| {
             integers(session, Operator::Sum, &[&ODD, &[200, 100], &[65_000, 1_000, 16_777_000], &[16_777_217, 2]])
@@ -85,7 +85,7 @@ pub const CHECKS: &[ServerCheck] = &[
         "unused-bits",
         "2.2",
         "the four unused bits of a request are ignored",
-        "Bits that have no meaning today get one tomorrow; a client may send anything there. Mask before comparing.",
+        "Unused bits may get a meaning later, and clients may set them. Mask them before comparing.",
         &["product", "text-sum"],
         Now(unused_bits),
     ),
@@ -93,7 +93,7 @@ pub const CHECKS: &[ServerCheck] = &[
         "unknown-opcode",
         "2.6",
         "opcodes 2 to 6 are answered by an error, S = 0",
-        "A client that asks for what the server does not know must be told; silence looks like loss.",
+        "The client needs to know that the server lacks the operation; silence looks like a lost datagram.",
         &["product"],
         Now(|session| unknown_opcodes(session, &[2, 3, 4, 5, 6])),
     ),
@@ -150,7 +150,7 @@ pub const CHECKS: &[ServerCheck] = &[
     must(
         "repeat",
         "4.5",
-        "the same request has the same answer, whoever else asks in between",
+        "the same request has the same answer, also after other requests",
         "State left from one request must not reach the next.",
         &["sum", "64-operands"],
         Now(|session| all((0..3_u32).map(|other| integers(session, Operator::Sum, &[&[1_000_000 + other; 40], &ODD])))),
@@ -380,8 +380,8 @@ fn again(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
         }
         if first.reply().is_some() && session.prober.is_local() {
             let advice = Advice::new(
-                "the server remembers the last request, and drops what looks the same",
-                "Forget it: answering repeats is what makes the protocol work where datagrams are lost.",
+                "the server remembers the last request, and drops one with the same octets",
+                "Do not remember requests: clients repeat them when a datagram was lost.",
             );
             let sent = [datagram.clone(), datagram.clone()];
             return Ok(

@@ -57,8 +57,8 @@ pub const CHECKS: &[ServerCheck] = &[
             key: "leaks",
             clause: "4.9",
             level: Must,
-            title: "nothing is left of a request when it has been answered: no process, thread or descriptor",
-            why: "A server runs for months. What each request leaves behind ends it after some thousand.",
+            title: "an answered request leaves nothing: no process, thread or descriptor",
+            why: "A server runs for months. If each request leaves something, it fails after some thousand.",
             needs: &["others"],
         },
         judge: Now(leaks),
@@ -68,8 +68,8 @@ pub const CHECKS: &[ServerCheck] = &[
             key: "quiet",
             clause: "4.9",
             level: Must,
-            title: "it still serves after some seconds in which nobody asked",
-            why: "Clients come when they come. A time-out on the server's recvfrom is no reason to end.",
+            title: "it still serves after some seconds without a request",
+            why: "Clients may come at any time. A time-out of recvfrom must not end the server.",
             needs: &["others"],
         },
         judge: AtEnd(quiet),
@@ -80,7 +80,7 @@ pub const CHECKS: &[ServerCheck] = &[
             clause: "1.1",
             level: Must,
             title: "a client at another address is answered",
-            why: "On ::1 alone many mistakes with addresses do not show: clients are elsewhere.",
+            why: "Many mistakes with addresses do not show on ::1, and real clients have other addresses.",
             needs: &["source-port", "others"],
         },
         judge: AtEnd(other_peer),
@@ -90,7 +90,7 @@ pub const CHECKS: &[ServerCheck] = &[
             key: "survives",
             clause: "4.9",
             level: Must,
-            title: "it goes on serving whatever arrives",
+            title: "it keeps serving after any datagram",
             why: "Anybody can send anything to a UDP port. One datagram that ends the server ends it for everyone.",
             needs: &["answers"],
         },
@@ -102,7 +102,7 @@ pub const CHECKS: &[ServerCheck] = &[
             clause: "4.8",
             level: Should,
             title: "on a wildcard address, the reply comes from the address that was asked",
-            why: "A host has many addresses. Without IPV6_RECVPKTINFO the kernel picks one, and a connected client that \
+            why: "A host has many addresses. Without IPV6_RECVPKTINFO the kernel chooses one, and a connected client that \
                   asked another never sees the reply.",
             needs: &["other-peer"],
         },
@@ -116,7 +116,7 @@ pub const CHECKS: &[ServerCheck] = &[
             clause: "4.2",
             level: Should,
             title: "no reply is longer than three times its request",
-            why: "With a forged source, a server that answers more than it is asked is a weapon against others.",
+            why: "With a forged source, a server whose replies are longer than its requests amplifies attacks on others.",
             needs: &["text-sum"],
         },
         judge: AtEnd(amplification),
@@ -286,8 +286,8 @@ fn after_quiet(prober: &mut Prober) -> Result<Judgement, Failure> {
     let datagram = request(Operator::Sum, Format::Integer, &ODD);
     if let Some(how) = prober.service().and_then(Service::ended) {
         let advice = Advice::new(
-            "the server gives up when it is quiet: a time-out on its socket, or on its loop",
-            "Remove the time-out, or go on with the loop when it has passed.",
+            "the server ends when no request comes: a time-out on its socket, or on its loop",
+            "Remove the time-out, or continue the loop after it.",
         );
         return Ok(Judgement::broken([datagram], expected, format!("nothing: {how}")).because(advice));
     }
@@ -370,7 +370,7 @@ fn judge_elsewhere(prober: &mut Prober, from: Option<IpAddr>) -> Result<[Judgeme
             return Ok([judgement.clone(), judgement]);
         }
         let advice = Advice::new(
-            "recvfrom has no room for the whole address of a client: what is left of it leads nowhere (on ::1 it still does)",
+            "recvfrom has no room for the whole address of a client: the truncated address is wrong (on ::1 it still works)",
             "Use struct sockaddr_in6 or sockaddr_storage, and set its length, sizeof, before each recvfrom.",
         );
         let judgement = broken(&asked, expected).because(advice);
@@ -406,19 +406,19 @@ fn survives(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     let request = calc6::wire::classic::Request::decode(&end.datagram).is_ok() && end.datagram[0] & SUCCESS_BIT == 0;
     let advice = match end {
         end if end.how == MUTE => Advice::new(
-            "the datagram sends it into an endless loop, or it waits for something that never comes",
-            "Send it by hand with a debugger attached, and look where it stands.",
+            "the datagram leads to an endless loop, or it waits for something that never comes",
+            "Send it by hand with a debugger attached, and look where it waits.",
         ),
         end if end.how.starts_with("exit status 0") && request => {
             Advice::new("the server ends after a request", "Put recvfrom and sendto in an endless loop.")
         }
         end if end.datagram.is_empty() => Advice::new(
-            "an empty datagram, for which recvfrom returns 0, is taken for an end or not expected",
-            "Go on with the loop when the length is 0: in UDP that is no end of file.",
+            "an empty datagram, for which recvfrom returns 0, is taken for the end of input",
+            "Continue the loop when the length is 0: in UDP that is not an end of file.",
         ),
         end if end.how.contains("ddress already in use") => Advice::new(
-            "something of it goes on running after its end and keeps the port",
-            "End the child processes with their parent.",
+            "a part of it keeps running after its end and keeps the port",
+            "End the child processes with the parent.",
         ),
         end if end.how.contains("its last line") => Advice::new(
             "what arrives can end the program: a failed assertion, or an exception that nobody catches",
@@ -428,10 +428,9 @@ fn survives(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
             "a length that is not checked, and octets that are read or written outside of a buffer",
             "Compile with -fsanitize=address,undefined, and send the datagram again.",
         ),
-        _ => Advice::new(
-            "it ends itself when it does not like what arrives",
-            "Go on with the loop; exit only at the start.",
-        ),
+        _ => {
+            Advice::new("it ends on a datagram that it does not expect", "Go on with the loop; exit only at the start.")
+        }
     };
     Ok(Judgement::broken([end.datagram.clone()], "that it goes on serving", end.how.clone()).because(advice))
 }

@@ -1,4 +1,4 @@
-//! From a wrong answer to the mistake behind it, in the words of whoever made it.
+//! From a wrong answer to the mistake behind it, in the words of its author.
 //!
 //! An explanation is given only if it predicts all answers to several requests that tell the usual mistakes apart.
 

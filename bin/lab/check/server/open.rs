@@ -21,7 +21,7 @@ pub const RECOMMENDED: &[ServerCheck] = &[
         "2.7",
         Should,
         "an empty datagram is not answered",
-        "It has no header to answer to. (recvfrom returns 0 for it; in UDP that is no end of file.)",
+        "It has no header to answer to. (recvfrom returns 0 for it; in UDP that is not an end of file.)",
         &["others"],
         Now(|session| silent(session, &[Vec::new()])),
     ),
@@ -58,7 +58,7 @@ pub const RECOMMENDED: &[ServerCheck] = &[
         "2.9",
         Should,
         "a result over 2^32 - 1 with F = 0 is refused",
-        "A wrong number without a word is the worst answer: nobody can tell it from a right one.",
+        "A wrong number without an error is the worst answer: the client takes it for the right one.",
         &["product"],
         Now(overflow),
     ),
@@ -66,8 +66,8 @@ pub const RECOMMENDED: &[ServerCheck] = &[
         "long-text",
         "2.10",
         Should,
-        "text results of up to 256 digits are exact; beyond, and where that is too hard, an error",
-        "Text has no word size. What does not fit the machine's words can be computed by hand, or refused.",
+        "text results of up to 256 digits are exact; longer or unsupported results are an error",
+        "Text has no word size. What does not fit the machine's words needs integers of any size, or an error.",
         &["text-product"],
         Now(long_text),
     ),
@@ -79,7 +79,7 @@ pub const NOTED: &[ServerCheck] = &[
         "overflow-kind",
         "2.9",
         Informative,
-        "what becomes of a result over 2^32 - 1 with F = 0",
+        "what it does with a result over 2^32 - 1 and F = 0",
         "The course leaves it open.",
         &["product"],
         Now(overflow_kind),
@@ -106,7 +106,7 @@ pub const NOTED: &[ServerCheck] = &[
         "over-64",
         "2.7",
         Informative,
-        "what becomes of a request with 65 operands",
+        "what it does with a request of 65 operands",
         "A buffer of 257 octets truncates it to 64 operands and gives a wrong sum; recvfrom with MSG_TRUNC tells.",
         &["sum", "64-operands"],
         Now(over_64),
@@ -134,7 +134,7 @@ pub const NOTED: &[ServerCheck] = &[
         "7.5",
         Informative,
         "whether replies to the same request differ in any octet",
-        "Octets that nobody set carry what was in memory before: at best noise, at worst somebody's secret.",
+        "Octets that are not set hold old contents of memory, perhaps secret ones.",
         &["success"],
         Now(stray_octets),
     ),
@@ -189,7 +189,7 @@ fn overflow(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
         let refused = asked.reply().is_none_or(|reply| reply.first().is_some_and(|first| first & SUCCESS_BIT == 0));
         if !refused {
             let advice = Advice::new(
-                "the result wraps round, or is cut to 32 bits",
+                "the result wraps, or is truncated to 32 bits",
                 "Compute in 64 bits, and answer an error if the result is over 4294967295.",
             );
             return Ok(broken(&asked, format!("an error: the result is {}", exact(operator, operands))).because(advice));
@@ -300,11 +300,11 @@ fn ragged_read(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
         };
         match value {
             None => {}
-            Some(7) => kind = "leaves the cut operand out",
-            Some(12) => kind = "takes the octets that came as a smaller integer",
+            Some(7) => kind = "leaves the truncated operand out",
+            Some(12) => kind = "takes the received octets as a smaller integer",
             Some(0x0005_0007) => kind = "takes the missing octets as 0",
             Some(value) if value == stale => kind = "reads the missing octets from an earlier request: an over-read",
-            Some(_) => kind = "answers some other number: an over-read, perhaps of memory that nobody set",
+            Some(_) => kind = "answers some other number: an over-read, perhaps of uninitialised memory",
         }
         sent.push(cut);
     }
