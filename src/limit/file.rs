@@ -22,8 +22,7 @@ use super::access::{Access, Contradiction, Prefix, PrefixError, Rules};
 pub struct FileError {
     /// The line's number, from 1.
     pub line: usize,
-    /// What is wrong with it.
-    #[source]
+    /// What is wrong with it: part of the message, and so not a `source()`.
     pub problem: Problem,
 }
 

@@ -1,4 +1,4 @@
-//! The captures of docs/wireshark: every field of every packet, and the same again from traffic of today.
+//! The captures of docs/wireshark: every field of every packet, and again from new traffic.
 
 use std::fs;
 use std::path::{Path, PathBuf};

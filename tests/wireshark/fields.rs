@@ -217,7 +217,7 @@ const TABLE: &[Line] = &[
         ("reserved", "0x00"), ("id", "0x0302030405060708"), ("result", "9.22337203685478e+18"),
         ("result.text", "9223372036854775808"), ("check", "right"),
     ]),
-    // Each status, and the shapes that earn it.
+    // Each status, and the shapes that cause it.
     (41005, SERVER, "1e 2b 04 00 0402030405060708 00000001 00",
         "[Malformed: 5 octets after the header, not a multiple of Width 4]", &[
         ("form", "extended"), ("message", "request"), ("version", "1"), ("opcode", "7"), ("format", "0"),
@@ -370,7 +370,7 @@ const TABLE: &[Line] = &[
         ("form", "extended"), ("message", "reply"), ("success", "1"), ("ones", "127"), ("status", "0"), ("format", "0"),
         ("reserved", "0x00"), ("id", "0x0d02030405060708"), ("result", "1"), ("check", "wrong"), ("experts", "wrong"),
     ]),
-    // A reply that is longer than three times its request: 12 octets may earn 36.
+    // A reply that is longer than three times its request: 12 octets allow 36.
     (41014, SERVER, "1e 3f 01 00 0e02030405060708", "describe", &[
         ("form", "extended"), ("message", "request"), ("version", "1"), ("opcode", "7"), ("format", "0"),
         ("operator", "0x3f"), ("op", "?"), ("width", "1"), ("reserved", "0x00"), ("id", "0x0e02030405060708"),

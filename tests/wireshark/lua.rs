@@ -48,7 +48,7 @@ fn every_lua_has_the_same_outcome() {
     }
 }
 
-/// The stand-in for Wireshark is worth something only if Wireshark shows the same.
+/// The stand-in for Wireshark is useful only if Wireshark shows the same.
 #[test]
 fn tshark_shows_what_the_stub_shows() {
     let desk = Desk::new();
