@@ -160,7 +160,7 @@ fn the_filter_has_a_fixed_order() {
     let other = success(7, "1");
     let mut damaged = success(id, "1");
     damaged[extended::FORMAT] = 2;
-    // Each would also fail the checks behind the one that is reported.
+    // Each would also fail the checks after the one that is reported.
     for (from_peer, datagram, why) in [
         (false, &[0xff; 11][..], IgnoredReason::Short { octets: 11 }),
         (false, &damaged, IgnoredReason::OtherSource),

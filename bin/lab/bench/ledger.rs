@@ -19,7 +19,7 @@ enum EntryState {
 struct LedgerEntry {
     /// The number of the request, counted from 0 over the whole connection.
     number: u64,
-    /// When it was to be sent, in nanoseconds since the start.
+    /// When it was due, in nanoseconds since the start.
     intended: u64,
     state: EntryState,
 }
@@ -27,7 +27,7 @@ struct LedgerEntry {
 /// How a reply counts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ReplyMatch {
-    /// The first reply in time, so many nanoseconds after the request was to be sent.
+    /// The first reply in time, so many nanoseconds after the request was due.
     InTime(u64),
     /// The first reply, but after the time-out.
     Late,
@@ -77,7 +77,7 @@ impl Ledger {
         self.first_counted = self.next;
     }
 
-    /// Notes a request that is to be sent at `intended`. True if its entry was still in use: the earlier request
+    /// Notes a request that is due at `intended`. True if its entry was still in use: the earlier request
     /// counts as timed out.
     pub fn issue(&mut self, intended: u64) -> bool {
         let at = self.next_place();

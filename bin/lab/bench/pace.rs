@@ -34,7 +34,7 @@ impl Pace {
         pace
     }
 
-    /// When the next request is to be sent.
+    /// When the next request is due.
     pub fn next(&self) -> u64 {
         self.next as u64
     }

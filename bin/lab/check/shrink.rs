@@ -15,7 +15,7 @@ pub fn shrink(datagram: &[u8], mut fails: impl FnMut(&[u8]) -> bool) -> Vec<u8> 
         };
         let mut run = best.len();
         while run > 0 {
-            // From the end: what is behind the octets that matter goes first.
+            // From the end: the octets after the ones that matter are removed first.
             let mut end = best.len();
             while end > 0 {
                 let start = end.saturating_sub(run);

@@ -20,7 +20,7 @@ use crate::process::{Program, ResourceLimits, describe, shown};
 /// Clients that run at once; most of their time they wait.
 const AT_ONCE: usize = 8;
 
-/// How long the right reply stays behind a wrong one.
+/// How long after a wrong reply the right one is sent.
 const PAUSE: Duration = Duration::from_millis(120);
 
 /// When a reply comes to a client that does not repeat its request.

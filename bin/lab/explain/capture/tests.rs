@@ -52,7 +52,7 @@ fn read(file: Vec<u8>) -> (Vec<Result<CapturedDatagram, String>>, LeftOut) {
 
 #[test]
 fn every_link_type() {
-    let behind = |header: &[u8], packet: Vec<u8>| [header, &packet].concat();
+    let after = |header: &[u8], packet: Vec<u8>| [header, &packet].concat();
     let mut cooked = [0; 16];
     cooked[14..].copy_from_slice(&[0x86, 0xdd]);
     let mut cooked2 = [0; 20];
@@ -60,14 +60,14 @@ fn every_link_type() {
     let ethernet = [&[0; 12][..], &[0x86, 0xdd]].concat();
     let vlan = [&[0; 12][..], &[0x81, 0x00, 0, 7, 0x86, 0xdd]].concat();
     for (link, packet) in [
-        (0, behind(&[30, 0, 0, 0], udp6(REQUEST))),
-        (1, behind(&ethernet, udp6(REQUEST))),
-        (1, behind(&vlan, udp6(REQUEST))),
+        (0, after(&[30, 0, 0, 0], udp6(REQUEST))),
+        (1, after(&ethernet, udp6(REQUEST))),
+        (1, after(&vlan, udp6(REQUEST))),
         (101, udp6(REQUEST)),
-        (108, behind(&[0, 0, 0, 24], udp6(REQUEST))),
-        (113, behind(&cooked, udp6(REQUEST))),
+        (108, after(&[0, 0, 0, 24], udp6(REQUEST))),
+        (113, after(&cooked, udp6(REQUEST))),
         (229, udp6(REQUEST)),
-        (276, behind(&cooked2, udp6(REQUEST))),
+        (276, after(&cooked2, udp6(REQUEST))),
     ] {
         let (read, _) = read(pcap(link, &[packet]));
         let [Ok(captured)] = &read[..] else { panic!("link type {link}: {read:?}") };
