@@ -7,22 +7,24 @@ use std::collections::HashSet;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use calc6::arithmetic::{self, Number};
 use calc6::client::tokio::Client;
-use calc6::client::{Config, Error, Forms, UnansweredReason};
+use calc6::client::{Config, Error, ErrorKind, Event, Forms, Progress, UnansweredReason};
 use calc6::responder::{Limits, Verdict, respond};
 use calc6::server;
 use calc6::wire::{Format, Operator};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::{JoinSet, yield_now};
+use tokio::time::timeout;
 
 /// The time limit of each test, also on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -600,4 +602,91 @@ fn futures_can_be_sent_between_threads() {
         sendable(&client.describe());
         sendable(&Client::connect(("::1", 1)));
     });
+}
+
+/// A text that arrives in pieces, and does not end if `ends` is false.
+struct Arriving {
+    rest: Vec<u8>,
+    ready: bool,
+    ends: bool,
+}
+
+impl AsyncRead for Arriving {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.ready = !self.ready;
+        if self.rest.is_empty() && !self.ends {
+            return Poll::Pending;
+        }
+        if !self.ready {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let len = self.rest.len().min(buffer.remaining()).min(1000);
+        let piece: Vec<u8> = self.rest.drain(..len).collect();
+        buffer.put_slice(&piece);
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn numbers(range: std::ops::RangeInclusive<u64>) -> Vec<u8> {
+    range.map(|number| format!("{number}\n")).collect::<String>().into_bytes()
+}
+
+#[tokio::test]
+async fn operands_come_from_a_text() {
+    let server = Server::start();
+    let client = Client::connect_with(server.address, quick()).await.unwrap();
+    let whole = client.evaluate_text(Operator::Sum, &b"1 3 5, 7 # and\n9"[..]).await.unwrap();
+    assert_eq!((whole.result.to_string(), whole.requests), ("25".to_owned(), 1));
+    let mut told = 0;
+    let text = Arriving { rest: numbers(1..=30_000), ready: false, ends: true };
+    let tell = |progress: Progress| told = told.max(progress.octets);
+    let sum = client.evaluate_text_with_progress(Operator::Sum, text, tell).await.unwrap();
+    assert_eq!((sum.result, sum.operands), (Number::from(450_015_000), 30_000));
+    assert!(sum.requests > 10 && sum.servers.len() == 1 && told > 100_000, "{} requests, {told} octets", sum.requests);
+    let difference = client.evaluate_text(Operator::Difference, &numbers(1..=3000)[..]).await.unwrap();
+    assert_eq!(difference.result, Number::from(2 - 4_501_500));
+    let classic = Client::connect_with(server.address, quick().with_forms(Forms::Classic)).await.unwrap();
+    let sum = classic.evaluate_text(Operator::Sum, &numbers(1..=1000)[..]).await.unwrap();
+    assert_eq!((sum.result, sum.requests), (Number::from(500_500), 16));
+    let wrong = client.evaluate_text(Operator::Sum, &b"1 two"[..]).await.unwrap_err();
+    assert_eq!(wrong.kind(), ErrorKind::Operand);
+}
+
+#[tokio::test]
+async fn the_deadline_ends_the_wait_for_a_text() {
+    let server = Server::start();
+    let config = quick().with_deadline(Duration::from_millis(200));
+    let client = Client::connect_with(server.address, config).await.unwrap();
+    for rest in [numbers(1..=9), numbers(1..=30_000)] {
+        let text = Arriving { rest, ready: false, ends: false };
+        let ended = timeout(LIMIT, client.evaluate_text(Operator::Sum, text)).await.unwrap();
+        let kind = ended.unwrap_err().kind();
+        assert!(matches!(kind, ErrorKind::Read | ErrorKind::Timeout), "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_watcher_sees_every_datagram() {
+    let server = Server::start();
+    let seen = Arc::new(Mutex::new((0, 0)));
+    let counted = Arc::clone(&seen);
+    let client = Client::watched([[server.address]], quick(), move |_, event| {
+        let mut counted = counted.lock().unwrap();
+        match event {
+            Event::Sent { .. } => counted.0 += 1,
+            Event::Received { .. } => counted.1 += 1,
+            _ => {}
+        }
+    });
+    let client = client.unwrap();
+    let evaluation = client.evaluate_detailed(Operator::Power, [2, 100]).await.unwrap();
+    assert_eq!((evaluation.peer, evaluation.requests), (server.address, 1));
+    assert_eq!(client.clone().describe_detailed().await.unwrap().peer, server.address);
+    let many = (0..500).map(|number| (Operator::Sum, vec![Number::from(number)]));
+    assert!(client.evaluate_many(many).await.unwrap().iter().all(Result::is_ok));
+    let (sent, received) = *seen.lock().unwrap();
+    assert!(sent >= 502 && received >= 502, "{sent} sent, {received} received");
+    let each = client.evaluate_each(&[(Operator::Quotient, vec![Number::from(7), Number::ZERO])]).await.unwrap();
+    assert!(matches!(&each[..], [Err(Error::Status { .. })]), "{each:?}");
 }

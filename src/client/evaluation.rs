@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Config;
 use super::accumulator::{Accumulator, check_length};
 use super::error::Error;
+use super::pipeline::PipelineCounts;
 use super::transport::PeerAnswer;
 use crate::arithmetic::Number;
 use crate::exchange::plan::{Plan, plan};
@@ -197,6 +198,14 @@ pub fn description(reply: PeerAnswer) -> Result<Description, Error> {
 }
 
 impl Evaluation {
+    /// Adds what the requests of a pipeline counted.
+    pub(super) fn continued(&mut self, counts: &PipelineCounts, servers: Vec<ServerShare>) {
+        self.requests += counts.answered;
+        self.transmissions += counts.transmissions;
+        self.rtt = None;
+        self.servers = servers;
+    }
+
     /// Adds what a further request counted; the result is the later one.
     pub(super) fn follow(&mut self, later: Evaluation) {
         let (operands, requests, transmissions) = (self.operands, self.requests, self.transmissions);

@@ -8,6 +8,7 @@
 #![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 mod accumulator;
+mod addresses;
 mod batch;
 mod cancel;
 mod chunk;
@@ -42,13 +43,14 @@ use crate::arithmetic::Number;
 use crate::exchange::Question;
 use crate::exchange::plan::{describing, plan};
 use crate::expression::{Evaluator, Expression, Operation};
-use crate::net::{self, wait::AsFd};
+use crate::net::wait::AsFd;
 use crate::wire::Operator;
+use addresses::{mapped, no_address, to_front};
 use batch::{BatchDriver, BatchReport, RequestSource};
 use cancel::Cancellation;
 use evaluation::{Plans, combine, description, requests};
 use random::Random;
-use stream::Stream;
+use stream::{Stream, WaitableText};
 use transport::{AskContext, PeerAnswer};
 
 /// A blocking client of one server, which may have several addresses, and of others that share its work.
@@ -152,8 +154,20 @@ impl Client {
         operator: Operator,
         operands: impl IntoIterator<Item = N>,
     ) -> Result<Number, Error> {
+        self.evaluate_detailed(operator, operands).map(|evaluation| evaluation.result)
+    }
+
+    /// As [`evaluate`](Self::evaluate), and returns how the result came: by whom, in how many requests, in what time.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn evaluate_detailed<N: Into<Number>>(
+        &mut self,
+        operator: Operator,
+        operands: impl IntoIterator<Item = N>,
+    ) -> Result<Evaluation, Error> {
         let operands: Vec<Number> = operands.into_iter().map(Into::into).collect();
-        self.evaluate_watched(operator, &operands, &mut |_, _| {}).map(|evaluation| evaluation.result)
+        self.evaluate_watched(operator, &operands, &mut |_, _| {})
     }
 
     /// As [`evaluate`](Self::evaluate), and returns how the result came. `watch` is called for every datagram and wait,
@@ -246,7 +260,7 @@ impl Client {
     /// quotient; others may have as many operands as one datagram holds.
     ///
     /// A cancellation or a deadline ends the wait for input too, so the text has to be something that can be waited for:
-    /// [`Input`](net::wait::Input) on every system, any descriptor on Unix, any socket on Windows.
+    /// [`Input`](crate::net::wait::Input) on every system, any descriptor on Unix, any socket on Windows.
     ///
     /// # Errors
     /// See [`Error`].
@@ -268,8 +282,9 @@ impl Client {
     ) -> Result<Evaluation, Error> {
         let call = self.call();
         let cancellation = Arc::clone(&self.cancellation);
-        let mut stream = Stream::new(text, operator, &self.config, call.start, &cancellation, tell);
-        let head = stream.head()?;
+        let until = self.config.retransmission.deadline.and_then(|deadline| call.start.checked_add(deadline));
+        let mut stream = Stream::new(WaitableText(text), operator, &self.config, tell);
+        let head = stream.wait_for_head(&cancellation, until)?;
         if !head.more {
             return self.evaluate_in(call, operator, &head.operands, watch);
         }
@@ -283,7 +298,7 @@ impl Client {
         stream.add(evaluation.result.clone())?;
         if classic {
             loop {
-                let head = stream.head()?;
+                let head = stream.wait_for_head(&cancellation, until)?;
                 if head.operands.is_empty() {
                     return stream.finish(evaluation);
                 }
@@ -292,10 +307,7 @@ impl Client {
             }
         }
         let report = self.run(&mut stream, call.start, watch)?;
-        evaluation.requests += report.counts.answered;
-        evaluation.transmissions += report.counts.transmissions;
-        evaluation.rtt = None;
-        evaluation.servers = report.servers;
+        evaluation.continued(&report.counts, report.servers);
         stream.finish(evaluation)
     }
 
@@ -350,7 +362,15 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub fn describe(&mut self) -> Result<String, Error> {
-        self.describe_watched(&mut |_, _| {}).map(|description| description.text)
+        self.describe_detailed().map(|description| description.text)
+    }
+
+    /// As [`describe`](Self::describe), and returns how the answer came.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn describe_detailed(&mut self) -> Result<Description, Error> {
+        self.describe_watched(&mut |_, _| {})
     }
 
     /// As [`describe`](Self::describe), and returns how the answer came; `watch` is called for every datagram and wait.
@@ -458,27 +478,5 @@ impl Client {
         let mut driver = BatchDriver::new(&self.servers(), &self.config, start)?;
         driver.run(&mut self.random, &self.cancellation, work, watch)?;
         Ok(driver.report())
-    }
-}
-
-/// The addresses of a server, each once.
-fn mapped<A: Into<SocketAddr>>(addresses: impl IntoIterator<Item = A>) -> Vec<SocketAddrV6> {
-    let mut peers = Vec::new();
-    for address in addresses.into_iter().map(net::mapped) {
-        if !peers.contains(&address) {
-            peers.push(address);
-        }
-    }
-    peers
-}
-
-fn no_address() -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, "the server has no address")
-}
-
-/// The address that answered is asked first from then on.
-fn to_front(peers: &mut [SocketAddrV6], peer: SocketAddrV6) {
-    if let Some(place) = peers.iter().position(|address| *address == peer) {
-        peers[..=place].rotate_right(1);
     }
 }

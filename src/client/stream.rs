@@ -18,8 +18,29 @@ use crate::exchange::plan::{reducing, room};
 use crate::net::wait::{AsFd, BorrowedFd};
 use crate::wire::{Format, Operator, extended};
 
-/// A text on its way to the servers.
-pub struct Stream<'a, R> {
+/// Where a text comes from.
+pub trait TextSource: Read {
+    /// What can be waited for beside sockets; `None` if the caller waits for it otherwise.
+    fn input(&self) -> Option<BorrowedFd<'_>>;
+}
+
+/// A text that the blocking client reads and waits for.
+pub struct WaitableText<R>(pub R);
+
+impl<R: Read> Read for WaitableText<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl<R: Read + AsFd> TextSource for WaitableText<R> {
+    fn input(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.0.as_fd())
+    }
+}
+
+/// A text on its way to the servers; `tell` is called with the progress.
+pub struct Stream<R, T> {
     text: IntegerReader<R>,
     /// What the requests ask for.
     operator: Operator,
@@ -38,10 +59,9 @@ pub struct Stream<'a, R> {
     /// Who answered last.
     peer: Option<SocketAddrV6>,
     progress: Progress,
-    cancellation: &'a Cancellation,
-    /// When to give up.
-    until: Option<Instant>,
-    tell: &'a mut dyn FnMut(Progress),
+    tell: T,
+    /// The operands of the head that have been read so far.
+    head: Vec<Number>,
 }
 
 /// The operands at the beginning of a text.
@@ -52,19 +72,11 @@ pub struct Head {
     pub more: bool,
 }
 
-impl<'a, R: Read + AsFd> Stream<'a, R> {
-    /// A text whose evaluation began at `start`.
-    pub fn new(
-        source: R,
-        operator: Operator,
-        config: &Config,
-        start: Instant,
-        cancellation: &'a Cancellation,
-        tell: &'a mut dyn FnMut(Progress),
-    ) -> Stream<'a, R> {
+impl<R: TextSource, T: FnMut(Progress)> Stream<R, T> {
+    /// A text from its beginning.
+    pub fn new(source: R, operator: Operator, config: &Config, tell: T) -> Stream<R, T> {
         let format = config.format;
         let room = room(reducing(operator).unwrap_or(operator), format);
-        let until = config.retransmission.deadline.and_then(|deadline| start.checked_add(deadline));
         Stream {
             text: IntegerReader::new(source),
             operator,
@@ -77,47 +89,62 @@ impl<'a, R: Read + AsFd> Stream<'a, R> {
             room,
             peer: None,
             progress: Progress::default(),
-            cancellation,
-            until,
             tell,
+            head: Vec::new(),
         }
     }
 
-    /// Takes operands off the beginning, as many as one datagram may hold; waits for input.
+    /// Takes operands off the beginning, as many as one datagram may hold; `None` if more input is needed first.
     ///
     /// # Errors
-    /// Those of the text, a cancellation, or the deadline.
-    pub fn head(&mut self) -> Result<Head, Error> {
+    /// Those of the text.
+    pub fn head(&mut self) -> Result<Option<Head>, Error> {
         // Of one octet each.
         let most = self.room;
-        let mut operands = Vec::new();
         loop {
             let item = match self.held.take() {
                 Some(operand) => TextItem::Number(operand),
                 None => self.text.next_item()?,
             };
             match item {
-                TextItem::Word(_) | TextItem::Number(_) if operands.len() == most => {
+                TextItem::Word(_) | TextItem::Number(_) if self.head.len() == most => {
                     self.held = number(item);
                     break;
                 }
-                TextItem::Word(_) | TextItem::Number(_) => operands.extend(number(item)),
-                TextItem::Pending => self.wait_and_read()?,
+                TextItem::Word(_) | TextItem::Number(_) => self.head.extend(number(item)),
+                TextItem::Pending => return Ok(None),
                 TextItem::End => break,
             }
         }
+        let operands = std::mem::take(&mut self.head);
         self.progress.operands += operands.len() as u64;
-        Ok(Head { operands, more: self.held.is_some() })
+        Ok(Some(Head { operands, more: self.held.is_some() }))
     }
 
-    /// Reads only what is there, so that a cancellation or the deadline ends the wait.
-    fn wait_and_read(&mut self) -> Result<(), Error> {
-        let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
-        if left == Some(Duration::ZERO) {
-            return Err(Error::InputDeadline);
+    /// As [`head`](Self::head), and waits for input; a cancellation or the deadline, `until`, ends the wait.
+    ///
+    /// # Errors
+    /// Those of the text, a cancellation, or the deadline.
+    pub fn wait_for_head(&mut self, cancellation: &Cancellation, until: Option<Instant>) -> Result<Head, Error> {
+        loop {
+            if let Some(head) = self.head()? {
+                return Ok(head);
+            }
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return Err(Error::InputDeadline);
+            }
+            let input: Vec<BorrowedFd<'_>> = self.text.source().input().into_iter().collect();
+            if cancellation.wait(&input, left)? == [true] {
+                self.read()?;
+            }
         }
-        let ready = self.cancellation.wait(&[self.text.source().as_fd()], left)?;
-        if ready == [true] { self.read() } else { Ok(()) }
+    }
+
+    /// Where the text comes from.
+    #[cfg(feature = "tokio")]
+    pub fn source_mut(&mut self) -> &mut R {
+        self.text.source_mut()
     }
 
     /// Begins with requests over parts of the text: those of the head that the first requests are to carry.
@@ -217,7 +244,7 @@ fn number(item: TextItem) -> Option<Number> {
     }
 }
 
-impl<R: Read + AsFd> RequestSource for Stream<'_, R> {
+impl<R: TextSource, T: FnMut(Progress)> RequestSource for Stream<R, T> {
     fn next(&mut self) -> Result<NextRequest<'_>, Error> {
         if !self.fill()? {
             return Ok(NextRequest::Later);
@@ -243,7 +270,7 @@ impl<R: Read + AsFd> RequestSource for Stream<'_, R> {
     }
 
     fn input(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.text.source().as_fd())
+        self.text.source().input()
     }
 
     fn read(&mut self) -> Result<(), Error> {

@@ -131,6 +131,11 @@ impl<R: Read> IntegerReader<R> {
         &self.source
     }
 
+    #[cfg(feature = "tokio")]
+    pub(super) fn source_mut(&mut self) -> &mut R {
+        &mut self.source
+    }
+
     /// How many octets were taken so far.
     pub fn taken(&self) -> u64 {
         self.octets + self.start as u64

@@ -330,24 +330,29 @@ impl AddressAttempts {
 #[cfg(feature = "tokio")]
 impl AddressAttempts {
     /// Takes in what has arrived on those sockets of its own that are ready.
-    pub fn receive(&mut self, ready: impl Fn(&Arc<socket2::Socket>) -> bool) {
+    pub fn receive(&mut self, ready: impl Fn(&Arc<socket2::Socket>) -> bool, watch: &mut Watch<'_>) {
         let own = self.attempts.iter_mut().filter(|attempt| attempt.socket.sharing == PortSharing::Exclusive);
-        own.filter(|attempt| ready(&attempt.socket.udp))
-            .for_each(|attempt| attempt.receive(self.start, &mut |_, _| {}));
+        own.filter(|attempt| ready(&attempt.socket.udp)).for_each(|attempt| attempt.receive(self.start, watch));
     }
 
     /// Takes in a datagram that has arrived on a shared socket, where it is for the request with this identifier, or
     /// with `None` in any case; whether it was taken.
-    pub fn deliver(&mut self, socket: &Arc<socket2::Socket>, id: Option<u64>, datagram: &[u8]) -> bool {
+    pub fn deliver(
+        &mut self,
+        socket: &Arc<socket2::Socket>,
+        id: Option<u64>,
+        datagram: &[u8],
+        watch: &mut Watch<'_>,
+    ) -> bool {
         let on_it = self.attempts.iter_mut().filter(|attempt| Arc::ptr_eq(&attempt.socket.udp, socket));
         let meant = on_it.filter(|attempt| id.is_none() || attempt.exchange.id() == id);
-        meant.map(|attempt| attempt.deliver(datagram, self.start, &mut |_, _| {})).count() > 0
+        meant.map(|attempt| attempt.deliver(datagram, self.start, watch)).count() > 0
     }
 
     /// The system reported an error for a shared socket.
-    pub fn failed(&mut self, socket: &Arc<socket2::Socket>, error: &io::Error) {
+    pub fn failed(&mut self, socket: &Arc<socket2::Socket>, error: &io::Error, watch: &mut Watch<'_>) {
         let on_it = self.attempts.iter_mut().filter(|attempt| Arc::ptr_eq(&attempt.socket.udp, socket));
-        on_it.for_each(|attempt| attempt.failed(copy(error), self.start, &mut |_, _| {}));
+        on_it.for_each(|attempt| attempt.failed(copy(error), self.start, watch));
     }
 
     /// [`wake_at`](Self::wake_at) as a time of the clock.

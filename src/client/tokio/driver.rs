@@ -14,15 +14,16 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
+use super::super::addresses::to_front;
 use super::super::congestion::CongestionWindow;
 use super::super::error::{Error, Unanswered, UnansweredReason};
 use super::super::random::Random;
-use super::super::to_front;
 use super::super::transport::{
-    AT_ONCE, AddressAttempts, AttemptSocket, BUFFER, OpenAttempt, PeerAnswer, RECEIVED_AT_ONCE,
+    AT_ONCE, AddressAttempts, AttemptSocket, BUFFER, OpenAttempt, PeerAnswer, RECEIVED_AT_ONCE, Watch,
 };
 use super::bounded;
 use super::queue::Queue;
+use super::watch::SharedWatch;
 use crate::exchange::{PortSharing, Question, Retransmission};
 use crate::net::peer;
 use crate::net::readiness::{Readiness, Ready};
@@ -67,6 +68,7 @@ pub struct Driver {
     shared_sockets: Vec<SharedSocket>,
     readiness: Readiness,
     random: Random,
+    watch: SharedWatch,
     /// When an answer came last.
     answered_at: Option<Instant>,
 }
@@ -107,6 +109,7 @@ impl Driver {
         commands: UnboundedReceiver<DriverCommand>,
         peers: &[SocketAddrV6],
         retransmission: Retransmission,
+        watch: SharedWatch,
     ) -> io::Result<Driver> {
         Ok(Driver {
             commands,
@@ -119,6 +122,7 @@ impl Driver {
             shared_sockets: Vec::new(),
             readiness: Readiness::new()?,
             random: Random::new(),
+            watch,
             answered_at: None,
         })
     }
@@ -168,7 +172,8 @@ impl Driver {
 
     /// Sends the datagrams of one question that are due, and returns its result if it has ended.
     fn advance(&mut self, place: usize) -> Option<Result<PeerAnswer, Error>> {
-        let Driver { asking, shared_sockets, readiness, random, .. } = self;
+        let Driver { asking, shared_sockets, readiness, random, watch, .. } = self;
+        let tell: &mut Watch<'_> = &mut |time, event| watch.tell(time, event);
         let open: &mut OpenAttempt<'_> = &mut |peer, form| {
             let shared =
                 shared_sockets.iter().find(|shared| shared.peer == peer && !shared.retired && form == Form::Extended);
@@ -181,13 +186,13 @@ impl Driver {
         };
         let attempts = &mut asking[place].attempts;
         let before = attempts.shared().map_or(0, |(_, refusals)| refusals);
-        let proceeded = attempts.proceed(random, open, &mut |_, _| {});
+        let proceeded = attempts.proceed(random, open, tell);
         if let Some((socket, _)) = attempts.shared().filter(|(_, refusals)| *refusals > before) {
             // The system has told one of them what is true of all.
             let socket = Arc::clone(socket);
             let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
             let others = asking.iter_mut().enumerate().filter(|(other, _)| *other != place);
-            others.for_each(|(_, other)| other.attempts.failed(&socket, &refused));
+            others.for_each(|(_, other)| other.attempts.failed(&socket, &refused, tell));
         }
         proceeded.err().map(Err).or_else(|| asking[place].attempts.settle())
     }
@@ -300,10 +305,11 @@ impl Driver {
     }
 
     fn receive(&mut self, ready: &Ready) {
-        self.asking.iter_mut().for_each(|asking| asking.attempts.receive(|socket| ready.contains(socket)));
-        let Driver { asking, shared_sockets, .. } = self;
+        let Driver { asking, shared_sockets, watch, .. } = self;
+        let tell: &mut Watch<'_> = &mut |time, event| watch.tell(time, event);
+        asking.iter_mut().for_each(|asking| asking.attempts.receive(|socket| ready.contains(socket), tell));
         for shared in shared_sockets.iter().filter(|shared| ready.contains(&shared.socket)) {
-            shared.receive(asking);
+            shared.receive(asking, tell);
         }
     }
 }
@@ -311,23 +317,25 @@ impl Driver {
 impl SharedSocket {
     /// Passes each datagram to the exchange whose identifier it has; one without a known identifier to all, which count
     /// it as ignored.
-    fn receive(&self, asking: &mut [Asking]) {
+    fn receive(&self, asking: &mut [Asking], tell: &mut Watch<'_>) {
         let mut buffer = [0; BUFFER];
         for _ in 0..RECEIVED_AT_ONCE {
             match peer::receive(&self.socket, &mut buffer) {
                 Ok(len) => {
                     let datagram = &buffer[..len];
                     let mut deliver =
-                        |id| asking.iter_mut().any(|asking| asking.attempts.deliver(&self.socket, id, datagram));
+                        |id| asking.iter_mut().any(|asking| asking.attempts.deliver(&self.socket, id, datagram, tell));
                     if !extended::id(datagram).is_some_and(|id| deliver(Some(id))) {
                         for asking in asking.iter_mut() {
-                            asking.attempts.deliver(&self.socket, None, datagram);
+                            asking.attempts.deliver(&self.socket, None, datagram, tell);
                         }
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // An ICMP error does not name the exchange: all are concerned.
-                Err(error) => asking.iter_mut().for_each(|asking| asking.attempts.failed(&self.socket, &error)),
+                Err(error) => {
+                    asking.iter_mut().for_each(|asking| asking.attempts.failed(&self.socket, &error, tell));
+                }
             }
         }
     }
@@ -351,7 +359,7 @@ mod tests {
     fn driver(socket: &UdpSocket, deadline: Option<Duration>) -> Driver {
         let peer = socket.local_addr().unwrap().to_string().parse().unwrap();
         let retransmission = Retransmission { deadline, ..Retransmission::default() };
-        Driver::new(unbounded_channel().1, &[peer], retransmission).unwrap()
+        Driver::new(unbounded_channel().1, &[peer], retransmission, SharedWatch::default()).unwrap()
     }
 
     fn ask(driver: &mut Driver, number: u64) -> oneshot::Receiver<Result<PeerAnswer, Error>> {

@@ -1,7 +1,7 @@
 //! A client for programs on [Tokio](https://tokio.rs), with the Cargo feature `tokio`: many tasks ask at the same time.
-//! It has what the blocking [`Client`](super::Client) has (single questions, expressions, many at once, streams of
-//! answers, several servers), except that operands from a text, watching single datagrams, and what an evaluation says
-//! beside its result are the blocking client's alone. A call is cancelled by dropping its future.
+//! It can do what the blocking [`Client`](super::Client) can: single questions, expressions, operands from a text, many
+//! questions at once, streams of answers, several servers, watching. Two things differ: a call is cancelled by dropping
+//! its future, and a watcher is given to the client, not to a call ([`Client::watched`]).
 //!
 //! ```
 //! use calc6::client::tokio::Client;
@@ -46,9 +46,12 @@
 //! sends them, so one that is not polled for a while, in a `select!` or a buffered stream, delays no other. It runs on
 //! the runtime on which the client was made; when that ends, whatever is asked is [`Error::System`].
 
+mod answers;
 mod driver;
 mod pipeline;
 mod queue;
+mod text;
+mod watch;
 
 use std::collections::VecDeque;
 use std::io;
@@ -57,22 +60,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::io::AsyncRead;
 use tokio::net::{ToSocketAddrs, lookup_host};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
+use super::addresses::{mapped, no_address, to_front};
 use super::batch::Turn;
-use super::evaluation::{ExpressionValue, Plans, combine, description, number_of, requests};
-use super::many::{Answer, Many, ManyRequests, in_order_so_far};
-use super::transport::PeerAnswer;
-use super::{Config, Error, Evaluation, mapped, no_address, to_front};
+use super::evaluation::{Description, ExpressionValue, Plans, Progress, combine, description, requests};
+use super::many::in_order_so_far;
+use super::transport::{Event, PeerAnswer};
+use super::{Config, Error, Evaluation};
 use crate::arithmetic::Number;
 use crate::exchange::plan::{describing, plan};
 use crate::exchange::{Forms, Question};
 use crate::expression::{Evaluator, Expression, Operation};
 use crate::wire::Operator;
+pub use answers::Answers;
 use driver::{Driver, DriverCommand};
 use pipeline::AsyncBatchDriver;
+use text::AsyncText;
+use watch::SharedWatch;
 
 /// A client of one server, which may have several addresses. Clones share sockets and places.
 ///
@@ -88,6 +96,7 @@ struct ClientInner {
     /// Each server with its addresses.
     servers: Vec<Vec<SocketAddrV6>>,
     config: Config,
+    watch: SharedWatch,
     /// The number of the next question.
     next: AtomicU64,
 }
@@ -139,10 +148,39 @@ impl Client {
         servers: impl IntoIterator<Item = impl IntoIterator<Item = A>>,
         config: Config,
     ) -> io::Result<Client> {
-        let servers: Vec<Vec<SocketAddrV6>> = servers.into_iter().map(mapped).collect();
+        Client::start(servers.into_iter().map(mapped).collect(), config, SharedWatch::default())
+    }
+
+    /// As [`with_servers`](Self::with_servers); `watch` is called for every datagram and wait of this client and its
+    /// clones, with the time since the start of the request. It is called between datagrams, so it must not block.
+    ///
+    /// ```no_run
+    /// # use calc6::client::{Config, tokio::Client};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let servers = tokio::net::lookup_host(("::1", 10000)).await?;
+    /// let client = Client::watched([servers], Config::default(), |time, event| println!("{time:?} {event:?}"))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As of [`new`](Self::new).
+    ///
+    /// # Panics
+    /// As there.
+    pub fn watched<A: Into<SocketAddr>>(
+        servers: impl IntoIterator<Item = impl IntoIterator<Item = A>>,
+        config: Config,
+        watch: impl Fn(Duration, Event<'_>) + Send + Sync + 'static,
+    ) -> io::Result<Client> {
+        Client::start(servers.into_iter().map(mapped).collect(), config, SharedWatch::new(watch))
+    }
+
+    fn start(servers: Vec<Vec<SocketAddrV6>>, config: Config, watch: SharedWatch) -> io::Result<Client> {
         let (commands, inbox) = unbounded_channel();
-        tokio::spawn(Driver::new(inbox, &servers.concat(), config.retransmission)?.run());
-        Ok(Client { shared: Arc::new(ClientInner { commands, servers, config, next: AtomicU64::new(0) }) })
+        tokio::spawn(Driver::new(inbox, &servers.concat(), config.retransmission, watch.clone())?.run());
+        Ok(Client { shared: Arc::new(ClientInner { commands, servers, config, watch, next: AtomicU64::new(0) }) })
     }
 
     /// How it asks.
@@ -162,8 +200,92 @@ impl Client {
         operator: Operator,
         operands: impl IntoIterator<Item = N>,
     ) -> Result<Number, Error> {
+        self.evaluate_detailed(operator, operands).await.map(|evaluation| evaluation.result)
+    }
+
+    /// As [`evaluate`](Self::evaluate), and returns how the result came: by whom, in how many requests, in what time.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn evaluate_detailed<N: Into<Number>>(
+        &self,
+        operator: Operator,
+        operands: impl IntoIterator<Item = N>,
+    ) -> Result<Evaluation, Error> {
         let operands: Vec<Number> = operands.into_iter().map(Into::into).collect();
-        self.evaluate_all(operator, operands).await
+        self.evaluate_since(Instant::now(), operator, &operands, &self.shared.config).await
+    }
+
+    /// Asks several questions, a few at the same time, each in whichever form can express it. Each has its own
+    /// evaluation or error, in the order of the questions.
+    ///
+    /// # Errors
+    /// What concerns no question alone: one of several questions is answered by no address.
+    pub async fn evaluate_each(
+        &self,
+        questions: &[(Operator, Vec<Number>)],
+    ) -> Result<Vec<Result<Evaluation, Error>>, Error> {
+        self.each_since(Instant::now(), questions).await
+    }
+
+    /// Asks for an operator over all integers of a text, which are separated by white space or commas; many requests
+    /// are in flight at once, and memory does not grow with the text. The operator is associative, a difference or a
+    /// quotient; others may have as many operands as one datagram holds.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn evaluate_text(&self, operator: Operator, text: impl AsyncRead + Unpin) -> Result<Evaluation, Error> {
+        self.evaluate_text_with_progress(operator, text, |_| {}).await
+    }
+
+    /// As [`evaluate_text`](Self::evaluate_text); `tell` is called often with the progress.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn evaluate_text_with_progress(
+        &self,
+        operator: Operator,
+        text: impl AsyncRead + Unpin,
+        tell: impl FnMut(Progress),
+    ) -> Result<Evaluation, Error> {
+        let start = Instant::now();
+        let config = &self.shared.config;
+        let until = config.retransmission.deadline.and_then(|deadline| start.checked_add(deadline));
+        let mut text = AsyncText::new(text, operator, config, tell);
+        let head = text.head(until).await?;
+        if !head.more {
+            return self.evaluate_since(start, operator, &head.operands, config).await;
+        }
+        let operands = text.stream.begin(head.operands)?;
+        // A peer that knows only classic is recognised by an exchange on a socket of its own. Partial results are not
+        // limited: the whole is.
+        let classic = config.forms == Forms::Classic;
+        let forms = if classic { Forms::Classic } else { Forms::Extended };
+        let part = config.clone().with_forms(forms).with_max_result(u64::MAX);
+        let mut evaluation = self.evaluate_since(start, text.stream.operator(), &operands, &part).await?;
+        text.stream.add(evaluation.result.clone())?;
+        if classic {
+            loop {
+                let head = text.head(until).await?;
+                if head.operands.is_empty() {
+                    return text.stream.finish(evaluation);
+                }
+                evaluation.follow(self.evaluate_since(start, text.stream.operator(), &head.operands, &part).await?);
+                text.stream.add(evaluation.result.clone())?;
+            }
+        }
+        let mut driver = self.pipeline(Some(evaluation.peer), start)?;
+        loop {
+            match driver.turn(&mut text.stream)? {
+                Turn::Done => break,
+                Turn::Again => tokio::task::yield_now().await,
+                Turn::Wait { later: true } => text.read_or(driver.wait()).await?,
+                Turn::Wait { later: false } => driver.wait().await?,
+            }
+        }
+        let report = driver.report();
+        evaluation.continued(&report.counts, report.servers);
+        text.stream.finish(evaluation)
     }
 
     /// Asks many questions at once, over a socket that they share, and so in the extended form unless the [`Config`]
@@ -215,13 +337,7 @@ impl Client {
     where
         I: IntoIterator<Item = (Operator, Vec<Number>)>,
     {
-        let state = if self.shared.config.forms == Forms::Classic {
-            AsyncStreamState::Classic
-        } else {
-            AsyncStreamState::First(None)
-        };
-        let many = Many::new(questions.into_iter(), &self.shared.config);
-        Answers { client: self.clone(), many, start: Instant::now(), state }
+        Answers::new(self.clone(), questions.into_iter())
     }
 
     /// Asks for what an expression takes, independent parts at the same time.
@@ -255,15 +371,37 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub async fn describe(&self) -> Result<String, Error> {
-        let reply = self.ask(describing(), Instant::now()).await?;
-        description(reply).map(|description| description.text)
+        self.describe_detailed().await.map(|description| description.text)
     }
 
-    async fn evaluate_all(&self, operator: Operator, operands: Vec<Number>) -> Result<Number, Error> {
-        let Config { forms, format, max_result, .. } = self.shared.config;
-        let plan = plan(operator, format, forms, &operands)?;
-        let replies = self.ask_all(requests(&plan, format, &operands), Instant::now()).await?;
-        combine(operator, operands.len(), plan, replies, max_result).map(|evaluation| evaluation.result)
+    /// As [`describe`](Self::describe), and returns how the answer came.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn describe_detailed(&self) -> Result<Description, Error> {
+        description(self.ask(describing(), Instant::now()).await?)
+    }
+
+    async fn evaluate_since(
+        &self,
+        start: Instant,
+        operator: Operator,
+        operands: &[Number],
+        config: &Config,
+    ) -> Result<Evaluation, Error> {
+        let plan = plan(operator, config.format, config.forms, operands)?;
+        let replies = self.ask_all(requests(&plan, config.format, operands), start).await?;
+        combine(operator, operands.len(), plan, replies, config.max_result)
+    }
+
+    /// A pipeline to all servers, which asks this address of its server first.
+    fn pipeline(&self, first: Option<SocketAddrV6>, start: Instant) -> Result<AsyncBatchDriver, Error> {
+        let ClientInner { servers, config, watch, .. } = &*self.shared;
+        let mut servers = servers.clone();
+        if let Some(first) = first {
+            servers.iter_mut().for_each(|addresses| to_front(addresses, first));
+        }
+        AsyncBatchDriver::new(&servers, config, start, watch.clone())
     }
 
     async fn each_since(
@@ -305,94 +443,6 @@ impl Client {
         // Where the task has ended, so has the channel of the answer.
         let _ = commands.send(DriverCommand::Ask { number, question, start, answer });
         Ticket { number, awaited, commands, answered: false }
-    }
-}
-
-/// The answers of [`Client::evaluate_stream`], as they come.
-pub struct Answers<I> {
-    client: Client,
-    many: Many<I>,
-    start: Instant,
-    state: AsyncStreamState,
-}
-
-enum AsyncStreamState {
-    /// The first question goes alone, once it is taken: it finds the address that answers, and a peer that knows only
-    /// the classic form.
-    First(Option<(u64, Question)>),
-    /// In the classic form, a few at a time.
-    Classic,
-    /// Through a pipeline.
-    Pipeline(Box<AsyncBatchDriver>),
-    Done,
-}
-
-impl<I: Iterator<Item = (Operator, Vec<Number>)>> Answers<I> {
-    /// The next answer; `None` after the last. The future can be dropped at any time; nothing is lost.
-    pub async fn next(&mut self) -> Option<Answer> {
-        loop {
-            if let Some(answer) = self.many.pop() {
-                return Some(answer);
-            }
-            if let AsyncStreamState::Done = self.state {
-                return None;
-            }
-            if let Err(error) = self.proceed().await {
-                self.state = AsyncStreamState::Done;
-                self.many.fail(error);
-            }
-        }
-    }
-
-    async fn proceed(&mut self) -> Result<(), Error> {
-        let Answers { client, many, start, state } = self;
-        let config = &client.shared.config;
-        match state {
-            AsyncStreamState::First(first) => {
-                if first.is_none() {
-                    *first = many.next_part();
-                }
-                let Some((tag, question)) = first else {
-                    if many.is_empty() {
-                        *state = AsyncStreamState::Done;
-                    }
-                    return Ok(());
-                };
-                let reply = client.ask(question.clone(), *start).await;
-                let mut servers = client.shared.servers.clone();
-                if let Ok(reply) = &reply {
-                    servers.iter_mut().for_each(|addresses| to_front(addresses, reply.peer));
-                }
-                many.settle(*tag, reply.and_then(|reply| number_of(reply.peer, &reply.answer)))?;
-                *state = AsyncStreamState::Pipeline(Box::new(AsyncBatchDriver::new(&servers, config, *start)?));
-            }
-            AsyncStreamState::Classic => {
-                // Taken only with their answers, so that a dropped future loses none.
-                let questions = many.peek_some();
-                if questions.is_empty() {
-                    *state = AsyncStreamState::Done;
-                    return Ok(());
-                }
-                let evaluations = client.each_since(*start, questions).await;
-                if many.settle_some(evaluations) {
-                    *state = AsyncStreamState::Done;
-                }
-            }
-            AsyncStreamState::Pipeline(driver) => match driver.turn(&mut ManyRequests::new(many))? {
-                Turn::Done => *state = AsyncStreamState::Done,
-                Turn::Again => tokio::task::yield_now().await,
-                Turn::Wait { later: true } => {}
-                Turn::Wait { later: false } => driver.wait().await?,
-            },
-            AsyncStreamState::Done => {}
-        }
-        Ok(())
-    }
-}
-
-impl<I> std::fmt::Debug for Answers<I> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Answers").finish_non_exhaustive()
     }
 }
 

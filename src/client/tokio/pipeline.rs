@@ -9,11 +9,12 @@ use std::time::Instant;
 use tokio::time::timeout_at;
 
 use super::super::Config;
-use super::super::batch::{BatchDriver, RequestSource, Turn};
+use super::super::batch::{BatchDriver, BatchReport, RequestSource, Turn};
 use super::super::cancel::Cancellation;
 use super::super::error::Error;
 use super::super::random::Random;
 use super::bounded;
+use super::watch::SharedWatch;
 use crate::net::peer;
 use crate::net::readiness::Readiness;
 
@@ -23,6 +24,7 @@ pub struct AsyncBatchDriver {
     readiness: Arc<Readiness>,
     random: Random,
     start: Instant,
+    watch: SharedWatch,
 }
 
 impl AsyncBatchDriver {
@@ -30,7 +32,12 @@ impl AsyncBatchDriver {
     ///
     /// # Errors
     /// No server can be asked.
-    pub fn new(servers: &[Vec<SocketAddrV6>], config: &Config, start: Instant) -> Result<AsyncBatchDriver, Error> {
+    pub fn new(
+        servers: &[Vec<SocketAddrV6>],
+        config: &Config,
+        start: Instant,
+        watch: SharedWatch,
+    ) -> Result<AsyncBatchDriver, Error> {
         let readiness = Arc::new(Readiness::new().map_err(refused)?);
         let watched = Arc::clone(&readiness);
         let open = move |address| {
@@ -38,7 +45,7 @@ impl AsyncBatchDriver {
             watched.add(&socket).map(|()| socket)
         };
         let driver = BatchDriver::with_sockets(servers, config, start, Box::new(open))?;
-        Ok(AsyncBatchDriver { driver, readiness, random: Random::new(), start })
+        Ok(AsyncBatchDriver { driver, readiness, random: Random::new(), start, watch })
     }
 
     /// A turn: sends, and takes in what has arrived.
@@ -47,7 +54,13 @@ impl AsyncBatchDriver {
     /// What the work ends with, or that no server is left that answers.
     pub fn turn(&mut self, work: &mut dyn RequestSource) -> Result<Turn, Error> {
         // A future is cancelled by dropping it.
-        self.driver.turn(&mut self.random, &Cancellation::default(), work, &mut |_, _| {})
+        let AsyncBatchDriver { driver, random, watch, .. } = self;
+        driver.turn(random, &Cancellation::default(), work, &mut |time, event| watch.tell(time, event))
+    }
+
+    /// What was counted so far.
+    pub fn report(&self) -> BatchReport {
+        self.driver.report()
     }
 
     /// Waits for a datagram, or until the next turn is due.
