@@ -221,12 +221,7 @@ local function modulo_word(limbs)
 end
 
 local function word_octets(value)
-  local octets = {}
-  for i = 4, 1, -1 do
-    octets[i] = value % 256
-    value = floor(value / 256)
-  end
-  return char(octets[1], octets[2], octets[3], octets[4])
+  return char(floor(value / 16777216), floor(value / 65536) % 256, floor(value / 256) % 256, value % 256)
 end
 
 local function word_from_octets(octets, at)
@@ -265,7 +260,7 @@ local function marked_as_reply(octets)
 end
 
 local function plural(count, word)
-  return format("%d %s%s", count, word, count == 1 and "" or "s")
+  return count == 1 and "1 " .. word or format("%d %ss", count, word)
 end
 
 local function printable(text)
@@ -407,20 +402,21 @@ local function extended_problem(request)
   end
 end
 
--- All fields in one constructor, because a table that grows is allocated again and again.
-local function read_classic_request(octets, length, first)
+-- `request` is a table without the fields of the extended form.
+local function read_classic_request(request, octets, length, first)
   local rest, opcode = (length - CLASSIC_HEADER) % 4, floor(first / 2) % 8
-  local request = { octets = octets, length = length, form = "classic", opcode = opcode, format = first % 2,
-    unused = floor(first / 16), offset = CLASSIC_HEADER, width = 4, rest = rest,
-    operands = floor((length - CLASSIC_HEADER - rest) / 4), symbol = CLASSIC_SYMBOLS[opcode], problem = nil,
-    outcome = nil }
+  request.octets, request.length, request.form, request.opcode = octets, length, "classic", opcode
+  request.format, request.unused, request.offset, request.width = first % 2, floor(first / 16), CLASSIC_HEADER, 4
+  request.rest, request.operands = rest, floor((length - CLASSIC_HEADER - rest) / 4)
+  request.symbol, request.outcome, request.values = CLASSIC_SYMBOLS[opcode], nil, nil
   request.problem = classic_problem(request)
   return request
 end
 
-local function read_request(octets, length)
+-- `into` is a table to write a classic request to, instead of a new one.
+local function read_request(octets, length, into)
   local first = byte(octets, 1)
-  if first and floor(first / 2) % 8 ~= ESCAPE then return read_classic_request(octets, length, first) end
+  if first and floor(first / 2) % 8 ~= ESCAPE then return read_classic_request(into or {}, octets, length, first) end
   local request = { octets = octets, length = length, form = "classic", operands = 0, rest = 0 }
   if not first then
     if length == 0 then request.problem = problem("malformed", "silence", "an empty datagram") end
@@ -525,9 +521,9 @@ local function read_classic_result(reply, wanted)
   end
 end
 
--- `asked` says what the request asked for, where that was seen: { format =, symbol = }. Only the request says how a
--- classic reply is to be read.
-local function read_reply(octets, length, asked)
+-- `asked` and `symbol` are the format and the operator of the request, where that was seen: else `asked` is nil. Only the
+-- request says how a classic reply is to be read.
+local function read_reply(octets, length, asked, symbol)
   local first = byte(octets, 1)
   local reply = { octets = octets, length = length, form = "classic", success = nil, unused = nil, result = nil,
     problem = nil, text_from = nil }
@@ -538,9 +534,9 @@ local function read_reply(octets, length, asked)
   reply.success = first >= 128
   reply.unused = first % 128
   if looks_extended_reply(octets, length) then
-    read_extended_reply(reply, asked and (asked.symbol or "") or nil)
+    read_extended_reply(reply, asked and (symbol or "") or nil)
   elseif reply.success then
-    read_classic_result(reply, asked and asked.format or nil)
+    read_classic_result(reply, asked)
   else
     reply.text_from = CLASSIC_HEADER + 1
   end
@@ -853,7 +849,7 @@ local state, records, exchanges
 
 local function forget_everything()
   state = { flows = {}, frames = {}, servers = {}, last = {}, addresses = {}, address_count = 0, endpoints = {},
-    endpoint_count = 0 }
+    endpoint_count = 0, first = {} }
   -- `asked` counts the requests that were seen before a reply, and `latest` is the last of them. The last line is for
   -- the few that have such a property. `train`, of the first segment's record, has those of all segments.
   records = { count = 0, frame = {}, path = {}, time = {}, exchange = {}, nth = {}, status = {}, verdict = {},
@@ -865,7 +861,15 @@ forget_everything()
 
 -- A number for an address. Its text alone is not enough: it becomes a name when names are resolved, perhaps in the
 -- middle of the capture, and two addresses may have the same name.
+-- Most captures have few addresses, and comparing one is faster than making text of it: so the first few are tried
+-- before.
+local FEW = 4
+
 local function address_number(address)
+  local first = state.first
+  for i = 1, #first do
+    if first[i].address == address then return first[i].number end
+  end
   local text = tostring(address)
   local known = state.addresses[text]
   if not known then
@@ -888,6 +892,7 @@ local function address_number(address)
     state.address_count = number
   end
   known[#known + 1] = { address = address, number = number }
+  if #first < FEW then first[#first + 1] = known[#known] end
   return number
 end
 
@@ -989,9 +994,9 @@ end
 -- What the request asked for, without reading all of it again: see read_reply().
 local function asked_of(exchange)
   local first, operator = byte(exchanges.kept[exchange], 1, 2)
-  if not first then return {} end
+  if not first then return nil end
   local extended = first == 0x1E or first == 0x1F
-  return { format = first % 2, symbol = extended and operator and char(operator) or nil }
+  return first % 2, extended and operator and char(operator) or nil
 end
 
 -- Classic replies carry no identifier: an exchange is found by the payload that answers it correctly or, from a server
@@ -1204,15 +1209,15 @@ end
 
 -- Which way a datagram goes. Direction is not in the octets (clause 4.7), except in the replies of this specification;
 -- so ports decide: those of the preference, then (Decode As) the one that was matched, or what this pair did before.
-local function direction(octets, forward, backward, ports)
+local function direction(octets, forward, backward, from_server, to_server, matched_source)
   if marked_as_reply(octets) then
-    if not ports.from_server and not ports.to_server then state.servers[backward] = true end
+    if not from_server and not to_server then state.servers[backward] = true end
     return "reply"
   end
-  if ports.from_server ~= ports.to_server then return ports.from_server and "reply" or "request" end
-  if ports.from_server then return is_open(state.flows[backward]) and "reply" or "request" end
+  if from_server ~= to_server then return from_server and "reply" or "request" end
+  if from_server then return is_open(state.flows[backward]) and "reply" or "request" end
   if state.servers[backward] then return "reply" end
-  if ports.matched_source and not state.servers[forward] then return "reply" end
+  if matched_source and not state.servers[forward] then return "reply" end
   state.servers[forward] = true
   return "request"
 end
@@ -1263,6 +1268,8 @@ local function reply_segment_length(octets, flow)
   return length
 end
 
+local latest_request = {}  -- of the classic form, as far as it is shown: a new table for each costs more than the rest
+
 -- The record of a datagram, or of a segment. `message` has its octets, and is given what was read of it.
 local function track_message(message, frame, time, forward, backward, kind, between_servers, pause)
   local record = new_record(frame, forward, time)
@@ -1270,7 +1277,7 @@ local function track_message(message, frame, time, forward, backward, kind, betw
   local last = state.last[pair]
   if kind == "request" then
     local flow = state.flows[forward]
-    message.request = read_request(message.octets, message.length)
+    message.request = read_request(message.octets, message.length, latest_request)
     record_request(record, flow, message.octets, message.request, pause)
     if message.request.problem and message.request.form == "classic" then note_undivided(record, flow, message) end
   else
@@ -1487,6 +1494,10 @@ local LISTED_IN_INFO = 90  -- characters of operands, then dots
 local WELL_SHAPED = { domain = true, unknown_opcode = true, unknown_operator = true }
 
 local function operand_list(request)
+  if request.operands == 2 and request.width <= 4 then
+    local first, second = small_operand(request, 1), small_operand(request, 2)
+    if first and second then return format("%.0f, %.0f", first, second) end
+  end
   local parts, used = {}, 0
   for i = 1, request.operands do
     local text = used < LISTED_IN_INFO and operand_text(request, i)
@@ -1597,18 +1608,23 @@ local function show_request_links(view, record, request)
   local first = records.frame[exchanges.first[exchange]]
   local later, copied = records.later[record], records.copy_of[record]
   local replies = exchanges.replies[exchange]
+  if view.watched then
+    if copied then
+      infer(view, fields.copy_of, records.frame[copied])
+    elseif records.nth[record] > 1 then
+      infer(view, fields.repeat_of, first)
+    end
+    if later then infer(view, fields.repeated_in, records.frame[later]) end
+    if exchanges.requests[exchange] > 1 then infer(view, fields.sent, exchanges.requests[exchange]) end
+    if replies > 1 then infer(view, fields.replies, replies) end
+    link(view, fields.reply_in, exchanges.first_reply[exchange], replies, exchanges.last_reply[exchange])
+  end
   if copied then
-    infer(view, fields.copy_of, records.frame[copied])
     remark(view, "copy", format("Copies the request of frame %d after %s: too early for a retransmission",
       records.frame[copied], duration(records.time[record] - records.time[copied])))
   elseif records.nth[record] > 1 then
-    infer(view, fields.repeat_of, first)
     remark(view, "retransmission", format("Repeats the request of frame %d", first))
   end
-  if later then infer(view, fields.repeated_in, records.frame[later]) end
-  if exchanges.requests[exchange] > 1 then infer(view, fields.sent, exchanges.requests[exchange]) end
-  if replies > 1 then infer(view, fields.replies, replies) end
-  link(view, fields.reply_in, exchanges.first_reply[exchange], replies, exchanges.last_reply[exchange])
   local reused = records.reused[record]
   if reused then
     remark(view, "reused", format("The identifier of a different request, in frame %d", records.frame[reused]))
@@ -1740,11 +1756,13 @@ local function show_reply_links(view, record, reply)
   end
   local first, asked, latest = exchanges.first[exchange], records.asked[record], records.latest[record]
   local seconds = records.time[record] - records.time[first]
-  link(view, fields.request_in, first, asked, latest)
-  if wanted(view, fields.time) then infer(view, fields.time, nstime(seconds)) end
-  if asked > 1 then
-    infer(view, fields.sent, asked)
-    infer(view, fields.time_repeat, nstime(records.time[record] - records.time[latest]))
+  if view.watched then
+    link(view, fields.request_in, first, asked, latest)
+    if wanted(view, fields.time) then infer(view, fields.time, nstime(seconds)) end
+    if asked > 1 then
+      infer(view, fields.sent, asked)
+      infer(view, fields.time_repeat, nstime(records.time[record] - records.time[latest]))
+    end
   end
   local added = " in " .. duration(seconds)
   if records.nth[record] > 1 then
@@ -1766,7 +1784,9 @@ end
 
 local function dissect_reply(view, record, to_server)
   local exchange = record and records.exchange[record]
-  local reply = read_reply(view.octets, view.length, exchange and asked_of(exchange))
+  local asked, symbol
+  if exchange then asked, symbol = asked_of(exchange) end
+  local reply = read_reply(view.octets, view.length, asked, symbol)
   local summary = describe_reply(reply)
   show_reply(view, reply)
   if record then
@@ -1816,12 +1836,17 @@ local function is_server_port(port)
   return false
 end
 
+local latest_view = {}
+
+-- The same table each time, because this dissector calls no other.
 local function view_of(tvb, pinfo, tree)
   if not referenced then referenced, handle = tree.referenced, Dissector.get("calc6") end
-  local visible = tree.visible
-  return { tvb = tvb, octets = tvb:len() > 0 and tvb:raw() or "", length = tvb:reported_len(), tree = tree,
-    visible = visible, watched = visible or referenced(tree, handle), again = pinfo.visited, frame = pinfo.number,
-    from_port = pinfo.src_port, to_port = pinfo.dst_port }
+  local view, visible = latest_view, tree.visible
+  view.tvb, view.octets, view.length = tvb, tvb:len() > 0 and tvb:raw() or "", tvb:reported_len()
+  view.tree, view.visible, view.watched = tree, visible, visible or referenced(tree, handle)
+  view.again, view.frame, view.from_port, view.to_port = pinfo.visited, pinfo.number, pinfo.src_port, pinfo.dst_port
+  view.item, view.request = nil, nil
+  return view
 end
 
 local ARROW = "\226\134\146"  -- U+2192, as in Wireshark's own Info column of UDP
@@ -1899,10 +1924,12 @@ function calc6.dissector(tvb, pinfo, tree)
   local record = find_record(view.frame, forward)
   local kind = record and kind_of(record)
   if not kind then
-    local matched = pinfo.match_uint
-    local matched_source = matched == view.from_port and matched ~= view.to_port
-    kind = direction(view.octets, forward, backward,
-      { from_server = from_server, to_server = to_server, matched_source = matched_source })
+    local matched_source = false
+    if from_server == to_server then
+      local matched = pinfo.match_uint
+      matched_source = matched == view.from_port and matched ~= view.to_port
+    end
+    kind = direction(view.octets, forward, backward, from_server, to_server, matched_source)
     if not pinfo.in_error_pkt then
       record = track(pinfo, view, forward, backward, kind, from_server and to_server, pause)
     end
