@@ -180,7 +180,7 @@ fn a_second_server_is_told_that_the_port_is_taken() {
 
 #[test]
 fn what_is_refused_is_said_in_one_line() {
-    let cases: [(&[&str], i32, &str); 18] = [
+    let cases: [(&[&str], i32, &str); 20] = [
         (&[], 2, "HOST and PORT are missing"),
         (&["::1"], 2, "PORT is missing"),
         (&["::1", "65536"], 2, "[PORT]: \"65536\": expected a port from 0 to 65535 or the name of a service"),
@@ -196,6 +196,8 @@ fn what_is_refused_is_said_in_one_line() {
         (&["host.invalid", "0"], 1, "\"host.invalid\""),
         (&["fe80::1%nowhere", "0"], 1, "fe80::1%nowhere"),
         (&["ff02::1", "0"], 1, "ff02::1 is a multicast or broadcast address"),
+        (&["224.0.0.1", "0"], 1, "server: 224.0.0.1 is a multicast or broadcast address"),
+        (&["192.0.2.1", "0"], 1, "server: 192.0.2.1 is none of this machine's addresses"),
         (&["::1", "0", "--cpus", "9999"], 1, "processor 9999 is not among those that this process may use"),
         (&["::1", "0", "--cpus", "3-1"], 2, "expected `none`, or processors such as 0-3,6"),
         (&["::1", "0", "--access-file", "/nowhere"], 1, "cannot read the access file /nowhere: No such file"),

@@ -15,10 +15,10 @@ pub enum BindError {
     #[error("{0} is in use: another server has this port")]
     InUse(SocketAddrV6),
     /// The address belongs to another machine, or to none.
-    #[error("{} is none of this machine's addresses (try ::, which is all of them)", .0.ip())]
+    #[error("{} is none of this machine's addresses (try ::, which is all of them)", .0.ip().to_canonical())]
     NotLocal(SocketAddrV6),
     /// An IPv6 address, and IPv6 is off on this machine (`disable_ipv6=1`, as is usual in containers).
-    #[error("{} cannot be bound: IPv6 is off on this machine (try 127.0.0.1, or 0.0.0.0, which is all its addresses)", .0.ip())]
+    #[error("{} cannot be bound: IPv6 is off on this machine (try 127.0.0.1, or 0.0.0.0, which is all its addresses)", .0.ip().to_canonical())]
     Ipv6Off(SocketAddrV6),
     /// The kernel has no IPv6 sockets (`ipv6.disable=1`), through which IPv4 is served too.
     #[error("this system has no IPv6 sockets, through which IPv4 is served too (boot it without ipv6.disable=1)")]
@@ -26,7 +26,7 @@ pub enum BindError {
     /// A multicast or broadcast address: a server answers only what is sent to itself (docs/protocol.md, clause 4.1).
     #[error(
         "{} is a multicast or broadcast address, which is never answered: expected one of this machine's addresses, or ::",
-        .0.ip()
+        .0.ip().to_canonical()
     )]
     GroupAddress(SocketAddrV6),
     /// The port is below net.ipv4.ip_unprivileged_port_start.
