@@ -290,6 +290,64 @@ fn json_has_an_object_for_each_datagram() {
     assert_eq!((&third["from"], &third["to"]), (&"[::1]:10000".into(), &"[::1]:4000".into()));
 }
 
+/// Trains of segments, which a capture holds as one datagram each: of extended requests, of classic ones, which only their
+/// answers give away, and of replies; and a malformed request that is none.
+fn trains(name: &str) -> File {
+    let file = File::new(name);
+    let mut capture = CaptureWriter::create(&file.0, &[("lo", "made by a test")]).unwrap();
+    let server = "[::1]:10000".parse().unwrap();
+    let ask = |id: u8, operand: u8| [&[0x1e, b'+', 1, 0, 0, 0, 0, 0, 0, 0, 0, id][..], &[operand, 1]].concat();
+    let answer = |id: u8, value: u8| [0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, id, value];
+    let sum = |operand: u8| [0, 0, 0, 0, 1, 0, 0, 0, operand];
+    for (port, to_server, payload) in [
+        (4000, true, [ask(1, 2), ask(2, 3)].concat()),
+        (4000, false, [answer(1, 3), answer(2, 9)].concat()),
+        (4001, true, [sum(4), sum(5), sum(6)].concat()),
+        (4001, false, [[0xff, 0, 0, 0, 5], [0xff, 0, 0, 0, 6], [0xff, 0, 0, 0, 7]].concat()),
+        (4001, true, [sum(7), sum(8)].concat()),
+        (4002, true, vec![0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 1, 0, 0, 0, 0, 7]),
+    ] {
+        let client = std::net::SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port));
+        let (from, to) = if to_server { (client, server) } else { (server, client) };
+        let (time, payload) = (UNIX_EPOCH + Duration::from_secs(1_700_000_000), &payload[..]);
+        capture
+            .record(Record { interface: 0, time, direction: PacketDirection::In, from, to, payload, comment: "" })
+            .unwrap();
+    }
+    capture.flush().unwrap();
+    file
+}
+
+#[test]
+fn trains_of_segments_are_divided() {
+    let file = trains("explain-trains.pcapng");
+    let line = format!("--pcap {} --port 10000 --show dump --color never", file.0.display());
+    let (status, stdout) = explained(&line, b"");
+    assert_eq!(status, Some(1));
+    for line in [
+        "extended request, 14 octets: + 3 1\n   segment 2 of 2 of a train, which the capture holds as one datagram\n",
+        "classic request, 9 octets: + 1 6\n   segment 3 of 3 of a train, which the capture holds as one datagram\n",
+        "classic reply, 5 octets: = 7\n   segment 3 of 3 of a train, which the capture holds as one datagram\n   answers #7",
+        "classic request, 9 octets: + 1 8\n   segment 2 of 2 of a train, which the capture holds as one datagram\n",
+        // A wrong result and the malformed request.
+        "\n13 datagrams: 8 requests, 3 of them unanswered; 5 replies; 2 wrong\ntrains: 5, which the capture holds as one \
+         datagram each",
+    ] {
+        assert!(stdout.contains(line), "{line}\n{stdout}");
+    }
+    // A pipe is read once: the first train of a client's classic requests is known only from then on.
+    let octets = std::fs::read(&file.0).unwrap();
+    let (_, stdout) = explained("--pcap - --port 10000 --show dump --color never", &octets);
+    assert!(stdout.contains("classic request, 27 octets"), "{stdout}");
+    assert!(
+        stdout.contains("\n11 datagrams: 8 requests, 3 of them unanswered; 5 replies; 3 wrong\ntrains: 4,"),
+        "{stdout}"
+    );
+    let (_, stdout) = explained(&format!("--json --pcap {} --port 10000", file.0.display()), b"");
+    let second: serde_json::Value = serde_json::from_str(stdout.lines().nth(1).unwrap()).unwrap();
+    assert_eq!(second["segment"], serde_json::json!({ "number": 2, "of": 2 }));
+}
+
 #[test]
 fn the_output_of_tcpdump_is_read_as_packets() {
     let pasted = b"10:00:00.000000 IP6 ::1.4000 > ::1.10000: UDP, length 9\n\
