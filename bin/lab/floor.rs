@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::{Failure, target};
 use crate::common::usage::{Port, whole};
-use calc6::net::{ReceiveBatch, Segmentation, SendBatch, SocketOptions, Wait, bind_group, mapped};
+use calc6::net::{ReceiveBatch, SYSTEM, Segmentation, SendBatch, SocketOptions, Wait, bind_group, mapped};
 
 /// Serve the least that a datagram server can do: recvmmsg, five fixed octets, sendmmsg
 ///
@@ -45,6 +45,10 @@ enum Address {
 
 /// Serves until the process is ended.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    if arguments.packet_info != Address::None && !SYSTEM.packet_info {
+        let what = "this system does not tell where datagrams were sent to: expected --packet-info none";
+        return Err(Failure::Run(what.into()));
+    }
     let address = mapped(target::resolve(&arguments.host, &arguments.port)?[0]);
     let options = SocketOptions::default()
         .with_packet_info(arguments.packet_info != Address::None)
@@ -53,6 +57,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::run(format_args!("cannot bind {address}"), error))?
         .remove(0);
     eprintln!("lab floor: listening on {}", socket.local_addr());
+    if !SYSTEM.batches {
+        eprintln!("lab floor: this system has no batches of datagrams: one a call");
+    }
     let (slots, capabilities) = (arguments.batch.get(), socket.capabilities());
     if arguments.segments && !capabilities.segmentation {
         return Err(Failure::Run("this system has no segments (UDP_SEGMENT of udp(7), Linux 4.18)".into()));

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use calc6::net::SYSTEM;
 use clap::Args;
 
 use super::{Asked, Inherited, ThreadRole};
@@ -20,9 +21,9 @@ Ctrl-C ends it after the replies in flight are sent, with a line of totals. On t
 other user, takes no sockets from a service manager and does not read --access-file again: it is not for the open
 Internet.";
 
-/// What is missing here, beside Linux.
-const MISSING: &str = "on this system the server has no sandbox, becomes no other user, takes no sockets from a service \
-                       manager and does not read its access file again: it is not for the open Internet";
+/// What is missing here beside what the sockets lack, to complete "this system has no".
+const MISSING: [&str; 4] =
+    ["sandbox", "user to become", "sockets from a service manager", "second reading of the access file"];
 
 /// There are no options of these systems alone.
 #[derive(Clone, Debug, Args)]
@@ -66,7 +67,9 @@ impl Protection {
     ///
     /// None.
     pub fn give_up(self, _: Option<&Path>) -> Result<ThreadConfinement, HardeningError> {
-        Ok(ThreadConfinement { warnings: [MISSING.to_owned()] })
+        let missing: Vec<&str> = MISSING.into_iter().chain(SYSTEM.missing()).collect();
+        let warning = format!("this system has no {}: do not serve the open Internet", missing.join(", no "));
+        Ok(ThreadConfinement { warnings: [warning] })
     }
 }
 
