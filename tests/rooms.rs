@@ -206,7 +206,7 @@ fn unsafe_is_only_in_its_rooms() {
 /// Where code may be for one system only: sockets, what hardens the server, the terminal of the client, the programs that
 /// lab starts. Everything else asks for capabilities by name.
 const SYSTEMS: [&str; 5] =
-    ["src/net/", "bin/server/", "bin/client/terminal.rs", "bin/client/terminal/", "bin/lab/process/"];
+    ["src/net/", "bin/server/hardening/", "bin/client/terminal.rs", "bin/client/terminal/", "bin/lab/process/system/"];
 
 #[test]
 fn systems_are_told_apart_in_few_places() {
