@@ -2,6 +2,8 @@
 
 #![cfg(feature = "programs")]
 
+mod submissions;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -10,22 +12,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-
-const BUILD: &str = "gcc -O1 -o server server.c && gcc -O1 -o client client.c";
-
-/// A submission with these mistakes; its sources are those of tests/wrong.
-fn submission(folder: &Path, name: &str, server: &str, client: &str) {
-    let folder = folder.join(name);
-    fs::create_dir(&folder).unwrap();
-    let source = |file: &str| {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wrong").join(file);
-        fs::read_to_string(path).unwrap()
-    };
-    let server = source("server.c").replace("fault = \"\";", &format!("fault = \"{server}\";"));
-    let client = source("client.c").replace("fault = argv[1];", &format!("fault = \"{client}\";"));
-    fs::write(folder.join("server.c"), server).unwrap();
-    fs::write(folder.join("client.c"), client).unwrap();
-}
+use submissions::{BUILD, submission};
 
 fn grade(folder: &Path, options: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_lab"))
@@ -81,7 +68,7 @@ fn the_json_has_the_full_reports_and_a_step_that_takes_too_long_is_ended() {
     let output = Command::new(env!("CARGO_BIN_EXE_lab"))
         .arg("grade")
         .arg(folder.path())
-        .args(["--build", BUILD, "--server", "./server", "--json", "--timeout", "1s"])
+        .args(["--build", BUILD, "--server", "./server", "--json", "--timeout", "5s"])
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -172,6 +159,9 @@ fn what_cannot_be_graded_is_said() {
     let output = grade(&folder.path().join("nothing"), &[]);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(stderr.starts_with("lab: cannot read the folder"), "{stderr}");
+    let output = grade(&folder.path().join("a\x1b[2J\nb"), &[]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("a\\u{1b}[2J\\nb") && stderr.lines().count() == 1, "{stderr:?}");
     let output =
         Command::new(env!("CARGO_BIN_EXE_lab")).args(["grade", ".", "--server", "'unfinished"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));

@@ -338,3 +338,25 @@ fn a_wrong_command_line_exits_with_2_and_a_refusal_of_the_system_with_1() {
     assert_eq!(message.lines().count(), 1);
     drop(holder);
 }
+
+/// The table of docs/teaching.md: what stands for an option of Linksimulator starts, and lets datagrams pass.
+#[test]
+fn the_options_that_stand_for_linksimulators_are_those_of_the_relay() {
+    let page = include_str!("../docs/teaching.md");
+    let rows = page.lines().skip_while(|line| !line.starts_with("| `link_sim`")).skip(2);
+    let cells = rows.take_while(|line| line.starts_with('|')).filter_map(|line| line.split('|').nth(2));
+    let options: Vec<&str> = cells.filter_map(|cell| cell.trim().strip_prefix('`')?.split('`').next()).collect();
+    assert!(options.len() > 8, "{options:?}");
+    let server = UdpSocket::bind("[::1]:0").unwrap();
+    server.set_read_timeout(Some(PATIENCE)).unwrap();
+    for option in options.iter().filter(|option| option.starts_with("--") && **option != "--duplicate") {
+        // With rates of 0, what is sent arrives.
+        let typed = option.replace("PERCENT", "0").replace("MS", "5").replace("SEED", "7");
+        let relay = Relay::start(server.local_addr().unwrap(), &typed.split(' ').collect::<Vec<_>>());
+        let client = UdpSocket::bind("[::1]:0").unwrap();
+        client.send_to(b"datagram", relay.address).unwrap();
+        let mut buffer = [0; 100];
+        assert_eq!(server.receive(&mut buffer).unwrap_or_else(|error| panic!("{option}: {error}")), 8);
+        assert!(relay.stop().contains("1 in"), "{option}");
+    }
+}

@@ -5,14 +5,20 @@
 
 mod bench;
 mod check;
+mod columns;
+mod command;
 #[path = "../common/mod.rs"]
 mod common;
 mod explain;
 mod floor;
 mod grade;
+mod interrupt;
+mod parallel;
 mod pcap;
 mod process;
 mod relay;
+mod sweep;
+mod tap;
 mod target;
 mod units;
 
@@ -43,8 +49,11 @@ enum LabCommand {
     Floor(floor::Arguments),
     Grade(grade::Arguments),
     Relay(relay::Arguments),
+    Sweep(sweep::Arguments),
     #[command(hide = true)]
     Limited(process::LimitedArguments),
+    #[command(hide = true)]
+    Pair(grade::PairArguments),
 }
 
 /// Why a subcommand failed.
@@ -106,14 +115,16 @@ fn main() -> ExitCode {
         LabCommand::Floor(arguments) => floor::run(&arguments),
         LabCommand::Grade(arguments) => grade::run(&arguments),
         LabCommand::Relay(arguments) => relay::run(&arguments),
+        LabCommand::Sweep(arguments) => sweep::run(&arguments),
         LabCommand::Limited(arguments) => process::run_limited(&arguments),
+        LabCommand::Pair(arguments) => grade::run_pair(&arguments),
     };
     match result {
         Ok(code) => code,
         Err(Failure::Closed) => ExitCode::SUCCESS,
         Err(failure) => {
             // Standard error may be closed too: then there is no way to report it.
-            let _ = writeln!(io::stderr(), "lab: {failure}");
+            let _ = writeln!(io::stderr(), "lab: {}", process::escaped(&failure.to_string()));
             match failure {
                 Failure::Usage(_) => ExitCode::from(EXIT_USAGE),
                 _ => ExitCode::FAILURE,

@@ -13,6 +13,11 @@ impl Probability {
     pub fn value(self) -> f64 {
         self.0
     }
+
+    /// The probability nearest to a number.
+    pub fn clamped(value: f64) -> Self {
+        Self(value.clamp(0.0, 1.0))
+    }
 }
 
 impl FromStr for Probability {

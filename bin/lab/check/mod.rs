@@ -1,12 +1,12 @@
 //! `lab check`: holds a server or a client against the clauses of docs/protocol.md.
 
-mod client;
+pub mod client;
 mod document;
 mod fuzz;
 mod probe;
 pub mod report;
 mod server;
-mod service;
+pub mod service;
 mod shrink;
 pub mod table;
 mod through;
@@ -29,7 +29,7 @@ pub use server::extended_request;
 pub use server::request as classic_request;
 use service::{Recipe, Service, StartError, command_line, loopback};
 use table::Check;
-use through::Through;
+pub use through::Through;
 
 /// Descriptors of a server that is checked, at most.
 const DESCRIPTORS: u64 = 256;

@@ -1,5 +1,6 @@
 //! A relay between lab and what is checked: the same verdicts under a bad network.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,12 @@ const LIMITS: ResourceLimits =
 #[derive(Clone, Debug)]
 pub struct Through {
     words: Vec<String>,
+}
+
+impl fmt::Display for Through {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shell_words::join(&self.words))
+    }
 }
 
 /// A relay that runs. It ends with the value.

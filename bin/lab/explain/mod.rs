@@ -21,8 +21,10 @@ use super::Failure;
 use super::units::HumanDuration;
 use crate::common::usage::whole;
 use calc6::view::{Direction, Drawing, Ladder, Role, Severity, Step, Style, View, diagram, dump};
-use pairs::{Flow, Relation};
-use sequence::{ExplainInput, Explained, Seen, Sequence};
+use pairs::Flow;
+pub use pairs::Relation;
+use sequence::Explained;
+pub use sequence::{ExplainInput, Seen, Sequence};
 use train::Segment;
 
 /// Draws datagrams bit by bit, names every field with the clause that defines it, and marks every error

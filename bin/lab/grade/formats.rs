@@ -5,9 +5,8 @@ use std::fmt::Write;
 use std::io;
 use std::time::SystemTime;
 
+use super::outcome::{Grade, Item, ScoreLine, Step, shown};
 use super::page::{details, printable};
-use super::rubric::{self, Item, ScoreLine};
-use super::{Grade, Step};
 use crate::check::report::CheckVerdict;
 use crate::check::table::Level;
 
@@ -119,6 +118,18 @@ pub fn classroom50(grade: &Grade) -> Result<String, String> {
     serde_json::to_string_pretty(&outcome).map(|json| json + "\n").map_err(|error| error.to_string())
 }
 
+/// JSON that may be shown on a terminal: serde_json escapes the control characters below U+0020 only. The others stand in
+/// strings, where an escape means the same (RFC 8259, section 7).
+pub fn shown_json(json: &str) -> String {
+    let escape = |character: char| match character {
+        '\u{7f}'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            format!("\\u{:04x}", u32::from(character))
+        }
+        character => character.to_string(),
+    };
+    json.chars().map(escape).collect()
+}
+
 /// A shell script of INGInious's commands (docs.inginious.org, "Run file", Feedback commands): a result, a grade from 0
 /// to 100, and a message in reStructuredText.
 pub fn inginious(grade: &Grade) -> String {
@@ -133,10 +144,7 @@ pub fn inginious(grade: &Grade) -> String {
         let _ = write!(message, "\n``{}``\n\n::\n\n{explanation}", line.name.replace('`', "'"));
     }
     let quoted = message.replace('\'', "'\\''");
-    format!(
-        "feedback-result {result}\nfeedback-grade {}\nprintf '%s\\n' '{quoted}' | feedback-msg\n",
-        rubric::shown(percent)
-    )
+    format!("feedback-result {result}\nfeedback-grade {}\nprintf '%s\\n' '{quoted}' | feedback-msg\n", shown(percent))
 }
 
 /// GitHub Actions' annotations (docs.github.com, "Workflow commands for GitHub Actions"): errors for what is required,
@@ -196,8 +204,8 @@ pub fn csv(grades: &[Grade]) -> Result<Vec<u8>, csv::Error> {
         let mark = if grade.passes() { "yes" } else { "no" };
         table.write_record([
             grade.name.as_str(),
-            &rubric::shown(grade.score.points),
-            &rubric::shown(grade.score.max),
+            &shown(grade.score.points),
+            &shown(grade.score.max),
             mark,
             &grade.build.cell(),
             &grade.server.cell(),
@@ -212,7 +220,7 @@ pub fn csv(grades: &[Grade]) -> Result<Vec<u8>, csv::Error> {
 }
 
 fn summary(grade: &Grade) -> String {
-    let points = format!("{} of {} points", rubric::shown(grade.score.points), rubric::shown(grade.score.max));
+    let points = format!("{} of {} points", shown(grade.score.points), shown(grade.score.max));
     match &grade.score.missing[..] {
         [] => points,
         missing => format!("{points}: required, and not met: {}", missing.join(", ")),
@@ -267,4 +275,17 @@ fn failure(step: &Step) -> String {
 /// A value in a workflow command.
 fn command_data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_has_no_control_characters_and_means_the_same() {
+        let text = "\u{9b}1m\u{7f}\u{202e}\u{1b}é\n";
+        let json = shown_json(&serde_json::to_string_pretty(&[text]).unwrap());
+        assert!(!json.chars().any(|c| c.is_control() && c != '\n') && !json.contains('\u{202e}'), "{json:?}");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&json).unwrap(), [text]);
+    }
 }

@@ -3,8 +3,7 @@
 
 use std::fmt::Write;
 
-use super::rubric::{self, ScoreLine};
-use super::{Grade, Step};
+use super::outcome::{Grade, ScoreLine, Step, shown};
 use crate::check::report::{CheckReport, CheckVerdict, Finding};
 use crate::check::table::Level;
 
@@ -78,14 +77,14 @@ fn blocks(grade: &Grade) -> Vec<Block> {
     let score = &grade.score;
     let mut blocks = vec![
         Block::Heading(1, grade.name.clone()),
-        Block::Text(format!("{} of {} points.", rubric::shown(score.points), rubric::shown(score.max))),
+        Block::Text(format!("{} of {} points.", shown(score.points), shown(score.max))),
     ];
     if !score.missing.is_empty() {
         blocks.push(Block::Text(format!("No points, because these are required: {}.", score.missing.join(", "))));
     }
     let row = |line: &ScoreLine| {
         let bonus = if line.bonus { " (bonus)" } else { "" };
-        let points = format!("{} of {}", rubric::shown(line.points), rubric::shown(line.max));
+        let points = format!("{} of {}", shown(line.points), shown(line.max));
         vec![format!("{}{bonus}", line.name), points, line.lost.join(", ")]
     };
     let heading = ["for", "points", "not met"].map(str::to_owned).to_vec();
@@ -204,7 +203,8 @@ fn inline(text: &str) -> String {
     out
 }
 
-fn escape(text: &str) -> String {
+/// Text in HTML.
+pub fn escape(text: &str) -> String {
     let mut out = String::new();
     for character in printable(text).chars() {
         match character {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::Grade;
+use super::outcome::{Grade, Item, Score, ScoreLine};
 use crate::Failure;
 use crate::check::checks;
 use crate::check::table::{Check, Level};
@@ -26,47 +26,6 @@ struct Line {
     all: bool,
     /// Not part of the sum that makes 100%.
     bonus: bool,
-}
-
-/// What can be met or not.
-#[derive(Clone, Copy, Debug)]
-pub enum Item {
-    /// The build succeeds.
-    Build,
-    /// No wrong answer to random datagrams.
-    Fuzz,
-    /// A check of a `server` or a `client`.
-    Check { role: &'static str, check: &'static Check },
-}
-
-/// What a submission has earned.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct Score {
-    /// Points earned, bonus points included.
-    pub points: f64,
-    /// Points without bonus that can be earned.
-    pub max: f64,
-    /// What is required for any points and is not met.
-    pub missing: Vec<String>,
-    /// Where the points come from.
-    pub lines: Vec<ScoreLine>,
-}
-
-/// What a submission has earned for something.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct ScoreLine {
-    /// A check, or a group of them.
-    pub name: String,
-    /// Points earned.
-    pub points: f64,
-    /// Points that can be earned.
-    pub max: f64,
-    /// Whether they are bonus points.
-    pub bonus: bool,
-    /// What is not met.
-    pub lost: Vec<String>,
-    #[serde(skip)]
-    pub items: Vec<Item>,
 }
 
 /// The file.
@@ -188,29 +147,6 @@ impl Line {
     }
 }
 
-impl Item {
-    /// Whether the submission meets it. What was not asked for is not met.
-    pub fn is_met(&self, grade: &Grade) -> bool {
-        match *self {
-            Self::Build => grade.build.is_good(),
-            Self::Fuzz => grade.fuzz.is_good(),
-            Self::Check { role, check } => grade
-                .report(role)
-                .and_then(|report| report.findings.iter().find(|finding| finding.check.key == check.key))
-                .is_some_and(|finding| finding.is_met()),
-        }
-    }
-
-    /// As in a rubric.
-    pub fn name(&self) -> String {
-        match self {
-            Self::Build => "build".into(),
-            Self::Fuzz => "fuzz".into(),
-            Self::Check { role, check } => format!("{role}.{}", check.key),
-        }
-    }
-}
-
 /// `build`, `fuzz`, `server.KEY`, `client.KEY`; `server.required` and `server.recommended` for all of these.
 fn items(names: &[String]) -> Result<Vec<Item>, String> {
     let mut items = Vec::new();
@@ -254,12 +190,6 @@ fn one_line(text: &str) -> String {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// A number of points, without decimals that say nothing.
-pub fn shown(points: f64) -> String {
-    let text = format!("{points:.2}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -290,10 +220,5 @@ mod tests {
             let error = Rubric::parse(text).unwrap_err();
             assert!(error.contains(words) && !error.contains('\n'), "{text}: {error}");
         }
-    }
-
-    #[test]
-    fn points_are_short() {
-        assert_eq!(["10", "0", "2.5", "0.33"], [10.0, 0.0, 2.5, 1.0 / 3.0].map(shown).each_ref().map(String::as_str));
     }
 }

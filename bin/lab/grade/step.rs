@@ -24,8 +24,8 @@ const KEPT_OUTPUT: u64 = 16 << 20;
 /// The folders of a submission.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
-    /// All that follows is in it.
-    pub work: &'a Path,
+    /// What is written in these is limited, in each of them.
+    pub measured: &'a [&'a Path],
     /// The submission's copy.
     pub copy: &'a Path,
     /// For temporary files.
@@ -94,10 +94,11 @@ impl Place<'_> {
         let (stdout, stderr) = (read(child.stdout.take()), read(child.stderr.take()));
         let begun = Instant::now();
         let mut measured = begun;
+        let too_much = || self.measured.iter().any(|folder| size(folder) > disk);
         let how = loop {
             std::thread::sleep(POLL);
             if let Some(status) = child.try_wait().ok().flatten() {
-                break match size(self.work) > disk {
+                break match too_much() {
                     true => How::WroteTooMuch(disk),
                     false => How::Status(status),
                 };
@@ -109,7 +110,7 @@ impl Place<'_> {
                 break How::OutOfTime(time);
             }
             if measured.elapsed() >= MEASURE {
-                if size(self.work) > disk {
+                if too_much() {
                     break How::WroteTooMuch(disk);
                 }
                 measured = Instant::now();

@@ -1,6 +1,7 @@
 //! The hidden subcommand `lab limited`: sets limits on itself, and becomes the program.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use super::{ResourceLimits, system};
@@ -14,6 +15,12 @@ pub const NOT_STARTED: u8 = 127;
 pub struct LimitedArguments {
     #[command(flatten)]
     limits: ResourceLimits,
+    /// Folder to run it in
+    #[arg(long)]
+    directory: Option<PathBuf>,
+    /// Its folder for temporary files
+    #[arg(long)]
+    temporary: Option<PathBuf>,
     #[arg(last = true, required = true)]
     command: Vec<String>,
 }
@@ -21,7 +28,15 @@ pub struct LimitedArguments {
 /// Becomes the command, within the limits.
 pub fn run(arguments: &LimitedArguments) -> Result<ExitCode, Failure> {
     let (program, words) = arguments.command.split_first().ok_or_else(|| Failure::Usage("no command".into()))?;
-    let error = system::become_program(&arguments.limits, Command::new(program).args(words))?;
+    let mut command = Command::new(program);
+    command.args(words);
+    if let Some(directory) = &arguments.directory {
+        command.current_dir(directory);
+    }
+    if let Some(temporary) = &arguments.temporary {
+        command.envs(["TMPDIR", "TEMP", "TMP"].map(|name| (name, temporary)));
+    }
+    let error = system::become_program(&arguments.limits, &mut command)?;
     // With standard error closed too, nobody is left to be told.
     let _ = writeln!(std::io::stderr(), "cannot start {program}: {error}");
     Ok(ExitCode::from(NOT_STARTED))

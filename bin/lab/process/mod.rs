@@ -20,10 +20,10 @@ use calc6::view::abridged_with_length;
 
 use crate::Failure;
 use crate::common::usage::whole;
-pub use limited::{LimitedArguments, run as run_limited};
+pub use limited::{LimitedArguments, NOT_STARTED, run as run_limited};
 pub use system::{
     Family, KNOWS_PROCESSES, KernelSocket, NAMESPACES, ProcessGroup, Transport, Usage, copy_link, has_root, occupied,
-    on_end, own_network, processor_time, shell, shield_this_process, socket_at, sockets,
+    on_end, own_network, processor_time, shell, shield_this_process, signalled, socket_at, sockets,
 };
 use system::{LIMITS_MISSING, id_of};
 
@@ -238,6 +238,17 @@ pub fn raise_descriptor_limit(wanted: u64, others: u64) -> Result<(), Failure> {
             "too few descriptors for --clients: expected at most {most} clients, or a higher `ulimit -Hn`"
         ))
     })
+}
+
+/// Text without control characters, which may stand in the name of a file or in what a program wrote.
+pub fn escaped(text: &str) -> String {
+    let escape = |character: char| match character.is_control()
+        || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    {
+        true => character.escape_default().to_string(),
+        false => character.to_string(),
+    };
+    text.chars().map(escape).collect()
 }
 
 /// An exit status in words.

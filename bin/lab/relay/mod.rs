@@ -19,7 +19,9 @@ use super::units::{Probability, bandwidth};
 use crate::common::usage::duration;
 use crate::common::usage::{Port, whole};
 use calc6::net::Segmentation;
-use impairments::{Distribution, Impairments};
+pub use impairments::{Distribution, FlowDirection, Impairments};
+pub use network::Network;
+pub use totals::RelayTotals;
 
 /// Relays datagrams of any UDP service, and loses, repeats, reorders, damages and delays some of them
 ///
@@ -102,8 +104,9 @@ pub struct Arguments {
     quiet: bool,
 }
 
+/// The datagrams that are impaired, as typed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
-enum Directions {
+pub enum Directions {
     /// From the clients to the server and back
     Both,
     /// From the clients to the server only
@@ -116,6 +119,17 @@ enum Directions {
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     event_loop::run(arguments)?;
     Ok(ExitCode::SUCCESS)
+}
+
+impl Directions {
+    /// The impairments of datagrams to the server and to the clients.
+    pub fn impairments(self, impairments: Impairments) -> [Impairments; 2] {
+        match self {
+            Self::Both => [impairments.clone(), impairments],
+            Self::ToServer => [impairments, Impairments::default()],
+            Self::ToClient => [Impairments::default(), impairments],
+        }
+    }
 }
 
 impl Arguments {
@@ -135,10 +149,6 @@ impl Arguments {
             rate: self.rate,
             queue: self.queue,
         };
-        match self.direction {
-            Directions::Both => (impairments.clone(), impairments),
-            Directions::ToServer => (impairments, Impairments::default()),
-            Directions::ToClient => (Impairments::default(), impairments),
-        }
+        self.direction.impairments(impairments).into()
     }
 }

@@ -1,6 +1,7 @@
 //! The checks of a client: lab is its server.
 
 mod checks;
+mod exchange;
 mod explanation;
 mod judges;
 mod output;
@@ -12,8 +13,10 @@ use crate::check::report::{CheckReport, CheckVerdict, Judgement};
 use crate::check::service::command_line;
 use crate::check::table::Check;
 use checks::{CHECKS, ClientCheck};
-pub use scenario::ClientSubject;
+pub use exchange::judge_run;
+pub use output::Printed;
 use scenario::run_all;
+pub use scenario::{ClientRun, ClientSubject, Scenario, expected_result, scenario, words};
 
 /// All checks.
 pub fn checks() -> impl Iterator<Item = &'static Check> {

@@ -133,7 +133,7 @@ pub struct ClientRun {
     /// How long it ran, from the first request to its end.
     pub took: Duration,
     /// How long it might run after its first request, if less than others.
-    limit: Option<Duration>,
+    pub limit: Option<Duration>,
 }
 
 /// All runs, by the name of their scenario.
@@ -206,6 +206,13 @@ const SCENARIOS: &[Scenario] = &[
 ];
 
 impl Runs {
+    /// One run of a client whose server was not lab.
+    pub fn of_one(run: ClientRun, prefix: Option<&str>) -> Self {
+        let printed = Printed::learn(prefix, &[(run.stdout.as_str(), expected_result(run.scenario))]);
+        let (patience, runs) = (run.took, HashMap::from([(run.scenario.name, run)]));
+        Self { runs, printed, patience, looked_at: RefCell::default(), repeated: HashMap::new(), lossy: false }
+    }
+
     /// The run of a scenario.
     pub fn of(&self, name: &str) -> &ClientRun {
         let run = &self.runs[name];
@@ -354,8 +361,17 @@ fn socket(host: IpAddr) -> Result<UdpSocket, Failure> {
         .map_err(|error| Failure::run(format_args!("cannot open a socket on {host}"), error))
 }
 
+/// The scenario of that name.
+///
+/// # Panics
+/// There is none.
+pub fn scenario(name: &str) -> &'static Scenario {
+    let found = SCENARIOS.iter().find(|scenario| scenario.name == name);
+    found.unwrap_or_else(|| unreachable!("the name of a scenario: {name}"))
+}
+
 /// The client's command line for a scenario.
-fn words(scenario: &Scenario, template: &[String], server: SocketAddr) -> Vec<String> {
+pub fn words(scenario: &Scenario, template: &[String], server: SocketAddr) -> Vec<String> {
     const DEFAULT: [&str; 6] = ["-op", "{op}", "{string}", "{host}", "{port}", "{operands}"];
     let complete = template.iter().any(|word| word.contains("{port}"));
     let appended = if complete { &[][..] } else { &DEFAULT[..] };

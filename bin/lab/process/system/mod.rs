@@ -30,12 +30,12 @@ pub use other::{
 #[cfg(unix)]
 pub use unix::{
     LIMITS_MISSING, ProcessGroup, become_program, copy_link, id_of, occupied, on_end, raise_descriptor_limit, shell,
-    signal_of,
+    signal_of, signalled,
 };
 #[cfg(windows)]
 pub use windows::{
     LIMITS_MISSING, ProcessGroup, become_program, copy_link, id_of, occupied, on_end, raise_descriptor_limit, shell,
-    signal_of,
+    signal_of, signalled,
 };
 
 /// What a started program and its descendants use.

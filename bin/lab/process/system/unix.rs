@@ -103,6 +103,11 @@ pub fn signal_of(status: ExitStatus) -> Option<i32> {
     status.signal()
 }
 
+/// The end by a signal.
+pub fn signalled(signal: i32) -> ExitStatus {
+    ExitStatus::from_raw(signal)
+}
+
 /// Lets this process open `wanted` descriptors and `others`: any user may raise the usual soft limit of 1,024 to the hard
 /// limit.
 ///

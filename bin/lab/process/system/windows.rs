@@ -4,6 +4,7 @@ use std::fs::Metadata;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::windows::io::AsRawHandle;
+use std::os::windows::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Mutex, PoisonError};
@@ -91,6 +92,11 @@ pub fn on_end(_: bool, action: impl FnMut() + Send + 'static) -> io::Result<()> 
 /// No signal ends a process here.
 pub fn signal_of(_: ExitStatus) -> Option<i32> {
     None
+}
+
+/// The exit status that a shell gives an end by a signal.
+pub fn signalled(signal: i32) -> ExitStatus {
+    ExitStatus::from_raw(128 + signal as u32)
 }
 
 /// There is no limit.
