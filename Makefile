@@ -1,7 +1,7 @@
 # The few commands that this project needs. `make test` is what CI runs.
 CARGO ?= cargo
 
-.PHONY: build capi playground playground-test deps test docs install deb package soak fuzz bench audit
+.PHONY: build capi playground playground-test deps test cross docs install deb package soak fuzz bench audit
 
 build: ## the three programs, in target/release
 	$(CARGO) build --release
@@ -9,9 +9,14 @@ build: ## the three programs, in target/release
 CAPI = $(CARGO) rustc --release --lib --no-default-features --features capi --crate-type
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-capi: ## the course's C functions: libcalc6.a, libcalc6.so and calc6.h, in target/release
+# How a program finds the library when it starts: an ELF name, or on macOS a path.
+SONAME = $(if $(filter Darwin,$(shell uname)),-install_name$(comma)@rpath/libcalc6.dylib,-soname$(comma)libcalc6.so)
+comma = ,
+
+capi: ## the course's C functions: libcalc6.a, libcalc6.so (.dylib on macOS) and calc6.h, in target/release
+	@if [ "$(OS)" = Windows_NT ]; then echo "there is no C interface on Windows: its sockets are not those of the course" >&2; exit 1; fi
 	$(CAPI) staticlib
-	$(CAPI) cdylib -- -C link-arg=-Wl,-soname,libcalc6.so
+	$(CAPI) cdylib -- -C link-arg=-Wl,$(SONAME)
 	cp src/capi/calc6.h $(TARGET)/release/
 
 deps: ## as root: the Debian packages that the tests need
@@ -37,6 +42,9 @@ checks:
 	tests/features
 	@$(MAKE) --no-print-directory msrv
 	PROPTEST_RNG_SEED=6 $(CARGO) test --features tokio --no-fail-fast
+
+cross: ## every other system: compiled for each, and run where this machine can (qemu-user, Wine)
+	tests/cross
 
 MSRV = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 

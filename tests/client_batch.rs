@@ -69,6 +69,35 @@ fn operands_come_from_files_and_pipes() {
 }
 
 #[test]
+fn texts_of_windows_are_read_or_named() {
+    // As Notepad writes them: a byte order mark, and carriage returns.
+    let text = format!("\u{feff}# operands\r\n{}", lines(5000).replace('\n', "\r\n"));
+    let file = Text::new("windows.txt", &text);
+    client(["-op", "+", "--local", "--file", file.path()]).printed("Result: 12502500\n");
+    client_reading("-op + --local -", &text).printed("Result: 12502500\n");
+    client_reading("--local -e -", "\u{feff}1+1\r\n2*6\r\n").printed("Result: 2\nResult: 12\n");
+    client_reading("--local -i", "\u{feff}+ 1 1\r\n_ * 6\r\n").printed("Result: 2\nResult: 12\n");
+    // As Windows PowerShell writes them.
+    let utf_16: Vec<u8> = "\u{feff}1 2".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let words = "the text is UTF-16; expected UTF-8 (in PowerShell: Out-File -Encoding utf8)";
+    fs::write(&file.0, &utf_16).unwrap();
+    client(["-op", "+", "--local", "--file", file.path()]).complained(2, &format!("{}:1:1: {words}", file.path()));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_client"));
+    command.args(["-op", "+", "--local", "-"]);
+    run(command, &utf_16).complained(2, &format!("line 1, column 1: {words}"));
+}
+
+#[test]
+fn words_are_quoted_as_typed() {
+    client(["-op", "+", "--local", "--file", r"C:\sums\a.txt"])
+        .complained(1, r#"--file: "C:\sums\a.txt": No such file or directory (os error 2)"#);
+    client(["-op", "+", "--local", r#"x\t"2"#])
+        .complained(2, r#"argument 4: "x\t"2" is not an integer: 'x' at character 1 is not a digit of base 10"#);
+    client(["-op", "+", "--local", "--file", "a\u{1b}[2J"])
+        .complained(1, r#"--file: "a\u{1b}[2J": No such file or directory (os error 2)"#);
+}
+
+#[test]
 fn every_associative_operator_over_more_than_a_datagram_holds() {
     let numbers: Vec<Number> = (1..=3000).map(Number::from).collect();
     let text = lines(3000);
