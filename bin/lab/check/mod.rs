@@ -95,7 +95,8 @@ struct FuzzArguments {
 /// Checks a client: lab is the server
 ///
 /// In the command, {host}, {port}, {op} (+ or *), {string} (-s or nothing; {string:--text} for another option) and
-/// {operands} are replaced. Without a {port}, `-op {op} {string} {host} {port} {operands}` is appended.
+/// {operands} are replaced. Without a {port}, what is missing of `-op {op} {string} {host} {port} {operands}` is
+/// appended: `python3 client.py --op {op}` is enough. A client that refuses -op is asked with --op.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "lab check client [OPTIONS] -- COMMAND...")]
 struct ClientArguments {

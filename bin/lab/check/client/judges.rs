@@ -90,7 +90,8 @@ pub(super) fn sends(runs: &Runs) -> Judgement {
     let advice = match run.stderr.to_lowercase() {
         words if words.contains("usage") => Advice::new(
             "it does not understand its command line, and prints its usage",
-            "It is called as -op + ::1 PORT 1 3 5 7 9: getopt reads -op as -o p; use getopt_long_only, or look at argv.",
+            "It is called as -op + ::1 PORT 1 3 5 7 9 (and with --op): getopt reads -op as -o p; use getopt_long_only, or \
+             look at argv. Other words: lab check client -- COMMAND --operator {op} {string:--text} {host} {port} {operands}",
         ),
         words if words.contains("invalid argument") => Advice::new(
             "the system refuses the address: its length is that of an IPv4 address, perhaps",

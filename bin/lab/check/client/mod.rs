@@ -15,7 +15,7 @@ use crate::check::table::Check;
 use checks::{CHECKS, ClientCheck};
 pub use exchange::judge_run;
 pub use output::Printed;
-use scenario::run_all;
+use scenario::run_as_understood;
 pub use scenario::{ClientRun, ClientSubject, Scenario, expected_result, scenario, words};
 
 /// All checks.
@@ -25,7 +25,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
 
 /// Runs every check of a client.
 pub fn check(subject: &ClientSubject) -> Result<CheckReport, Failure> {
-    let mut runs = run_all(subject)?;
+    let (subject, mut runs) = run_as_understood(subject)?;
     let mut report = CheckReport { subject: command_line(&subject.template), role: "client", ..CheckReport::default() };
     for ClientCheck { check, judge } in CHECKS {
         if let Some(see) = report.unmet(check) {
@@ -34,7 +34,7 @@ pub fn check(subject: &ClientSubject) -> Result<CheckReport, Failure> {
         }
         let mut judgement = runs.judge(*judge);
         // On a busy machine a client, or lab, may have come too late: what is broken has to be so twice.
-        while judgement.verdict == CheckVerdict::Broken && runs.again(subject)? {
+        while judgement.verdict == CheckVerdict::Broken && runs.again(&subject)? {
             judgement = runs.judge(*judge);
         }
         report.add(check, judgement);
