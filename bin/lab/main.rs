@@ -16,6 +16,7 @@ mod interrupt;
 mod parallel;
 mod pcap;
 mod process;
+mod quiz;
 mod relay;
 mod sweep;
 mod tap;
@@ -48,6 +49,7 @@ enum LabCommand {
     Explain(explain::Arguments),
     Floor(floor::Arguments),
     Grade(grade::Arguments),
+    Quiz(quiz::Arguments),
     Relay(relay::Arguments),
     Sweep(sweep::Arguments),
     #[command(hide = true)]
@@ -114,6 +116,7 @@ fn main() -> ExitCode {
         LabCommand::Explain(arguments) => explain::run(&arguments),
         LabCommand::Floor(arguments) => floor::run(&arguments),
         LabCommand::Grade(arguments) => grade::run(&arguments),
+        LabCommand::Quiz(arguments) => quiz::run(&arguments),
         LabCommand::Relay(arguments) => relay::run(&arguments),
         LabCommand::Sweep(arguments) => sweep::run(&arguments),
         LabCommand::Limited(arguments) => process::run_limited(&arguments),

@@ -26,6 +26,7 @@ pub struct Capture {
     port: u16,
     first: Option<Duration>,
     left_out: LeftOut,
+    packets_read: u64,
 }
 
 type Input = std::io::Chain<Cursor<Vec<u8>>, Box<dyn Read>>;
@@ -38,6 +39,7 @@ enum Packets {
 /// A datagram of the capture.
 #[derive(Debug, PartialEq, Eq)]
 pub struct CapturedDatagram {
+    number: u64,
     octets: Vec<u8>,
     message: Option<Direction>,
     time: Duration,
@@ -47,6 +49,11 @@ pub struct CapturedDatagram {
 }
 
 impl CapturedDatagram {
+    /// The number of its packet in the capture, as Wireshark shows it: the first is 1.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
     pub fn as_datagram(&self) -> ExplainInput<'_> {
         let CapturedDatagram { time, from, to, cut, .. } = *self;
         ExplainInput { octets: &self.octets, message: self.message, seen: Some(Seen { time, from, to, cut }) }
@@ -114,7 +121,7 @@ impl Capture {
             PcapReader::new(input).map(|reader| Packets::Pcap(Box::new(reader)))
         };
         let packets = packets.map_err(|error| format!("neither pcap nor pcapng ({})", words(&error)))?;
-        Ok(Capture { packets, port, first: None, left_out: LeftOut::default() })
+        Ok(Capture { packets, port, first: None, left_out: LeftOut::default(), packets_read: 0 })
     }
 
     /// The next datagram from or to the port.
@@ -124,10 +131,12 @@ impl Capture {
                 Ok(packet) => packet,
                 Err(error) => return Some(Err(format!("the capture is damaged: {}", words(&error)))),
             };
+            self.packets_read += 1;
             match datagram(&packet, Some(self.port)) {
                 Ok(captured) => {
                     let first = *self.first.get_or_insert(packet.time);
-                    return Some(Ok(CapturedDatagram { time: packet.time.saturating_sub(first), ..captured }));
+                    let (number, time) = (self.packets_read, packet.time.saturating_sub(first));
+                    return Some(Ok(CapturedDatagram { number, time, ..captured }));
                 }
                 Err(Skip::Other) => self.left_out.other += 1,
                 Err(Skip::Fragment) => self.left_out.fragments += 1,
@@ -276,6 +285,7 @@ fn datagram(packet: &Packet, port: Option<u16>) -> Result<CapturedDatagram, Skip
     };
     let cut = usize::from(udp.length()).saturating_sub(UDP_HEADER + udp.payload().len());
     Ok(CapturedDatagram {
+        number: 0,
         octets: udp.payload().to_vec(),
         message,
         time: Duration::ZERO,

@@ -1,10 +1,10 @@
 //! `lab explain`: datagrams named, drawn and judged, from hexadecimal digits or from a capture.
 
-mod capture;
+pub mod capture;
 mod hex;
 mod json;
-mod pairs;
-mod sequence;
+pub mod pairs;
+pub mod sequence;
 mod train;
 mod verdict;
 
