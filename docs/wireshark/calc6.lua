@@ -1898,10 +1898,8 @@ end
 local function dissect(view, pinfo, kind, record, to_server)
   local columns = pinfo.cols
   columns.protocol:set("calc6")
-  view.item = view.tree
-  if view.watched then
-    view.item = #view.octets > 0 and view.tree:add(calc6, view.tvb:range()) or view.tree:add(calc6)
-  end
+  -- Also in a tree that nobody looks at: the protocol hierarchy counts this item.
+  view.item = #view.octets > 0 and view.tree:add(calc6, view.tvb:range()) or view.tree:add(calc6)
   local train = record and records.train[record]
   local summary
   if train then

@@ -233,6 +233,12 @@ fn the_protocol_hierarchy_of_others_is_untouched() {
     assert!(without.contains("dns") && without.contains("data") && !without.contains("lua"), "{without}");
     // If this fails, Wireshark has changed, and the heuristic can be on by default.
     assert!(hierarchy(&ANYWHERE).contains("_ws.lua.fake"));
+    // Ours is counted, whether or not anything else looks at the packets.
+    let mut ours = Traffic::new();
+    ours.ask(42000, classic(0, &[1, 3]), octets("ff 00000004"));
+    ours.write(&capture);
+    let counted = hierarchy(&[]).lines().find(|line| line.trim().starts_with("calc6 ")).map(str::to_owned);
+    assert!(counted.is_some_and(|line| line.contains("frames:2 ")));
 }
 
 #[test]
