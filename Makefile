@@ -1,7 +1,7 @@
 # The few commands that this project needs. `make test` is what CI runs.
 CARGO ?= cargo
 
-.PHONY: build capi playground playground-test deps test cross docs install deb package soak fuzz bench audit
+.PHONY: build capi playground playground-test deps test cross docs install deb dist dist-test package soak fuzz bench audit
 
 build: ## the three programs, in target/release
 	$(CARGO) build --release
@@ -122,6 +122,19 @@ deb: build docs ## a Debian package, in target/debian; its installation starts n
 	$(call unit,/usr/bin) >$(MANUAL)/systemd/calc6.service
 	$(CARGO) deb --no-build --output $(TARGET)/debian/calc6.deb
 	tests/deb $(TARGET)/debian/calc6.deb
+
+# TARGETS: of packaging/targets; without, all for which this machine has what it takes.
+TARGETS ?=
+
+dist: ## archives of static programs for those without Rust, with checksums, in target/dist
+	@tests/need --dist
+	@DOCUMENTS='$(DOCUMENTS)' packaging/dist $(TARGETS)
+
+NATIVE = $(shell uname -m)-unknown-linux-musl
+
+dist-test: ## builds an archive in two folders, compares the octets, and runs its programs in an empty root
+	@$(MAKE) --no-print-directory dist TARGETS=$(NATIVE)
+	tests/dist $(TARGET)/dist
 
 package: ## the crate, as it would be published, built from what it holds
 	$(CARGO) package
