@@ -1,7 +1,7 @@
 # The few commands that this project needs. `make test` is what CI runs.
 CARGO ?= cargo
 
-.PHONY: build capi playground playground-test deps test cross docs install deb dist dist-test package soak fuzz bench audit
+.PHONY: build capi playground playground-test deps test cross docs install deb dist dist-test image image-test package soak fuzz bench audit
 
 build: ## the three programs, in target/release
 	$(CARGO) build --release
@@ -135,6 +135,15 @@ NATIVE = $(shell uname -m)-unknown-linux-musl
 dist-test: ## builds an archive in two folders, compares the octets, and runs its programs in an empty root
 	@$(MAKE) --no-print-directory dist TARGETS=$(NATIVE)
 	tests/dist $(TARGET)/dist
+
+image: ## container images of the programs in target/dist: OCI's format, and Docker's
+	@tests/need --image
+	@[ -f $(TARGET)/dist/SHA256SUMS ] || $(MAKE) --no-print-directory dist TARGETS=$(NATIVE)
+	packaging/image $(TARGET)/dist
+
+image-test: image ## the image in a container, and the files of docs/deploy against their schemas
+	tests/image $(TARGET)/dist
+	tests/deploy
 
 package: ## the crate, as it would be published, built from what it holds
 	$(CARGO) package
