@@ -13,6 +13,7 @@ use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, LandlockStatus, PathBeneath, PathFd, PathFdError,
     Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
+use libc::c_long;
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen::Dword, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, TargetArch,
@@ -134,11 +135,13 @@ const RULES: ABI = ABI::V6;
 /// The filter that does `listed` with the calls of these rules, and `other` with all others.
 fn compile(rules: SyscallRules, other: SeccompAction, listed: SeccompAction) -> Result<BpfProgram, BackendError> {
     let processor = TargetArch::try_from(std::env::consts::ARCH)?;
+    #[allow(clippy::useless_conversion, reason = "a c_long has 32 bits on other processors")]
+    let rules = rules.into_iter().map(|(call, rules)| (i64::from(call), rules)).collect();
     SeccompFilter::new(rules, other, listed, processor)?.try_into()
 }
 
 /// System calls, each with the conditions on its arguments of which one must hold; none: any arguments.
-type SyscallRules = BTreeMap<i64, Vec<SeccompRule>>;
+type SyscallRules = BTreeMap<c_long, Vec<SeccompRule>>;
 
 /// The calls that a thread may make. Those that fail with EACCES must be listed too: the kernel applies the stricter
 /// of both filters.
@@ -218,7 +221,7 @@ fn condition(place: u8, part: Part, value: i32) -> Result<SeccompCondition, Back
 /// Memory, locks, clocks and sleep, signal handlers, and the ways to end, orderly or by a panic. Clocks are read
 /// without a system call where the kernel has a vDSO for them (vdso(7)). sendto(2) is the signal handler's, which any
 /// thread may have to run.
-const COMMON: &[i64] = &[
+const COMMON: &[c_long] = &[
     libc::SYS_brk,
     libc::SYS_munmap,
     libc::SYS_mremap,
@@ -246,7 +249,7 @@ const COMMON: &[i64] = &[
 ];
 
 /// What fails with EACCES in every thread.
-const REFUSED: &[i64] = &[
+const REFUSED: &[c_long] = &[
     libc::SYS_openat,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_open,
@@ -261,16 +264,16 @@ const REFUSED: &[i64] = &[
 ];
 
 /// A worker's two calls, and those that stand in for them for a single datagram.
-const WORKER: &[i64] = &[libc::SYS_recvmmsg, libc::SYS_sendmmsg, libc::SYS_recvmsg, libc::SYS_sendmsg];
+const WORKER: &[c_long] = &[libc::SYS_recvmmsg, libc::SYS_sendmmsg, libc::SYS_recvmsg, libc::SYS_sendmsg];
 
 /// Waking the workers at the end.
-const MAIN: &[i64] = &[libc::SYS_shutdown];
+const MAIN: &[c_long] = &[libc::SYS_shutdown];
 
 /// The pipe on which signals arrive, and waking the workers at the end.
-const SUPERVISOR: &[i64] = &[libc::SYS_read, libc::SYS_recvfrom, libc::SYS_shutdown];
+const SUPERVISOR: &[c_long] = &[libc::SYS_read, libc::SYS_recvfrom, libc::SYS_shutdown];
 
 /// Connections that somebody else opened.
-const METRICS: &[i64] = &[libc::SYS_accept4, libc::SYS_read, libc::SYS_recvfrom, libc::SYS_shutdown];
+const METRICS: &[c_long] = &[libc::SYS_accept4, libc::SYS_read, libc::SYS_recvfrom, libc::SYS_shutdown];
 
 #[cfg(test)]
 mod tests;
