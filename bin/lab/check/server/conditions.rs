@@ -16,7 +16,7 @@ use crate::check::report::{Advice, Judgement, hex};
 use crate::check::service::{Recipe, Service, StartError};
 use crate::check::table::Check;
 use crate::check::table::Level::{Must, Should};
-use crate::process::{KNOWS_PROCESSES, Usage, own_network};
+use crate::process::{KNOWS_PROCESSES, Usage, own_network, socket_at};
 
 /// Requests that are sent together.
 const BURST: u32 = 16;
@@ -365,7 +365,9 @@ fn judge_elsewhere(prober: &mut Prober, from: Option<IpAddr>) -> Result<[Judgeme
     };
     let Some(reply) = asked.replies.first() else {
         // Over IPv4 a server may be right not to answer: IPV6_V6ONLY, or an address that is not its own.
-        if from.is_none() && refuses(target) || asked.end.as_ref().is_some_and(|end| end != MUTE) {
+        if from.is_none() && (refuses(target) || socket_at(target).is_none())
+            || asked.end.as_ref().is_some_and(|end| end != MUTE)
+        {
             let judgement = Judgement::not_judged("it answers at one address only");
             return Ok([judgement.clone(), judgement]);
         }
