@@ -13,7 +13,7 @@ use crate::wire::{Form, Status};
 pub(super) struct Answerer<'a> {
     limits: Limits,
     rules: WorkerRules<'a>,
-    /// Whether the socket is bound to one IPv4 address, so that all datagrams come over IPv4.
+    /// Whether datagrams come over IPv4 where the system does not say what they were sent to.
     bound_ipv4: bool,
     rate_limit: RateLimit,
     loops: LoopGuard,
@@ -35,7 +35,11 @@ impl<'a> Answerer<'a> {
         Answerer {
             limits: config.limits,
             rules,
-            bound_ipv4: !socket.is_wildcard() && socket.local_addr().ip().to_ipv4_mapped().is_some(),
+            // On a wildcard address a system that does not say what was asked has to be believed.
+            bound_ipv4: match socket.is_wildcard() {
+                true => !config.ipv6_only,
+                false => socket.local_addr().ip().to_ipv4_mapped().is_some(),
+            },
             rate_limit: RateLimit::new(config.rate_limit, config.rate_limit_dry_run, key),
             loops: LoopGuard::new(key),
             journal,
