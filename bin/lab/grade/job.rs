@@ -199,13 +199,10 @@ impl Job<'_> {
     }
 
     /// What a server may take its time for.
-    fn pace(&self) -> Vec<String> {
+    fn pace(&self) -> [String; 3] {
         let Arguments { patience, start_time, limits, .. } = self.course.arguments;
-        let option = |name: &str, time: &Option<Duration>| time.map(|time| format!("--{name}={}s", time.as_secs_f64()));
-        [option("patience", patience), option("start-time", start_time), Some(format!("--time={}", limits.time))]
-            .into_iter()
-            .flatten()
-            .collect()
+        let option = |name: &str, time: &Duration| format!("--{name}={}s", time.as_secs_f64());
+        [option("patience", patience), option("start-time", start_time), format!("--time={}", limits.time)]
     }
 
     /// Runs a subcommand of lab with the submission's command, confined, in the submission's copy.

@@ -79,9 +79,9 @@ pub struct Arguments {
     /// How long each step (build, server, client, fuzz) may take [default: --time]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     timeout: Option<Duration>,
-    /// How long to wait for a reply that a server owes [default: 1s]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    patience: Option<Duration>,
+    /// How long to wait for a reply that a server owes; longer than in lab check, as others are graded at the same time
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
+    patience: Duration,
     /// How long a client may take to give up or to repeat a request [default: 30s]
     #[arg(long, value_name = "DURATION", value_parser = duration, requires = "client")]
     client_patience: Option<Duration>,
@@ -91,9 +91,9 @@ pub struct Arguments {
     /// Check through a relay with these options of lab relay, such as "--loss 30% --seed 3"
     #[arg(long, value_name = "OPTIONS", value_parser = Through::parse, allow_hyphen_values = true)]
     through: Option<Through>,
-    /// How long a server may take until it listens [default: 10s]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    start_time: Option<Duration>,
+    /// How long a server may take until it listens, likewise
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    start_time: Duration,
     /// What a submission may write in all, in its folder and in TMPDIR, in MiB
     #[arg(long, value_name = "MIB", default_value = "1024", value_parser = whole::<u64>(1..=1 << 40))]
     disk: u64,

@@ -21,9 +21,6 @@ use crate::tap::Tap;
 /// server answers at once.
 const ASKED: [&str; 4] = ["sum", "product", "text", "text-product"];
 
-/// How long a server may take to listen, unless told otherwise.
-const START_TIME: Duration = Duration::from_secs(10);
-
 /// Between looks at whether the client still runs.
 const POLL: Duration = Duration::from_millis(3);
 
@@ -57,7 +54,7 @@ pub struct PairPlan {
     /// How long an exchange may take.
     pub timeout: Duration,
     /// How long the server may take to listen.
-    pub start_time: Option<Duration>,
+    pub start_time: Duration,
     /// What the client prints before a result.
     pub result_prefix: Option<String>,
     /// Whether each gets a process namespace.
@@ -98,7 +95,7 @@ impl PairPlan {
         let recipe = Recipe {
             template: self.command(&self.server, FIRST_OF_SERVER)?,
             limits: self.limits(false),
-            start_time: self.start_time.unwrap_or(START_TIME),
+            start_time: self.start_time,
         };
         let mut service = match Service::start(&recipe, loopback()) {
             Ok(service) => service,
