@@ -110,6 +110,7 @@ fn lines_typed_ahead_or_pasted_are_answered_one_by_one() {
         let results: Vec<&str> = lines.lines().filter(|line| line.parse::<u32>().is_ok()).collect();
         results == ["2", "4", "6"]
     });
+    terminal.ends("\n6\n> ");
     terminal.types(CTRL_D);
     succeeded(&terminal.end());
 }

@@ -148,19 +148,21 @@ impl Terminal {
         self.shows(&format!("{end:?} at the end"), |screen| before_cursor(screen).ends_with(end));
     }
 
-    /// Makes the window this wide, and waits until the program has drawn its line again. Keys typed before that would be
-    /// drawn for the old width; and what is drawn for the new one must not reach a screen of the old one.
+    /// Makes the window this wide, and waits until a line of several rows is drawn again (one of a single row that fits is
+    /// not). Keys that are typed before would be drawn for the old width; and what is drawn for the new width must not
+    /// reach a screen of the old one.
     #[track_caller]
     pub fn resize(&self, columns: u16) {
-        let drawn = {
+        let (drawn, rows) = {
             let mut state = self.display.state.lock().unwrap();
+            let rows = state.parser.screen().cursor_position().0;
             tcsetwinsize(&self.line, size(columns)).unwrap();
             state.parser.screen_mut().set_size(of(ROWS), of(columns));
-            state.octets.len()
+            (state.octets.len(), rows)
         };
         let until = Instant::now() + LIMIT;
         let mut state = self.display.state.lock().unwrap();
-        while state.octets.len() == drawn {
+        while rows > 0 && state.octets.len() == drawn {
             let left = until.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "nothing is drawn after SIGWINCH:\n{}", text(state.parser.screen()));
             state = self.display.changed.wait_timeout(state, left).unwrap().0;
