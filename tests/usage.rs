@@ -18,7 +18,11 @@ fn lab(line: &str) -> Ended {
 fn lab_reports_a_wrong_command_line_in_one_line() {
     let port = "expected a port from 1 to 65535 or the name of a service";
     for (line, status, words) in [
-        ("", 2, "missing subcommand; expected one of bench, check, explain, floor, grade, relay (see --help)"),
+        (
+            "",
+            2,
+            "missing subcommand; expected one of bench, check, explain, floor, grade, quiz, relay, sweep (see --help)",
+        ),
         ("check", 2, "missing subcommand; expected one of server, client, fuzz (see --help)"),
         ("chekc", 2, "unknown subcommand \"chekc\"; similar: check"),
         ("bench", 2, "missing <HOST>, <PORT>"),
