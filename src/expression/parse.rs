@@ -164,7 +164,7 @@ impl Parser<'_> {
                 Ok(())
             }
             _ if text.len() == 1 => {
-                Err(SyntaxError::new(word, SyntaxErrorKind::NoVariables { word: text.to_owned(), operator }))
+                Err(SyntaxError::new(word, SyntaxErrorKind::NoVariables { word: text.into(), operator }))
             }
             (_, column, _) => Err(SyntaxError::new(column, SyntaxErrorKind::ParenthesisExpected(operator))),
         }
