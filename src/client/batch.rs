@@ -93,7 +93,7 @@ const RECEIVED_ROUNDS: usize = 4;
 /// Opens a connected, non-blocking socket.
 pub type OpenSocket = dyn FnMut(SocketAddrV6) -> io::Result<Arc<socket2::Socket>> + Send;
 
-/// What is to be done after a turn.
+/// What to do after a turn.
 pub enum Turn {
     /// Nothing: all has been answered.
     Done,
@@ -123,7 +123,7 @@ struct PeerSocket {
 
 impl PeerSocket {
     fn new(addresses: &[SocketAddrV6]) -> PeerSocket {
-        // Made anew for each socket: see `next_address`.
+        // Made again for each socket: see `next_address`.
         let requests = SendBatch::new(1, 0, false);
         PeerSocket {
             untried: addresses.iter().rev().copied().collect(),

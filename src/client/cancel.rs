@@ -18,14 +18,14 @@ use crate::net::wait::{self, AsFd, BorrowedFd, Waker};
 ///     std::io::stdin().read_line(&mut String::new()).ok();
 ///     canceller.cancel();
 /// });
-/// let described = client.describe(); // until somebody presses Enter
+/// let described = client.describe(); // until the user presses Enter
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Canceller(Arc<Cancellation>);
 
 impl Canceller {
-    /// Ends the call that is under way, at once, whatever it waits for; where none is under way, the next one. Each
+    /// Ends the running call at once; if none is running, the next one. Each
     /// cancellation ends one call. False, and nothing changes, where an earlier one has not been noticed yet.
     pub fn cancel(&self) -> bool {
         let first = !self.0.requested.swap(true, Ordering::Relaxed);

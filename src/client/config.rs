@@ -23,8 +23,8 @@ use crate::wire::{Format, Operator};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
-    /// How long it waits for a reply, how often it repeats a request, and when it gives up. The deadline is for a whole
-    /// call, whatever requests that takes.
+    /// How long it waits for a reply, how often it repeats a request, and when it gives up. The deadline is for a
+    /// whole call with all its requests.
     pub retransmission: Retransmission,
     /// Which form it may use. By default classic where request and result can be expressed in it, else extended.
     pub forms: Forms,

@@ -145,7 +145,7 @@ pub enum ErrorKind {
     ClassicOnly,
     /// The server's answer is not an integer.
     NotANumber,
-    /// Nobody answered in time.
+    /// No server answered in time.
     Timeout,
     /// No server listens at any of the addresses (ECONNREFUSED).
     Refused,

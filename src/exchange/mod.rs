@@ -36,7 +36,7 @@
 //! times a random factor of 1 to 1.5, each further wait is twice as long, up to [`MAX_WAIT`], and every repeat is the
 //! same octets. Every exchange ends within [`Retransmission::longest`].
 //!
-//! Nothing here panics, whatever the datagrams, the times and the random numbers are; the one assertion is on the
+//! Nothing here panics, for any datagrams, times and random numbers; the one assertion is on the
 //! caller of [`Exchange::new`].
 
 #![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
@@ -103,7 +103,7 @@ pub struct Exchange {
     probed_at: Duration,
     /// Whether the peer has answered the probe while the request is repeated.
     probe_answered: bool,
-    /// How often the timer had sent the datagram when the waits began to double anew.
+    /// How often the timer had sent the datagram when the doubling of the waits restarted.
     backoff_from: u64,
     /// How often the timer has sent the present datagram.
     sent: u64,

@@ -96,7 +96,7 @@ pub enum Payload {
     },
     /// A server's description of itself ([`Operator::Describe`]): lines of printable ASCII, anything else replaced.
     Description(String),
-    /// A text that is not a decimal integer, where one was expected. It must not be taken for a number.
+    /// A text that is not a decimal integer, where one was expected. It must not be used as a number.
     NotDecimal(String),
 }
 

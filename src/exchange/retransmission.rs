@@ -22,7 +22,7 @@ pub struct Retransmission {
     pub first_wait: Duration,
     /// How often an unanswered request is repeated.
     pub retries: u32,
-    /// When to give up, counted from the start, whatever is still to be tried.
+    /// When to give up, counted from the start, even if something is still untried.
     pub deadline: Option<Duration>,
     /// Whether to send the classic [`PROBE`](super::PROBE) to a peer that is silent on an extended request. Only an
     /// exchange that is alone on its socket ever does.

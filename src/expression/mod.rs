@@ -31,7 +31,7 @@
 //! # Ok::<(), calc6::expression::SyntaxError>(())
 //! ```
 //!
-//! Time and memory are linear in the text, whatever it nests: nothing here recurses. Nothing panics on any text.
+//! Time and memory are linear in the text at any depth of nesting: nothing here recurses. Nothing panics on any text.
 
 mod error;
 mod parse;

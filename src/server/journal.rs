@@ -1,5 +1,5 @@
-//! Reports of single datagrams that were dropped: a few a second for each reason, whatever arrives, through a queue
-//! that a worker never waits for.
+//! Reports of single datagrams that were dropped: a few a second for each reason, at any load, through a queue that a
+//! worker never waits for.
 
 use std::net::SocketAddrV6;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};

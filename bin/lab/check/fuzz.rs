@@ -75,7 +75,7 @@ pub fn run(
         let mut asked = prober.try_datagram(&datagram)?;
         prober.believe_silence_at_once(false);
         if asked.end.is_none() && verify(&asked, with_extended, &mut 0).is_some() {
-            // The answer may only have been late: what is asked is the same for ever (clause 4.5).
+            // The answer may only have been late: the same request always has the same answer (clause 4.5).
             asked = prober.ask(&datagram)?;
         }
         outcome.datagrams += 1;

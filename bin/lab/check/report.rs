@@ -137,7 +137,7 @@ impl Judgement {
         Self::new(CheckVerdict::Noted, sent.into(), came.into())
     }
 
-    /// It cannot be judged here: that is nobody's mistake.
+    /// It cannot be judged here, which is not a mistake.
     pub fn not_judged(came: impl Into<String>) -> Self {
         Self::new(CheckVerdict::NotJudged, Vec::new(), came.into())
     }
@@ -266,7 +266,7 @@ impl serde::Serialize for CheckReport {
 }
 
 impl Finding {
-    /// Whether it is no mistake: it holds, or nobody could tell.
+    /// Whether no mistake was found: it holds, or it could not be judged.
     pub fn is_met(&self) -> bool {
         self.verdict != CheckVerdict::Broken && self.see.is_none()
     }

@@ -96,7 +96,7 @@ impl Service {
         Some(if words.is_empty() { status } else { format!("{status}; its last line: {words}") })
     }
 
-    /// Ends what is left of it and starts it again: on the same port, or on another one if somebody holds that.
+    /// Ends the rest of it and starts it again: on the same port, or on another one if that is taken.
     pub fn restart(&mut self) -> Result<(), StartError> {
         self.program.stop();
         let deadline = Instant::now() + RELEASE;
@@ -172,7 +172,7 @@ fn ended_early(end: &str, words: &str, asked: IpAddr) -> Advice {
 
 /// Where it listens, if that is a place that a student's mistake leads to.
 fn misplaced(program: &Program, asked: SocketAddr) -> Option<Advice> {
-    // Cheap first: most of the time nobody has any of these ports.
+    // The cheap test first: usually none of these ports is taken.
     let ports = [asked.port(), asked.port().swap_bytes()];
     let taken = |socket: &KernelSocket| ports.contains(&socket.local.port());
     let (udp, tcp) = (sockets(Transport::Udp), sockets(Transport::Tcp));
@@ -263,7 +263,7 @@ fn fill(template: &[String], values: &[(&str, &str)], default: &[&str]) -> Vec<S
 pub fn loopback() -> IpAddr {
     let address = loopback::address();
     if address.is_ipv4() {
-        // Standard error may be closed: then nobody wants to know.
+        // Standard error may be closed.
         let _ = writeln!(io::stderr(), "lab: note: IPv6 is off on this machine: checking on {address} instead of ::1");
     }
     address

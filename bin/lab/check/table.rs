@@ -23,7 +23,7 @@ pub struct Check {
     pub level: Level,
     /// What is required, in a sentence.
     pub title: &'static str,
-    /// Why it matters to whoever wrote the subject.
+    /// Why it matters to the author of the program.
     pub why: &'static str,
     /// Checks that must hold before this one can be judged: their mistakes would show here too.
     #[serde(skip)]

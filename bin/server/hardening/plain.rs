@@ -61,7 +61,7 @@ impl Protection {
         Ok(Protection)
     }
 
-    /// Gives up nothing.
+    /// Drops nothing.
     ///
     /// # Errors
     ///
@@ -130,7 +130,7 @@ impl Signals {
     }
 }
 
-/// Nobody wants to be told.
+/// There is no service manager.
 #[derive(Debug)]
 pub struct ServiceManager;
 
@@ -149,19 +149,19 @@ impl ServiceManager {
         None
     }
 
-    /// Nobody is told.
+    /// Does nothing.
     pub fn serving(&self, _: &str) {}
 
-    /// Nobody is told.
+    /// Does nothing.
     pub fn reloading(&self) {}
 
-    /// Nobody is told.
+    /// Does nothing.
     pub fn reloaded(&self) {}
 
-    /// Nobody is told.
+    /// Does nothing.
     pub fn alive(&self) {}
 
-    /// Nobody is told.
+    /// Does nothing.
     pub fn stopping(&self) {}
 }
 
@@ -194,7 +194,7 @@ pub fn open_for_reading(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-/// Taken for granted: only the supervising thread writes there.
+/// Always assumed: only the supervising thread writes there.
 pub fn stderr_takes_a_line() -> bool {
     true
 }

@@ -40,7 +40,7 @@ pub enum DriverCommand {
         start: Instant,
         answer: AnswerSender,
     },
-    /// Nobody waits for the answer to the question of this number.
+    /// The answer to the question of this number is not needed any more.
     Forget(u64),
 }
 
@@ -236,10 +236,10 @@ impl Driver {
         }
     }
 
-    /// Tells those who wait that nobody answers: one has been asked as long as any would be, and nobody has had an
-    /// answer in the meantime.
+    /// Fails the waiting questions because no server answers: one question has run its whole time, and no other was
+    /// answered meanwhile.
     fn give_up(&mut self, failures: &[Unanswered]) {
-        // With more time somebody might have answered, or with fewer open files been asked.
+        // With more time a server might have answered, or with fewer open files been asked.
         let own = |reason: &UnansweredReason| {
             matches!(reason, UnansweredReason::Deadline { .. } | UnansweredReason::Unasked | UnansweredReason::Io(_))
         };

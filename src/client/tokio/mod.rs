@@ -44,7 +44,7 @@
 //! # The task
 //! Sockets and timers belong to one task, which ends with the last clone of its client. Callers only wait for what it
 //! sends them, so one that is not polled for a while, in a `select!` or a buffered stream, delays no other. It runs on
-//! the runtime on which the client was made; when that ends, whatever is asked is [`Error::System`].
+//! the runtime on which the client was made; when that ends, every question is an [`Error::System`].
 
 mod answers;
 mod driver;

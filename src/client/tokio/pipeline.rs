@@ -1,4 +1,4 @@
-//! A pipeline, driven by whoever waits for its answers: its sockets are its own.
+//! A pipeline with its own sockets, driven by the task that waits for its answers.
 
 use std::future::poll_fn;
 use std::io;

@@ -176,7 +176,7 @@ pub const CHECKS: &[ClientCheck] = &[
         "stranger",
         "2.8",
         Must,
-        "a reply from another port is not taken for the answer",
+        "a reply from another port is not accepted",
         "Anybody can send to the client's port. connect() the socket, or compare the source of what arrives.",
         &["integer-reply"],
         stranger,

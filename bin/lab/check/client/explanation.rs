@@ -83,12 +83,12 @@ fn no_result(run: &ClientRun) -> Option<Advice> {
         Some(status) if !status.success() && plain && first & 0x80 != 0 => {
             if first == 0x80 {
                 Advice::new(
-                    "a success is taken for an error, or for no reply: S is the most significant bit of the first octet",
+                    "a success is read as an error, or as no reply: S is the most significant bit of the first octet",
                     "if (octet & 0x80) it is a success.",
                 )
             } else {
                 Advice::new(
-                    format!("the header {first:02x} is not taken for a success: it is compared with 0x80 as a whole"),
+                    format!("the header {first:02x} is not accepted as a success: it is compared with 0x80 as a whole"),
                     "S is one bit: test octet & 0x80, and ignore the others.",
                 )
             }

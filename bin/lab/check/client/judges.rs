@@ -174,7 +174,7 @@ pub(super) fn repeats(runs: &Runs) -> Judgement {
     if run.requests.len() < 2 {
         let advice = match run.status {
             None => Advice::new(
-                "no time-out: recv waits for ever",
+                "no time-out: recv waits without end",
                 "SO_RCVTIMEO or poll in C, settimeout in Python, setSoTimeout in Java; then send again.",
             ),
             Some(_) => Advice::new(

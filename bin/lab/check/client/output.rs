@@ -9,7 +9,7 @@ const PREFIX: &str = "Result: ";
 /// How a client shows its results.
 pub struct Printed {
     prefix: String,
-    /// The prefix is nowhere: the last integer on the last line is taken for the result.
+    /// There is no prefix: the last integer on the last line counts as the result.
     loose: bool,
     /// Whether it prints as it was told.
     pub line: Judgement,

@@ -273,7 +273,7 @@ fn run_all(subject: &ClientSubject) -> Result<Runs, Failure> {
     })?;
     let silence = &runs["silence"];
     let wait = silence.requests.get(1).map_or(silence.took, |(time, _)| *time);
-    // One that waits for ever has no timer.
+    // A client that waits without end has no timer.
     let junk = match silence.status.is_none() && silence.requests.len() < 2 {
         true => Duration::ZERO,
         false => wait.max(LEAST_WAIT).mul_f64(JUNK_FACTOR) + PAUSE,

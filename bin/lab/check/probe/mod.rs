@@ -461,8 +461,8 @@ fn bind(source: IpAddr) -> Result<UdpSocket, Failure> {
         .map_err(|error| Failure::run("cannot open a socket", error))
 }
 
-/// An error that says nothing of the datagram in hand: a signal, or that an earlier one met a closed port, which Windows
-/// calls a reset.
+/// An error that does not concern the current datagram: a signal, or a closed port for an earlier datagram, which
+/// Windows calls a reset.
 fn is_passing(error: ErrorKind) -> bool {
     matches!(error, ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset | ErrorKind::Interrupted)
 }

@@ -167,7 +167,7 @@ pub const CHECKS: &[ServerCheck] = &[
         "one-reply",
         "1.1",
         "each request is answered by one datagram",
-        "A client reads one datagram; a second one is taken for the answer to its next request.",
+        "A client reads one datagram; it reads a second one as the answer to its next request.",
         &["others"],
         AtEnd(|session| {
             Ok(match &session.prober.observed.several {

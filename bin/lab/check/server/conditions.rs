@@ -28,10 +28,10 @@ const LEAKED: usize = 20;
 /// A server that leaks is started again after so many datagrams, so that nothing else suffers from it.
 const RENEWAL: usize = 60;
 
-/// How long nobody asks.
+/// How long no request is sent.
 const QUIET: Duration = Duration::from_secs(6);
 
-/// How long what has ended may take to be gone.
+/// How long processes and threads may take to end.
 const REST: Duration = Duration::from_millis(150);
 
 /// Two addresses on the loopback interface of a network namespace: a unique local prefix (RFC 4193).
@@ -176,7 +176,7 @@ fn burst(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
         let sent = [sent, CONTROL.to_vec()];
         return Ok(Judgement::broken(sent, "an answer to the second", "none, until it was sent again").because(advice));
     }
-    // A mistake in every sum is a finding of `sum`; here answers may only not be mixed up.
+    // A mistake in every sum is a finding of `sum`; here only answers to other clients are a mistake.
     let sums: Vec<[u8; 4]> = operands.iter().map(|[a, b]| (a + b).to_be_bytes()).collect();
     let is = |asked: &Probe, sum: &[u8; 4]| asked.reply().is_some_and(|reply| reply.ends_with(sum));
     let wrong =
@@ -393,7 +393,7 @@ fn judge_elsewhere(prober: &mut Prober, from: Option<IpAddr>) -> Result<[Judgeme
     Ok([holds(&asked), judgement])
 }
 
-/// Whether nobody listens at an address: the kernel says so to a connected socket.
+/// Whether no socket listens at an address: the kernel reports it to a connected socket.
 fn refuses(target: SocketAddr) -> bool {
     let Ok(socket) = socket_towards(target) else { return true };
     let asked = socket.connect(target).and_then(|()| socket.send(&[0]));
@@ -423,7 +423,7 @@ fn survives(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
             "End the child processes with the parent.",
         ),
         end if end.how.contains("its last line") => Advice::new(
-            "what arrives can end the program: a failed assertion, or an exception that nobody catches",
+            "a datagram can end the program: a failed assertion, or an exception that is not caught",
             "Check the length, the opcode and the rest of each datagram before they are used, and go on with the loop.",
         ),
         end if end.how.starts_with("signal") => Advice::new(

@@ -195,7 +195,7 @@ pub fn no_success(asked: &Probe) -> Option<Advice> {
         ),
         _ => Advice::new(
             "S is 0: an error",
-            "The opcode is octet >> 1 & 7, and 0 is the sum: is it taken for an unknown one?",
+            "The opcode is octet >> 1 & 7, and 0 is the sum: is it handled as an unknown one?",
         ),
     })
 }
@@ -233,7 +233,7 @@ pub fn zero(asked: &Probe) -> Option<Advice> {
     })
 }
 
-/// How many operands are right at most, and what that tells of a buffer.
+/// The most operands that are computed right, which shows the size of a buffer.
 pub fn most_operands(session: &mut ServerSession<'_>) -> Result<Advice, Failure> {
     let (mut right, mut wrong) = (5, 64);
     while wrong - right > 1 {

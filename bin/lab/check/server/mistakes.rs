@@ -81,7 +81,7 @@ pub const MISTAKES: &[Mistake] = &[
         effect: Effect::Operands(|operands| read_from(operands, 4)),
     },
     Mistake {
-        likely: "the operands are read from octet 0 on: the header is taken for a part of the first one",
+        likely: "the operands are read from octet 0 on: the header is read as a part of the first one",
         hint: "The first operand is octets 1 to 4.",
         effect: Effect::Operands(|operands| read_from(operands, 0)),
     },
@@ -91,7 +91,7 @@ pub const MISTAKES: &[Mistake] = &[
         effect: Effect::Operands(|operands| read_from(operands, 2)),
     },
     Mistake {
-        likely: "octets over 127 are taken for negative numbers: they are signed",
+        likely: "octets over 127 are read as negative numbers: they are signed",
         hint: "In Java data[i] & 0xff, in C uint8_t and not char.",
         effect: Effect::Operands(|operands| operands.iter().map(|operand| sign_extended(*operand)).collect()),
     },

@@ -48,7 +48,7 @@ pub const RECOMMENDED: &[ServerCheck] = &[
         "4.1",
         Should,
         "datagrams that start as replies, 0xff or 0x7f, are not answered",
-        "Two servers that answer each other's errors loop for ever, started by one datagram with a forged source \
+        "Two servers that answer each other's errors loop without end, started by one datagram with a forged source \
          (CVE-2024-2169).",
         &["others"],
         Now(silent_replies),
@@ -156,8 +156,8 @@ const fn check(
 fn answered(datagram: &[u8]) -> Advice {
     let likely = match datagram {
         [] => "its length, 0, is not looked at",
-        [_] => "a header alone is taken for a request",
-        [0xff | 0x7f, ..] => "a reply is taken for a request",
+        [_] => "a header alone is read as a request",
+        [0xff | 0x7f, ..] => "a reply is read as a request",
         _ => "its length is not looked at: 1 + 4n octets, and nothing else",
     };
     Advice::new(

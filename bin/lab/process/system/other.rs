@@ -37,7 +37,7 @@ impl Family {
         Usage::default()
     }
 
-    /// Taken for granted: one that went into the background may be about to listen.
+    /// Always assumed: a server that went into the background may be about to listen.
     pub fn runs(&self) -> bool {
         true
     }
@@ -58,7 +58,7 @@ pub fn sockets(_: Transport) -> Vec<KernelSocket> {
     Vec::new()
 }
 
-/// The UDP socket that gets what is sent to `address`, if there is one: then nobody else can bind the address, or all
+/// The UDP socket that receives datagrams for `address`, if there is one: then no other socket can bind the address, or all
 /// addresses.
 pub fn socket_at(address: SocketAddr) -> Option<KernelSocket> {
     let taken = |ip: IpAddr| {
@@ -79,7 +79,7 @@ pub fn socket_at(address: SocketAddr) -> Option<KernelSocket> {
     })
 }
 
-/// Taken to be so: then nothing is tried that needs it.
+/// Always assumed: then nothing is tried that needs it.
 pub fn has_root() -> bool {
     false
 }

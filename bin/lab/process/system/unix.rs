@@ -55,7 +55,7 @@ impl ProcessGroup {
     }
 
     fn signal(&self, others: &[Id], signal: Signal) {
-        // ESRCH only says that nobody is left.
+        // ESRCH only says that no process is left.
         let _ = kill_process_group(self.0, signal);
         for other in others {
             let _ = kill_process(*other, signal);
@@ -76,7 +76,7 @@ pub fn become_program(limits: &ResourceLimits, command: &mut Command) -> Result<
         (Resource::Core, 0),
     ];
     for (resource, limit) in limited {
-        // Nobody but root may raise what is set already.
+        // Only root may raise a limit that is set already.
         let most = getrlimit(resource).maximum.unwrap_or(u64::MAX);
         let limit = limit.min(most);
         let limit = Rlimit { current: Some(limit), maximum: Some(limit) };

@@ -168,7 +168,7 @@ pub struct ThreadConfinement {
 }
 
 impl ThreadConfinement {
-    /// Confines the calling thread to the system calls of its role, for ever.
+    /// Confines the calling thread to the system calls of its role, for good.
     ///
     /// # Errors
     ///
@@ -183,7 +183,7 @@ impl ThreadConfinement {
         filters.as_ref().map_or(Ok(()), Filters::confine).map_err(|error| io::Error::other(in_full(&error)))
     }
 
-    /// Who the process is now, if it has become somebody else.
+    /// The user that the process has become, if it has changed.
     pub fn running(&self) -> Option<&str> {
         self.running.as_deref()
     }

@@ -68,7 +68,7 @@ pub fn prepare_to_become(confined: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives up every capability, so that execve(2) gives none back: capabilities(7).
+/// Drops every capability, so that execve(2) cannot restore them: capabilities(7).
 fn give_up_capabilities() -> rustix::io::Result<()> {
     let held = thread::capabilities(None)?;
     if held.effective.contains(CapabilitySet::SETPCAP) {
