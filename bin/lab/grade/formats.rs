@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::io;
 use std::time::SystemTime;
 
-use super::outcome::{Grade, Item, ScoreLine, Step, shown};
+use super::outcome::{Grade, Item, ScoreLine, StepOutcome, shown};
 use super::page::{details, printable};
 use crate::check::report::CheckVerdict;
 use crate::check::table::Level;
@@ -158,8 +158,8 @@ pub fn github(grade: &Grade) -> String {
     for (name, step) in grade.steps() {
         let title = |what: &str| format!("{} {name}: {what}", grade.name);
         match step {
-            Step::Failed { words, .. } => annotate("error", &title("failed"), &printable(words)),
-            Step::Checked { report } => {
+            StepOutcome::Failed { words, .. } => annotate("error", &title("failed"), &printable(words)),
+            StepOutcome::Checked { report } => {
                 for finding in report.findings.iter().filter(|finding| finding.verdict == CheckVerdict::Broken) {
                     let kind = if finding.check.level == Level::Must { "error" } else { "warning" };
                     annotate(
@@ -169,7 +169,7 @@ pub fn github(grade: &Grade) -> String {
                     );
                 }
             }
-            Step::Fuzzed { summary } => {
+            StepOutcome::Fuzzed { summary } => {
                 for wrong in &summary.wrong {
                     let text = format!("sent {}\nexpected {}\ncame {}", wrong.sent, wrong.expected, wrong.came);
                     annotate("error", &title("wrong answer"), &printable(&text));
@@ -256,11 +256,11 @@ fn explanation(grade: &Grade, line: &ScoreLine) -> String {
     text
 }
 
-fn failure(step: &Step) -> String {
+fn failure(step: &StepOutcome) -> String {
     match step {
-        Step::Failed { words, log } => printable(&format!("{words}\n{log}")),
-        Step::NotReached => "the build failed\n".into(),
-        Step::Fuzzed { summary } => {
+        StepOutcome::Failed { words, log } => printable(&format!("{words}\n{log}")),
+        StepOutcome::NotReached => "the build failed\n".into(),
+        StepOutcome::Fuzzed { summary } => {
             let wrong = summary.wrong.iter();
             printable(
                 &wrong

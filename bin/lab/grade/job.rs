@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::Arguments;
 use super::isolation::Confinement;
-use super::outcome::{Grade, Score, Step};
+use super::outcome::{Grade, Score, StepOutcome};
 use super::page;
 use super::rubric::Rubric;
 use super::step::{Ended, How, Place};
@@ -91,7 +91,7 @@ impl Course<'_> {
             .map_err(|error| Failure::run(format_args!("cannot copy {}", submission.folder.display()), error))?;
         let job = Job { course: self, name: &submission.name, workplace: &workplace };
         let build = job.build()?;
-        let built = !matches!(build, Step::Failed { .. });
+        let built = !matches!(build, StepOutcome::Failed { .. });
         let Arguments { server, client, fuzz, pairs_only, .. } = self.arguments;
         let (server, client) = (server.as_ref().filter(|_| !pairs_only), client.as_ref().filter(|_| !pairs_only));
         // Each of them mostly waits.
@@ -99,7 +99,7 @@ impl Course<'_> {
             let server_step = scope.spawn(|| job.check("server", server, built));
             let fuzz_step = scope.spawn(|| match fuzz {
                 Some(count) => job.fuzz(*count, server, built),
-                None => Ok(Step::NotAsked),
+                None => Ok(StepOutcome::NotAsked),
             });
             let client_step = job.check("client", client, built);
             let panicked = |_| Failure::Run("a check failed".into());
@@ -136,33 +136,33 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn build(&self) -> Result<Step, Failure> {
-        let Some(command) = &self.course.arguments.build else { return Ok(Step::NotAsked) };
+    fn build(&self) -> Result<StepOutcome, Failure> {
+        let Some(command) = &self.course.arguments.build else { return Ok(StepOutcome::NotAsked) };
         let Ended { how, stdout, stderr } = self.run(&["limited".into()], &shell(command))?;
         let log = format!("{stdout}{stderr}");
         let step = if how.is_success() {
-            Step::Done { log }
+            StepOutcome::Done { log }
         } else {
             let text = if stderr.trim().is_empty() { &stdout } else { &stderr };
             let lines: Vec<&str> = text.lines().collect();
             let last = lines[lines.len().saturating_sub(SHOWN_LINES)..].join("; ");
-            Step::Failed { words: format!("{how}: {last}"), log }
+            StepOutcome::Failed { words: format!("{how}: {last}"), log }
         };
         self.write_junit("build", &step)?;
         Ok(step)
     }
 
-    fn check(&self, role: &str, command: Option<&Words>, built: bool) -> Result<Step, Failure> {
-        let Some(Words(command)) = command else { return Ok(Step::NotAsked) };
-        let step = if built { self.judge(role, command)? } else { Step::NotReached };
+    fn check(&self, role: &str, command: Option<&Words>, built: bool) -> Result<StepOutcome, Failure> {
+        let Some(Words(command)) = command else { return Ok(StepOutcome::NotAsked) };
+        let step = if built { self.judge(role, command)? } else { StepOutcome::NotReached };
         match (&step, self.junit(role)) {
-            (Step::Checked { report }, Some(path)) => report.write_junit(&path)?,
+            (StepOutcome::Checked { report }, Some(path)) => report.write_junit(&path)?,
             _ => self.write_junit(role, &step)?,
         }
         Ok(step)
     }
 
-    fn judge(&self, role: &str, command: &[String]) -> Result<Step, Failure> {
+    fn judge(&self, role: &str, command: &[String]) -> Result<StepOutcome, Failure> {
         let mut options = vec!["check".to_owned(), role.to_owned(), "--json".to_owned()];
         let Arguments { extended, client_patience, result_prefix, through, .. } = self.course.arguments;
         if role == "server" {
@@ -176,15 +176,15 @@ impl Job<'_> {
         let ended = self.run(&options, command)?;
         // Its exit status says the same, or it did not write this to its end.
         match serde_json::from_str::<CheckReport>(&ended.stdout) {
-            Ok(report) if ended.how.code() == Some(i32::from(!report.passes())) => Ok(Step::Checked { report }),
+            Ok(report) if ended.how.code() == Some(i32::from(!report.passes())) => Ok(StepOutcome::Checked { report }),
             _ => Ok(ended.failed()),
         }
     }
 
-    fn fuzz(&self, count: u64, command: Option<&Words>, built: bool) -> Result<Step, Failure> {
-        let Some(Words(command)) = command else { return Ok(Step::NotAsked) };
+    fn fuzz(&self, count: u64, command: Option<&Words>, built: bool) -> Result<StepOutcome, Failure> {
+        let Some(Words(command)) = command else { return Ok(StepOutcome::NotAsked) };
         if !built {
-            return Ok(Step::NotReached);
+            return Ok(StepOutcome::NotReached);
         }
         let Arguments { seed, extended, .. } = self.course.arguments;
         let mut options: Vec<String> = ["check", "fuzz", "--json"].map(str::to_owned).to_vec();
@@ -193,7 +193,9 @@ impl Job<'_> {
         options.extend(extended.then(|| "--extended".to_owned()));
         let ended = self.run(&options, command)?;
         match serde_json::from_str::<FuzzSummary>(&ended.stdout) {
-            Ok(summary) if ended.how.code() == Some(i32::from(!summary.passes())) => Ok(Step::Fuzzed { summary }),
+            Ok(summary) if ended.how.code() == Some(i32::from(!summary.passes())) => {
+                Ok(StepOutcome::Fuzzed { summary })
+            }
             _ => Ok(ended.failed()),
         }
     }
@@ -218,15 +220,15 @@ impl Job<'_> {
     }
 
     /// A report with one case, for steps that `lab check` did not report itself.
-    fn write_junit(&self, step: &str, outcome: &Step) -> Result<(), Failure> {
+    fn write_junit(&self, step: &str, outcome: &StepOutcome) -> Result<(), Failure> {
         let Some(path) = self.junit(step) else { return Ok(()) };
         let status = match outcome {
-            Step::Failed { words, .. } => {
+            StepOutcome::Failed { words, .. } => {
                 let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
                 status.set_message(page::printable(words));
                 status
             }
-            Step::NotReached => {
+            StepOutcome::NotReached => {
                 let mut status = TestCaseStatus::skipped();
                 status.set_message("the build failed");
                 status
@@ -255,7 +257,7 @@ impl Ended {
     }
 
     /// A step that could not be done.
-    fn failed(self) -> Step {
-        Step::Failed { words: self.words(), log: self.stderr }
+    fn failed(self) -> StepOutcome {
+        StepOutcome::Failed { words: self.words(), log: self.stderr }
     }
 }

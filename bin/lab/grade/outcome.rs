@@ -12,10 +12,10 @@ use crate::columns;
 pub struct Grade {
     /// That of the submission.
     pub name: String,
-    pub build: Step,
-    pub server: Step,
-    pub client: Step,
-    pub fuzz: Step,
+    pub build: StepOutcome,
+    pub server: StepOutcome,
+    pub client: StepOutcome,
+    pub fuzz: StepOutcome,
     pub score: Score,
     /// How long it took.
     pub seconds: f64,
@@ -24,7 +24,7 @@ pub struct Grade {
 /// What came of one step.
 #[derive(Debug, serde::Serialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
-pub enum Step {
+pub enum StepOutcome {
     /// It was not asked for.
     NotAsked,
     /// An earlier step failed.
@@ -82,25 +82,25 @@ pub enum Item {
 
 impl Grade {
     /// In the order of the table, with their names.
-    pub fn steps(&self) -> [(&'static str, &Step); 4] {
+    pub fn steps(&self) -> [(&'static str, &StepOutcome); 4] {
         [("build", &self.build), ("server", &self.server), ("client", &self.client), ("fuzz", &self.fuzz)]
     }
 
     /// Whether every step that was asked for found nothing wrong.
     pub fn passes(&self) -> bool {
-        self.steps().into_iter().all(|(_, step)| matches!(step, Step::NotAsked) || step.is_good())
+        self.steps().into_iter().all(|(_, step)| matches!(step, StepOutcome::NotAsked) || step.is_good())
     }
 
     /// What `lab check` said of its `server` or `client`.
     pub fn report(&self, role: &str) -> Option<&CheckReport> {
         match if role == "server" { &self.server } else { &self.client } {
-            Step::Checked { report } => Some(report),
+            StepOutcome::Checked { report } => Some(report),
             _ => None,
         }
     }
 }
 
-impl Step {
+impl StepOutcome {
     /// Whether it was done, and found nothing.
     pub fn is_good(&self) -> bool {
         match self {
@@ -181,7 +181,8 @@ pub fn shown(points: f64) -> String {
 
 /// A row for each submission, and how many pass.
 pub fn write_table(out: &mut impl Write, grades: &[Grade]) -> io::Result<()> {
-    let asked = |step: fn(&Grade) -> &Step| grades.iter().any(|grade| !matches!(step(grade), Step::NotAsked));
+    let asked =
+        |step: fn(&Grade) -> &StepOutcome| grades.iter().any(|grade| !matches!(step(grade), StepOutcome::NotAsked));
     let fuzzed = asked(|grade| &grade.fuzz);
     let mut heading = vec!["submission", "points", "build", "server", "client", "fuzz", "required and broken"];
     let rows = grades.iter().map(|grade| {

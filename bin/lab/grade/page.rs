@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::outcome::{Grade, ScoreLine, Step, shown};
+use super::outcome::{Grade, ScoreLine, StepOutcome, shown};
 use crate::check::report::{CheckReport, CheckVerdict, Finding};
 use crate::check::table::Level;
 
@@ -96,24 +96,24 @@ fn blocks(grade: &Grade) -> Vec<Block> {
     blocks
 }
 
-fn step_blocks(blocks: &mut Vec<Block>, title: &str, step: &Step) {
+fn step_blocks(blocks: &mut Vec<Block>, title: &str, step: &StepOutcome) {
     match step {
-        Step::NotAsked => {}
-        Step::NotReached => {
+        StepOutcome::NotAsked => {}
+        StepOutcome::NotReached => {
             blocks.push(Block::Heading(2, title.into()));
             blocks.push(Block::Text("Not checked, because the build failed.".into()));
         }
-        Step::Done { log } => {
+        StepOutcome::Done { log } => {
             blocks.push(Block::Heading(2, format!("{title}: done")));
             verbatim(blocks, log);
         }
-        Step::Failed { words, log } => {
+        StepOutcome::Failed { words, log } => {
             blocks.push(Block::Heading(2, format!("{title}: failed")));
             blocks.push(Block::Text(printable(words).replace('\n', " ")));
             verbatim(blocks, log);
         }
-        Step::Checked { report } => report_blocks(blocks, title, report),
-        Step::Fuzzed { summary } => {
+        StepOutcome::Checked { report } => report_blocks(blocks, title, report),
+        StepOutcome::Fuzzed { summary } => {
             blocks.push(Block::Heading(2, title.into()));
             let wrong = summary.wrong.len();
             blocks.push(Block::Text(format!(
