@@ -1,8 +1,6 @@
 //! The two forms that Moodle imports: GIFT (docs.moodle.org, GIFT format) and Moodle XML (docs.moodle.org, Moodle XML
 //! format). Each question stands alone, since Moodle mixes them: the capture is repeated where it is asked about.
 
-use calc6::arithmetic::Number;
-
 use super::GeneratedQuiz;
 use super::question::{AnswerValue, QuizQuestion, UsualMistake, hex};
 
@@ -114,7 +112,7 @@ fn forms(value: &AnswerValue) -> Vec<String> {
 
 fn is_numerical(question: &QuizQuestion) -> bool {
     let exact = |value: &AnswerValue| match value {
-        AnswerValue::Number(number) => *number < Number::from(EXACT) && *number > Number::from(-EXACT),
+        AnswerValue::Number(number) => *number < EXACT && *number > -EXACT,
         _ => false,
     };
     exact(&question.right) && question.mistakes.iter().all(|mistake| exact(&mistake.value))

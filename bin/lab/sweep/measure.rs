@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::result::{RunOutcome, Sweep, SweepRun, SweepStep};
 use super::{Arguments, SweptOption};
 use crate::Failure;
-use crate::check::client::{Printed, Scenario, expected_result, scenario, words};
+use crate::check::client::{Printed, Scenario, expected_result, scenario};
 use crate::check::service::{Recipe, Service, StartError, command_line, loopback};
 use crate::command::own;
 use crate::common::usage::Port;
@@ -97,7 +97,7 @@ impl<'a> Experiment<'a> {
         let Arguments { network, timeout, limits, result_prefix, .. } = self.arguments;
         self.server.still_runs()?;
         let tap = Tap::start(self.server.address, network.impairments(self.range.name, self.values[step]), seed)?;
-        let mut program = Program::start(&words(self.scenario, &self.client, tap.address()), limits)?;
+        let mut program = Program::start(&self.scenario.words(&self.client, tap.address()), limits)?;
         let deadline = Instant::now() + *timeout;
         while program.ended().is_none() && Instant::now() < deadline {
             if self.interrupted.load(Ordering::Relaxed) {

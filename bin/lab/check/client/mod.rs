@@ -7,6 +7,7 @@ mod judges;
 mod output;
 mod request;
 mod scenario;
+mod template;
 
 use crate::Failure;
 use crate::check::report::{CheckReport, CheckVerdict, Judgement};
@@ -15,8 +16,8 @@ use crate::check::table::Check;
 use checks::{CHECKS, ClientCheck};
 pub use exchange::judge_run;
 pub use output::Printed;
-use scenario::run_as_understood;
-pub use scenario::{ClientRun, ClientSubject, Scenario, expected_result, scenario, words};
+pub use scenario::{ClientRun, ClientSubject, Scenario, expected_result, scenario};
+use template::run_as_understood;
 
 /// All checks.
 pub fn checks() -> impl Iterator<Item = &'static Check> {

@@ -252,7 +252,7 @@ impl Runs {
 }
 
 /// Runs all scenarios, several at once.
-fn run_all(subject: &ClientSubject) -> Result<Runs, Failure> {
+pub(super) fn run_all(subject: &ClientSubject) -> Result<Runs, Failure> {
     let (last, first) = SCENARIOS.split_last().ok_or_else(|| Failure::Run("no scenarios".into()))?;
     let next = Mutex::new(first.iter());
     let worker = || -> Result<Vec<ClientRun>, Failure> {
@@ -288,7 +288,7 @@ fn run_all(subject: &ClientSubject) -> Result<Runs, Failure> {
 }
 
 /// Runs the client once and answers it as the scenario says; ends it after `most` since its first request.
-fn run(
+pub(super) fn run(
     scenario: &'static Scenario,
     subject: &ClientSubject,
     most: Option<Duration>,
@@ -300,7 +300,7 @@ fn run(
     let number = (place + repeat * SCENARIOS.len()) as u64;
     let relay = subject.through.as_ref().map(|through| through.start(address, number)).transpose()?;
     let asked_at = relay.as_ref().map_or(address, |relay| relay.address);
-    let mut program = Program::start(&words(scenario, &subject.template, asked_at), &subject.limits)?;
+    let mut program = Program::start(&scenario.words(&subject.template, asked_at), &subject.limits)?;
     // A virtual machine on a busy computer takes its time to start.
     let mut deadline = Instant::now() + subject.patience.max(START_TIME);
     let mut requests: Vec<(Instant, SocketAddr, Vec<u8>)> = Vec::new();
@@ -369,77 +369,6 @@ fn socket(host: IpAddr) -> Result<UdpSocket, Failure> {
 pub fn scenario(name: &str) -> &'static Scenario {
     let found = SCENARIOS.iter().find(|scenario| scenario.name == name);
     found.unwrap_or_else(|| unreachable!("the name of a scenario: {name}"))
-}
-
-/// What a command lacks, in the order of the course: everything that it does not name; nothing if it names a {port}.
-fn missing(template: &[String]) -> Vec<&'static str> {
-    let names = |placeholder: &str| template.iter().any(|word| word.contains(placeholder));
-    if names("{port}") {
-        return Vec::new();
-    }
-    let mut missing = Vec::new();
-    for (placeholder, words) in [
-        ("{op}", &["-op", "{op}"][..]),
-        ("{string", &["{string}"]),
-        ("{host}", &["{host}"]),
-        ("{port}", &["{port}"]),
-        ("{operands}", &["{operands}"]),
-    ] {
-        if !names(placeholder) {
-            missing.extend(words);
-        }
-    }
-    missing
-}
-
-impl ClientSubject {
-    /// The same client with `--op` in place of `-op`, if nothing says how it names its operator.
-    fn with_two_dashes(&self) -> Option<Self> {
-        if !missing(&self.template).contains(&"-op") {
-            return None;
-        }
-        let mut other = self.clone();
-        other.template.extend(["--op".to_owned(), "{op}".to_owned()]);
-        Some(other)
-    }
-}
-
-/// The client, and its runs, as it understands its operator: with two dashes if it sends something only then.
-pub fn run_as_understood(subject: &ClientSubject) -> Result<(ClientSubject, Runs), Failure> {
-    let runs = run_all(subject)?;
-    let first = runs.of("sum");
-    let refused = first.requests.is_empty() && first.status.is_some() && !first.succeeded();
-    if refused && let Some(other) = subject.with_two_dashes() {
-        if !run(first.scenario, &other, None, 0)?.requests.is_empty() {
-            let runs = run_all(&other)?;
-            return Ok((other, runs));
-        }
-    }
-    Ok((subject.clone(), runs))
-}
-
-/// The client's command line for a scenario.
-pub fn words(scenario: &Scenario, template: &[String], server: SocketAddr) -> Vec<String> {
-    let appended = missing(template);
-    let values = [
-        ("{host}", server.ip().to_string()),
-        ("{port}", server.port().to_string()),
-        ("{op}", scenario.operator.to_string()),
-    ];
-    let mut words = Vec::new();
-    for word in template.iter().map(String::as_str).chain(appended) {
-        match word {
-            "{operands}" => words.extend(scenario.operands.iter().map(|operand| (*operand).to_owned())),
-            "{string}" => words.extend(scenario.text.then(|| "-s".to_owned())),
-            word => match word.strip_prefix("{string:").and_then(|word| word.strip_suffix('}')) {
-                Some(option) => words.extend(scenario.text.then(|| option.to_owned())),
-                None => {
-                    words.push(values.iter().fold(word.to_owned(), |word, (name, value)| word.replace(name, value)))
-                }
-            },
-        }
-    }
-    words
 }
 
 fn always_right(request: &ClientRequest<'_>) -> Vec<Action> {
@@ -537,34 +466,5 @@ impl ClientRun {
     /// Whether a signal ended it.
     pub fn crashed(&self) -> bool {
         self.status.is_some_and(|status| status.code().is_none())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The words of a command for `sum` and `text`.
-    fn typed(template: &str) -> [String; 2] {
-        let template: Vec<String> = template.split(' ').map(str::to_owned).collect();
-        ["sum", "text"].map(|name| {
-            let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name).unwrap();
-            words(scenario, &template, "[::1]:7".parse().unwrap()).join(" ")
-        })
-    }
-
-    #[test]
-    fn what_a_command_does_not_name_is_appended() {
-        let operands = "1 3 5 7 9";
-        for (template, sum, text) in [
-            ("./c", "./c -op + ::1 7", "./c -op + -s ::1 7"),
-            ("./c --op {op}", "./c --op + ::1 7", "./c --op + -s ::1 7"),
-            ("./c --op {op} {string:--string}", "./c --op + ::1 7", "./c --op + --string ::1 7"),
-            ("./c {string:text}", "./c -op + ::1 7", "./c text -op + ::1 7"),
-            ("./c {host}", "./c ::1 -op + 7", "./c ::1 -op + -s 7"),
-        ] {
-            assert_eq!(typed(template), [sum, text].map(|start| format!("{start} {operands}")), "{template}");
-        }
-        assert_eq!(typed("./c {host}:{port} {operands}")[0], "./c ::1:7 1 3 5 7 9", "with a {{port}} it is complete");
     }
 }

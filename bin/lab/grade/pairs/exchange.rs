@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::fault::{self, PairRecord};
 use super::{PairExchange, PairFault, PairSide};
 use crate::Failure;
-use crate::check::client::{ClientRun, Scenario, scenario, words};
+use crate::check::client::{ClientRun, Scenario, scenario};
 use crate::check::report::Advice;
 use crate::check::service::{Recipe, Service, StartError, loopback};
 use crate::process::{Program, ResourceLimits, shield_this_process, signalled};
@@ -122,7 +122,7 @@ impl PairPlan {
         let tap = Tap::start(server, Default::default(), 0)?;
         let (asked_at, begun) = (tap.address(), Instant::now());
         let template = self.command(&self.client, FIRST)?;
-        let mut program = Program::start(&words(scenario, &template, asked_at), &self.limits(false))?;
+        let mut program = Program::start(&scenario.words(&template, asked_at), &self.limits(false))?;
         while program.ended().is_none() && begun.elapsed() < self.timeout {
             std::thread::sleep(POLL);
         }

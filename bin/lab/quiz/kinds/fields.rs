@@ -24,7 +24,7 @@ pub fn which_octet(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     let reply = success(&request)?;
     let is_reply = !classic && draw.percent(40);
     let view = if is_reply { View::reply(&reply, Some(&request)) } else { View::request(&request) };
-    let is_whole = |field: &&Field| field.bits.start > 0 && field.bits.start % 8 == 0 && field.bits.end % 8 == 0;
+    let is_whole = |field: &&Field| field.bits.start > 0 && !field.is_part_of_an_octet();
     let whole: Vec<&Field> = view.fields().iter().filter(is_whole).collect();
     let field = *draw.pick(&whole);
     let start = field.octets().start as u64;
