@@ -24,6 +24,9 @@ const RELEASE: Duration = Duration::from_millis(300);
 /// The exit status of `lab limited` for a command that cannot be started.
 const NOT_STARTED: i32 = 127;
 
+/// How many other ports are tried where one that was free is taken before the server binds it.
+const PORTS_TRIED: usize = 3;
+
 /// How servers are started.
 #[derive(Clone, Debug)]
 pub struct Recipe {
@@ -61,9 +64,16 @@ pub struct Service {
 impl Service {
     /// Starts a server on a free port of `host` and waits until it listens there.
     pub fn start(recipe: &Recipe, host: IpAddr) -> Result<Self, StartError> {
-        let address = SocketAddr::new(host, free_port(host)?);
-        let program = launch(recipe, address)?;
-        Ok(Self { recipe: recipe.clone(), address, program })
+        let mut attempts = 0..PORTS_TRIED;
+        loop {
+            let address = SocketAddr::new(host, free_port(host)?);
+            match launch(recipe, address) {
+                Ok(program) => return Ok(Self { recipe: recipe.clone(), address, program }),
+                // Somebody else was faster.
+                Err(StartError::NotListening(advice)) if in_use(&advice.came) && attempts.next().is_some() => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Where it listens.
@@ -153,9 +163,14 @@ fn launch_once(recipe: &Recipe, address: SocketAddr) -> Result<Program, StartErr
     }
 }
 
+/// Whether a server says that its port is taken.
+fn in_use(words: &str) -> bool {
+    words.contains("ddress already in use")
+}
+
 fn ended_early(end: &str, words: &str, asked: IpAddr) -> Advice {
     let hint = match words {
-        words if words.contains("ddress already in use") => {
+        words if in_use(words) => {
             "Another program, perhaps an earlier run of yours, has the port: end it, or choose another port."
         }
         words if words.contains("gaierror") || words.contains("family") => match asked {

@@ -4,9 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::service::free_port;
 use crate::Failure;
-use crate::process::{Program, ResourceLimits, socket_at};
+use crate::process::{Program, ResourceLimits};
 
 /// How long the relay may take to listen.
 const START_TIME: Duration = Duration::from_secs(10);
@@ -51,22 +50,23 @@ impl Through {
     /// Starts a relay to `to`. With a seed, each `number` has another fate, and the same one in every run.
     pub fn start(&self, to: SocketAddr, number: u64) -> Result<LossyRelay, Failure> {
         let this = std::env::current_exe().map_err(|error| Failure::run("cannot find this program's file", error))?;
-        let address = SocketAddr::new(to.ip(), free_port(to.ip())?);
         let (host, port) = (to.ip().to_string(), to.port().to_string());
-        let listen_port = address.port().to_string();
         let mut command = vec![this.to_string_lossy().into_owned()];
-        command.extend(["relay", "--quiet", &host, &listen_port, &host, &port].map(str::to_owned));
+        // It takes a free port and says which: one that lab looked for could be somebody else's by then.
+        command.extend(["relay", "--quiet", &host, "0", &host, &port].map(str::to_owned));
         command.extend(self.seeded(number));
         let mut program = Program::start(&command, &LIMITS)?;
         let deadline = Instant::now() + START_TIME;
-        while socket_at(address).is_none() {
+        loop {
+            if let Some(address) = listening_at(&program.stderr()) {
+                return Ok(LossyRelay { address, _program: program });
+            }
             if program.ended().is_some() || Instant::now() >= deadline {
                 let words = program.last_words();
                 return Err(Failure::Usage(format!("--through: {}", words.trim_start_matches("lab: "))));
             }
             std::thread::sleep(POLL);
         }
-        Ok(LossyRelay { address, _program: program })
     }
 
     /// The options, with `number` added to the seed.
@@ -86,9 +86,22 @@ impl Through {
     }
 }
 
+/// Where a relay listens, from the line that it writes first.
+fn listening_at(line: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once("listening on ")?;
+    rest.split_once(',')?.0.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_address_stands_in_the_first_line() {
+        let line = "lab relay: listening on [::1]:4711, sending to [::1]:10000, seed 3\n";
+        assert_eq!(listening_at(line), Some("[::1]:4711".parse().unwrap()));
+        assert_eq!(listening_at("lab relay: listening on [::1]:47"), None);
+    }
 
     #[test]
     fn each_run_has_a_seed_of_its_own() {

@@ -316,10 +316,11 @@ impl Prober {
     }
 
     fn try_through(&mut self, datagram: &[u8], replies: &mut Vec<ReceivedReply>, tries: usize) -> Result<(), Failure> {
-        for _ in 0..tries {
+        for attempt in 0..tries {
             let socket = self.socket()?;
             send(&socket, datagram, self.target())?;
-            let wait = LOSSY_WAIT + 2 * self.slowest;
+            // Longer with each attempt: a machine that is busy with others is slow now and then.
+            let wait = LOSSY_WAIT * (1 + attempt as u32 / 4) + 2 * self.slowest;
             self.gather(&socket, replies, wait, |replies| (!replies.is_empty()).then_some(SETTLING));
             if !replies.is_empty() || self.service.as_mut().and_then(Service::ended).is_some() {
                 break;
