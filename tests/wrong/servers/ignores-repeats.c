@@ -1,6 +1,6 @@
 /* mistake: a request that a client repeats is taken for a duplicate and dropped
  * finding: again
- * says: repeats */
+ * says: the same octets */
 #include "calculator.h"
 
 int main(int argc, char **argv)

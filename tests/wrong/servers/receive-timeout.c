@@ -1,6 +1,6 @@
 /* mistake: a time-out copied from the client: after three quiet seconds the server ends
  * finding: quiet
- * says: quiet */
+ * says: no request comes */
 #include "calculator.h"
 
 int main(int argc, char **argv)
