@@ -29,8 +29,10 @@ pub struct SendBatch {
 }
 
 impl SendBatch {
-    /// Buffers for `slots` datagrams of up to `length` octets; they are never joined. Panics if `slots` is 0 or over
-    /// [`segments::MAX_CAPACITY`].
+    /// Buffers for `slots` datagrams of up to `length` octets; they are never joined.
+    ///
+    /// # Panics
+    /// If `slots` is 0 or over [`segments::MAX_CAPACITY`].
     pub fn new(slots: usize, length: usize, _: bool) -> Self {
         assert!((1..=segments::MAX_CAPACITY).contains(&slots), "a batch of {slots} datagrams");
         let octets = vec![0; slots * length];
