@@ -35,13 +35,18 @@ const MAX_DATAGRAM: usize = 65_535;
 const NOBODY: SocketAddrV6 = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0);
 
 impl ReceiveBatch {
-    /// Buffers for `slots` datagrams, which show up to `length` octets of each: longer ones are truncated. Panics if
-    /// `slots` is 0.
+    /// Buffers for `slots` datagrams, which show up to `length` octets of each: longer ones are truncated.
+    ///
+    /// # Panics
+    /// If `slots` is 0.
     pub fn new(slots: usize, length: usize, _: Capabilities) -> Self {
         Self::with_names(slots, length, true)
     }
 
     /// The same for connected sockets: sources are not asked for.
+    ///
+    /// # Panics
+    /// If `slots` is 0.
     pub fn connected(slots: usize, length: usize, _: Capabilities) -> Self {
         Self::with_names(slots, length, false)
     }

@@ -10,6 +10,7 @@ use std::thread;
 use rustix::process::Signal;
 
 use super::*;
+use crate::hardening::ThreadRole;
 
 /// What ends the process in every role.
 const FORBIDDEN: [(&str, fn()); 8] = [
