@@ -49,12 +49,12 @@ impl Matrix {
         let mut rows = vec![heading.chain(numbers.map(|number| number.to_string())).collect::<Vec<_>>()];
         for (number, (server, pairs)) in self.rows().enumerate() {
             let cells = pairs.iter().map(|pair| pair.outcome.cell());
-            rows.push(std::iter::once(format!("{} {server}", number + 1)).chain(cells).collect());
+            rows.push(std::iter::once(format!("{} {}", number + 1, shown(server))).chain(cells).collect());
         }
         writeln!(out)?;
         columns::write(out, &rows)?;
         let names = self.clients.iter().enumerate();
-        let names: Vec<String> = names.map(|(number, name)| format!("{} {name}", number + 1)).collect();
+        let names: Vec<String> = names.map(|(number, name)| format!("{} {}", number + 1, shown(name))).collect();
         writeln!(out, "clients: {}\n{LEGEND}", names.join(", "))?;
         for FaultGroup { side, name, clause, with, example: (pair, exchange, fault) } in self.groups() {
             let of_all = match side {
@@ -63,8 +63,9 @@ impl Matrix {
             };
             writeln!(
                 out,
-                "\n{} of {name} breaks {clause}, with {} of {of_all} {}",
+                "\n{} of {} breaks {clause}, with {} of {of_all} {}",
                 side.word(),
+                shown(name),
                 with.len(),
                 side.other().others()
             )?;
@@ -72,17 +73,18 @@ impl Matrix {
                 PairSide::Server => &pair.client,
                 PairSide::Client => &pair.server,
             };
-            writeln!(out, "  example   {} with that of {other}", exchange.asked)?;
+            writeln!(out, "  example   {} with that of {}", exchange.asked, shown(other))?;
             for (name, value) in fault.lines() {
                 writeln!(out, "  {name:<9} {}", shown(value))?;
             }
         }
         for (name, why) in &self.not_built {
-            writeln!(out, "\n{name} is not built: {}", shown(why))?;
+            writeln!(out, "\n{} is not built: {}", shown(name), shown(why))?;
         }
         for pair in &self.pairs {
             for words in pair.outcome.remarks() {
-                writeln!(out, "\nserver of {} with client of {}: {}", pair.server, pair.client, shown(&words))?;
+                let (server, client) = (shown(&pair.server), shown(&pair.client));
+                writeln!(out, "\nserver of {server} with client of {client}: {}", shown(&words))?;
             }
         }
         let works = self.pairs.iter().filter(|pair| pair.outcome.works()).count();
