@@ -390,7 +390,9 @@ fn normal(line: &str) -> String {
         let unit = words.get(at + 1).is_some_and(|next| next == "ms" || next.starts_with("ms:"));
         // On a busy machine the loop of chapter 6 may not even begin within its 100 ms.
         let count = at > 0 && ["everything:", "reply:"].contains(&words[at - 1].as_str());
-        if number(&words[at]) && (unit || count) {
+        // How many datagrams travel together depends on the machine.
+        let metric = at > 0 && words[0].starts_with("calc6_") && words[at] != "0";
+        if number(&words[at]) && (unit || count || metric) {
             words[at] = "N".to_owned();
         }
         // The width of a time is that of the column before it.
