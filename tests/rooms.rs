@@ -82,9 +82,10 @@ const IDIOMS: [&str; 12] = [
 ];
 
 /// What other systems have in place of Linux's: the same types behind the same face.
-const COUNTERPARTS: [&str; 4] = [
+const COUNTERPARTS: [&str; 5] = [
     "src/net/portable",
     "bin/server/hardening/plain.rs",
+    "bin/server/hardening/linux/sandbox/no_filter.rs",
     "bin/lab/process/system/windows.rs",
     "bin/lab/process/system/other.rs",
 ];

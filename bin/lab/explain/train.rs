@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 
-use calc6::wire::{ERROR, MAX_REQUEST, SUCCESS, classic, extended};
+use calc6::wire::{ERROR, Form, Format, MAX_REQUEST, SUCCESS, classic, extended};
 
 /// Most segments of one train: UDP_MAX_SEGMENTS since Linux 6.9, 64 before.
 const MAX_SEGMENTS: usize = 128;
@@ -33,7 +33,10 @@ pub fn segments(octets: &[u8], length: usize) -> impl Iterator<Item = (Segment, 
 /// like another one.
 pub fn replies(octets: &[u8]) -> Option<usize> {
     const SHORTEST: usize = 2;
-    segment_length(octets, [SUCCESS, ERROR], SHORTEST, is_our_reply)
+    // A train has one form: the last octets of a single extended reply may look like a classic one.
+    let length =
+        |form| segment_length(octets, [SUCCESS, ERROR], SHORTEST, |reply| form_of_our_reply(reply) == Some(form));
+    length(Form::Classic).or_else(|| length(Form::Extended))
 }
 
 /// The length of the segments, if the octets are a train of extended requests, each with an identifier of its own.
@@ -65,19 +68,21 @@ fn segment_length(octets: &[u8], starts: [u8; 2], shortest: usize, fits: impl Fn
     (least..octets.len()).find(|&length| starts.contains(&octets[length]) && octets.chunks(length).all(&fits))
 }
 
-fn is_our_reply(octets: &[u8]) -> bool {
+fn form_of_our_reply(octets: &[u8]) -> Option<Form> {
     let (first, payload) = (octets[0], &octets[classic::HEADER..]);
     let is_text = |text: &[u8]| text.iter().all(|octet| matches!(octet, b' '..=b'~' | b'\n'));
     if octets.len() >= extended::HEADER && octets[extended::STATUS] < extended::STATUS_END {
-        let Ok(reply) = extended::Reply::decode(octets) else { return false };
+        let reply = extended::Reply::decode(octets).ok()?;
         let text = &reply.result()[if reply.needed().is_some() { extended::NEEDED } else { 0 }..];
-        return octets[extended::RESERVED] == 0 && (reply.format() == calc6::wire::Format::Integer || is_text(text));
+        let ours = octets[extended::RESERVED] == 0 && (reply.format() == Format::Integer || is_text(text));
+        return ours.then_some(Form::Extended);
     }
-    match first {
+    let ours = match first {
         SUCCESS => octets.len() == 5 || classic::Decimal::new(payload).is_some_and(|decimal| !decimal.trailing_nul()),
         ERROR => is_text(payload),
         _ => false,
-    }
+    };
+    ours.then_some(Form::Classic)
 }
 
 /// Whether operands of a single request could have made this train by chance, unless no request is so long. A short
@@ -122,9 +127,9 @@ mod tests {
         ] {
             assert_eq!(replies(&train), length, "{train:02x?}");
         }
-        let most: Vec<u8> = [0xff, 0, 0, 0, 1].repeat(MAX_SEGMENTS);
-        assert_eq!(replies(&most), Some(5));
-        assert_eq!(replies(&[&most[..], &[0xff, 0, 0, 0, 1]].concat()), None, "more than a train can have");
+        let most: Vec<u8> = b"\xff9".repeat(MAX_SEGMENTS);
+        assert_eq!(replies(&most), Some(2));
+        assert_eq!(replies(&[&most[..], b"\xff9"].concat()), None, "more than a train can have");
     }
 
     #[test]
