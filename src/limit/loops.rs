@@ -65,7 +65,7 @@ impl LoopGuard {
     }
 
     fn with_sets(key: [u64; 2], sets: usize) -> LoopGuard {
-        debug_assert!(sets.is_power_of_two() && sets <= 1 << 32);
+        debug_assert!(sets.is_power_of_two() && sets as u64 <= 1 << 32);
         let sets = alloc::vec![LoopSet { entries: [Entry(0); WAYS], requests: [0; WAYS] }; sets].into_boxed_slice();
         let hasher = SipHasher13::new_with_keys(key[0], key[1]);
         let latest = LatestPeer { source: Ipv6Addr::UNSPECIFIED, port: 0, hash: 0 };
