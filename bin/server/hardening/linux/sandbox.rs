@@ -6,10 +6,10 @@
 //! and a service manager starts it again. Those that the C library itself may try, and can do without, fail with EACCES
 //! instead: a list of system calls must not decide whether memory can be freed.
 
-#[cfg(target_endian = "little")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
 mod filter;
 // seccompiler knows no other processors.
-#[cfg(target_endian = "big")]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
 #[path = "sandbox/no_filter.rs"]
 mod filter;
 
