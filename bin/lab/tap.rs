@@ -1,7 +1,7 @@
-//! A relay inside this process, between clients and one server, that keeps what passes.
+//! A relay inside this process, between clients and one server, that keeps the datagrams.
 //!
-//! `lab relay` is for programs that are started by hand; this one ends with the run that it belongs to, and what it saw
-//! cannot be changed by what it stands between. Both have the same network between their sockets.
+//! `lab relay` is for programs that are started by hand. This relay ends with its run, and the programs under test
+//! cannot change what it has recorded. Both use the same network between their sockets.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -21,14 +21,14 @@ const BURST: usize = 64;
 /// The largest UDP payload fits.
 const BUFFER: usize = 65_536;
 
-/// Addresses that may ask: a client that makes a socket for each try has one for each. Datagrams of others are dropped.
+/// The most client addresses: a client that opens a socket for each try has several. Datagrams of others are dropped.
 const MAX_CLIENTS: usize = 64;
 
-/// Datagrams that are kept, and octets of them; others pass and are counted.
+/// Limits on the datagrams that are kept, and on their octets; further ones are forwarded and counted.
 const MAX_KEPT: usize = 4096;
 const MAX_KEPT_OCTETS: usize = 4 << 20;
 
-/// A relay that runs, until it is asked what it saw, or dropped.
+/// A running relay. It ends when its record is requested, or when it is dropped.
 #[derive(Debug)]
 pub struct Tap {
     address: SocketAddr,
@@ -43,36 +43,36 @@ struct TapState {
     replied: AtomicBool,
 }
 
-/// What passed.
+/// The record of a relay.
 #[derive(Clone, Debug, Default)]
 pub struct Passed {
-    /// In the order in which they came.
+    /// In the order of arrival.
     pub datagrams: Vec<PassedDatagram>,
-    /// Those that left for a client, with the time of that.
+    /// When each datagram left for a client.
     pub delivered: Vec<Instant>,
     /// Counts of the datagrams to the server, and to the clients.
     pub totals: [RelayTotals; 2],
 }
 
-/// A datagram that came.
+/// A datagram that arrived.
 #[derive(Clone, Debug)]
 pub struct PassedDatagram {
-    /// When.
+    /// The time of arrival.
     pub at: Instant,
-    /// Which way it goes.
+    /// The direction.
     pub direction: FlowDirection,
-    /// The client that sent it, or that it is for.
+    /// The client that sent it, or that it is sent to.
     pub client: SocketAddr,
-    /// Where it came from. A reply from elsewhere than the server's address is not handed on: a connected client would
-    /// not receive it either.
+    /// The source. A reply from another address than the server's is not forwarded: a connected client would not
+    /// receive it either.
     pub from: SocketAddr,
     /// Its payload.
     pub octets: Vec<u8>,
 }
 
 impl Tap {
-    /// Listens on a free port of the loopback address, and relays to `server` through a network with these impairments:
-    /// of datagrams to the server, and of those to the clients.
+    /// Listens on a free port of the loopback address, and relays to `server` through a network with these impairments,
+    /// first those of datagrams to the server, then those of datagrams to the clients.
     pub fn start(server: SocketAddr, impairments: [Impairments; 2], seed: u64) -> Result<Self, Failure> {
         let cannot = |error| Failure::run("cannot open the sockets of a relay", error);
         let loopback: IpAddr = match server {
@@ -101,7 +101,7 @@ impl Tap {
         Ok(Self { address, shared, thread: Some(thread) })
     }
 
-    /// Where clients ask.
+    /// The address to which clients send.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -111,7 +111,7 @@ impl Tap {
         self.shared.replied.load(Ordering::Acquire)
     }
 
-    /// Ends it, and gives what passed.
+    /// Ends the relay, and returns its record.
     pub fn finish(mut self) -> Result<Passed, Failure> {
         self.end().ok_or_else(|| Failure::Run("a relay failed".into()))
     }
@@ -145,7 +145,7 @@ impl Relay {
         let mut buffer = vec![0; BUFFER];
         loop {
             let ended = shared.ended.load(Ordering::Acquire);
-            // Once more after the end: what came before it counts.
+            // Once more after the end: earlier datagrams count.
             self.receive_from_clients(&mut buffer);
             self.receive_from_server(&mut buffer, &shared.replied);
             self.send_due();
@@ -156,7 +156,7 @@ impl Relay {
             let due = self.network.next_departure().map(|departure| departure.saturating_sub(now));
             let mut sources = vec![shared.waker.as_fd(), self.listener.as_fd()];
             sources.extend(self.clients.iter().map(|(_, socket)| socket.as_fd()));
-            // What poll(2) refuses, it refuses every time; sleeping keeps that from becoming a busy loop.
+            // If poll(2) fails, it fails every time; sleeping avoids a busy loop.
             if wait(&sources, due).is_err() {
                 std::thread::sleep(Duration::from_millis(1));
             }
@@ -171,7 +171,7 @@ impl Relay {
             let (length, from) = match self.listener.recv_from(buffer) {
                 Ok(received) => received,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                // An error of an earlier datagram, which has been read now.
+                // An error of an earlier datagram. It has been read now.
                 Err(_) => continue,
             };
             let Some(number) = self.client(from) else { continue };
@@ -202,7 +202,7 @@ impl Relay {
     fn send_due(&mut self) {
         while let Some(departure) = self.network.depart(self.started.elapsed()) {
             let Some((client, socket)) = self.clients.get(departure.client as usize) else { continue };
-            // Who has gone receives nothing.
+            // A peer whose socket is closed receives nothing.
             let _ = match departure.direction {
                 FlowDirection::ToServer => socket.send_to(&departure.payload, self.server),
                 FlowDirection::ToClient => self.listener.send_to(&departure.payload, client),
@@ -213,7 +213,7 @@ impl Relay {
         }
     }
 
-    /// The place of the client at an address.
+    /// The index of the client with this address.
     fn client(&mut self, address: SocketAddr) -> Option<usize> {
         if let Some(known) = self.clients.iter().position(|(client, _)| *client == address) {
             return Some(known);
@@ -235,7 +235,7 @@ impl Relay {
     }
 }
 
-/// Not connected, so that a reply from another port is seen.
+/// Not connected, so that a reply from another port is received too.
 fn towards(server: SocketAddr) -> io::Result<UdpSocket> {
     let any: IpAddr = match server {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),

@@ -118,8 +118,8 @@ pub fn classroom50(grade: &Grade) -> Result<String, String> {
     serde_json::to_string_pretty(&outcome).map(|json| json + "\n").map_err(|error| error.to_string())
 }
 
-/// JSON that may be shown on a terminal: serde_json escapes the control characters below U+0020 only. The others stand in
-/// strings, where an escape means the same (RFC 8259, section 7).
+/// JSON that is safe on a terminal: serde_json escapes only the control characters below U+0020. The others occur only
+/// in strings, where an escape means the same (RFC 8259, section 7).
 pub fn shown_json(json: &str) -> String {
     let escape = |character: char| match character {
         '\u{7f}'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
@@ -183,7 +183,7 @@ pub fn github(grade: &Grade) -> String {
     out
 }
 
-/// A row for each submission.
+/// One row per submission.
 pub fn csv(grades: &[Grade]) -> Result<Vec<u8>, csv::Error> {
     let mut table = csv::Writer::from_writer(Vec::new());
     table.write_record([
@@ -227,7 +227,7 @@ fn summary(grade: &Grade) -> String {
     }
 }
 
-/// What is not met of a line, for its author.
+/// Which items of a line are not met, and why, for the author.
 fn explanation(grade: &Grade, line: &ScoreLine) -> String {
     let mut text = String::new();
     for item in line.items.iter().filter(|item| !item.is_met(grade)) {

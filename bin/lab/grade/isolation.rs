@@ -1,4 +1,4 @@
-//! Where a submission runs: in namespaces of its own, or unprotected. What this machine allows is found out once.
+//! Where a submission runs: in its own namespaces, or unprotected. What this machine allows is tested once.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -28,7 +28,7 @@ pub enum Confinement {
     None,
 }
 
-/// What the shell says of a command that it does not find.
+/// The exit status of a shell for a command that it does not find.
 const NOT_FOUND: i32 = 127;
 
 impl Confinement {
@@ -40,7 +40,7 @@ impl Confinement {
         if !NAMESPACES {
             return Self::without("this system has none", isolation);
         }
-        // Root in a container may lack CAP_SYS_ADMIN, and yet be free to make a user namespace.
+        // Root in a container may lack CAP_SYS_ADMIN, but may still create a user namespace.
         let attempts: &[bool] = if has_root() { &[false, true] } else { &[true] };
         let mut needs = "needs root or user namespaces";
         for user in attempts {
@@ -56,7 +56,7 @@ impl Confinement {
         Self::without(needs, isolation)
     }
 
-    /// Nothing but limits, if that will do.
+    /// Limits only, if the options allow that.
     fn without(reason: &str, isolation: Isolation) -> Result<Self, Failure> {
         match isolation {
             Isolation::Auto => {
@@ -69,9 +69,9 @@ impl Confinement {
         }
     }
 
-    /// A command that runs `this`, the lab, with more words, confined.
+    /// A command that runs `this` (the lab) with more arguments, confined.
     pub fn command(self, this: &Path, limits: &[String]) -> Command {
-        // `limited` first: if lab ends, so does what follows, and with unshare all that is in its namespaces.
+        // `limited` comes first: if lab ends, so does the command, and with unshare everything in its namespaces.
         let mut command = Command::new(this);
         command.arg("limited").args(limits).arg("--");
         if let Self::Namespaces { user } = self {

@@ -1,4 +1,4 @@
-//! One submission after the other, several at once: copied, built, and checked in a place of its own.
+//! Grades submissions, several at once: each is copied, built and checked in its own folder.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -25,15 +25,15 @@ use crate::command::Words;
 use crate::parallel;
 use crate::process::{ResourceLimits, shell};
 
-/// How much of a failed build's output is shown in the table: its last lines.
+/// How many lines of a failed build's output the table shows; they are the last ones.
 const SHOWN_LINES: usize = 5;
 
-/// Submissions graded at once for each processor: most of the time each of them waits for time-outs.
+/// Submissions graded at once for each processor: most of the time each one waits for time-outs.
 const PER_PROCESSOR: usize = 4;
 
 /// What is the same for all submissions.
 pub struct Course<'a> {
-    /// As typed.
+    /// The options as typed.
     pub arguments: &'a Arguments,
     /// Where submissions run.
     pub confinement: Confinement,
@@ -43,7 +43,7 @@ pub struct Course<'a> {
     pub interrupted: Arc<AtomicBool>,
 }
 
-/// The copy of a submission, with all that it writes; removed with the value.
+/// The copy of a submission, and everything that it writes; removed when this value is dropped.
 #[derive(Debug)]
 pub struct Workplace {
     folder: TempDir,
@@ -63,15 +63,15 @@ impl Workplace {
         Ok(Self { folder, copy, temporary })
     }
 
-    /// All of it.
+    /// The folder of all this.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 }
 
 impl Course<'_> {
-    /// Grades several at once; gives the grades in the order of the submissions, with the copies of those that are built
-    /// if they are still needed.
+    /// Grades several at once. Returns the grades in the order of the submissions, with the copies of those that are
+    /// built, if they are still needed.
     pub fn grade_all(&self, submissions: &[Submission]) -> Result<Vec<(Grade, Option<Workplace>)>, Failure> {
         parallel::map(self.jobs(), submissions, |submission| {
             let _ = writeln!(io::stderr(), "grading {}", submission.name);
@@ -86,7 +86,7 @@ impl Course<'_> {
 
     fn grade(&self, submission: &Submission) -> Result<(Grade, Option<Workplace>), Failure> {
         let begun = Instant::now();
-        // Dropped, and with it all that the submission wrote, however this ends.
+        // Dropping this value removes everything that the submission wrote, however the grading ends.
         let workplace = Workplace::new(|copy| copy_folder(&submission.folder, copy))
             .map_err(|error| Failure::run(format_args!("cannot copy {}", submission.folder.display()), error))?;
         let job = Job { course: self, name: &submission.name, workplace: &workplace };
@@ -94,7 +94,7 @@ impl Course<'_> {
         let built = !matches!(build, StepOutcome::Failed { .. });
         let Arguments { server, client, fuzz, pairs_only, .. } = self.arguments;
         let (server, client) = (server.as_ref().filter(|_| !pairs_only), client.as_ref().filter(|_| !pairs_only));
-        // Each of them mostly waits.
+        // Each of these threads mostly waits.
         let (server, client, fuzz) = std::thread::scope(|scope| {
             let server_step = scope.spawn(|| job.check("server", server, built));
             let fuzz_step = scope.spawn(|| match fuzz {
@@ -113,7 +113,7 @@ impl Course<'_> {
         Ok((grade, (built && self.arguments.pairs).then_some(workplace)))
     }
 
-    /// Runs a subcommand of lab in namespaces, with the limits of a submission; what it writes in `places` is limited.
+    /// Runs a subcommand of lab in namespaces, with the limits of a submission. What it writes in `place` is limited.
     pub fn run(&self, words: &[String], place: &Place<'_>) -> Result<Ended, Failure> {
         let Self { arguments, confinement, interrupted, .. } = self;
         let this = std::env::current_exe().map_err(|error| Failure::run("cannot find this program's file", error))?;
@@ -174,7 +174,7 @@ impl Job<'_> {
         }
         options.extend(through.as_ref().map(|through| format!("--through={through}")));
         let ended = self.run(&options, command)?;
-        // Its exit status says the same, or it did not write this to its end.
+        // If the exit status contradicts the report, the check did not write all of the report.
         match serde_json::from_str::<CheckReport>(&ended.stdout) {
             Ok(report) if ended.how.code() == Some(i32::from(!report.passes())) => Ok(StepOutcome::Checked { report }),
             _ => Ok(ended.failed()),
@@ -200,7 +200,7 @@ impl Job<'_> {
         }
     }
 
-    /// What a server may take its time for.
+    /// The time limits of a server.
     fn pace(&self) -> [String; 3] {
         let Arguments { patience, start_time, limits, .. } = self.course.arguments;
         let option = |name: &str, time: &Duration| format!("--{name}={}s", time.as_secs_f64());

@@ -207,7 +207,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     Ok(if passes { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Writes what was asked for besides the table.
+/// Writes the files that the options ask for besides the table.
 fn write_files(arguments: &Arguments, grades: &[Grade]) -> Result<(), Failure> {
     let write = |path: &Path, content: &[u8]| {
         fs::write(path, content).map_err(|error| Failure::run(format_args!("cannot write {}", path.display()), error))

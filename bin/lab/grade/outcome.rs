@@ -1,4 +1,4 @@
-//! What came of a submission, and the table of all of them.
+//! The outcome of a submission, and the table of all outcomes.
 
 use std::io::{self, Write};
 
@@ -7,10 +7,10 @@ use crate::check::report::{CheckReport, CheckVerdict, Finding};
 use crate::check::table::{Check, Level};
 use crate::columns;
 
-/// What came of one submission.
+/// The outcome of one submission.
 #[derive(Debug, serde::Serialize)]
 pub struct Grade {
-    /// That of the submission.
+    /// The name of the submission.
     pub name: String,
     pub build: StepOutcome,
     pub server: StepOutcome,
@@ -21,7 +21,7 @@ pub struct Grade {
     pub seconds: f64,
 }
 
-/// What came of one step.
+/// The outcome of one step.
 #[derive(Debug, serde::Serialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum StepOutcome {
@@ -46,7 +46,7 @@ pub struct Score {
     pub points: f64,
     /// Points without bonus that can be earned.
     pub max: f64,
-    /// What is required for any points and is not met.
+    /// Required items that are not met. If there are any, there are no points.
     pub missing: Vec<String>,
     /// Where the points come from.
     pub lines: Vec<ScoreLine>,
@@ -69,7 +69,7 @@ pub struct ScoreLine {
     pub items: Vec<Item>,
 }
 
-/// What can be met or not.
+/// A requirement that can be met or not.
 #[derive(Clone, Copy, Debug)]
 pub enum Item {
     /// The build succeeds.
@@ -86,12 +86,12 @@ impl Grade {
         [("build", &self.build), ("server", &self.server), ("client", &self.client), ("fuzz", &self.fuzz)]
     }
 
-    /// Whether every step that was asked for found nothing wrong.
+    /// Whether every requested step found nothing wrong.
     pub fn passes(&self) -> bool {
         self.steps().into_iter().all(|(_, step)| matches!(step, StepOutcome::NotAsked) || step.is_good())
     }
 
-    /// What `lab check` said of its `server` or `client`.
+    /// The report of `lab check` on its `server` or `client`.
     pub fn report(&self, role: &str) -> Option<&CheckReport> {
         match if role == "server" { &self.server } else { &self.client } {
             StepOutcome::Checked { report } => Some(report),
@@ -101,7 +101,7 @@ impl Grade {
 }
 
 impl StepOutcome {
-    /// Whether it was done, and found nothing.
+    /// Whether the step was done and found nothing wrong.
     pub fn is_good(&self) -> bool {
         match self {
             Self::Done { .. } => true,
@@ -151,7 +151,7 @@ impl StepOutcome {
 }
 
 impl Item {
-    /// Whether the submission meets it. What was not asked for is not met.
+    /// Whether the submission meets it. A step that was not requested is not met.
     pub fn is_met(&self, grade: &Grade) -> bool {
         match *self {
             Self::Build => grade.build.is_good(),
@@ -163,7 +163,7 @@ impl Item {
         }
     }
 
-    /// As in a rubric.
+    /// The name as in a rubric.
     pub fn name(&self) -> String {
         match self {
             Self::Build => "build".into(),
@@ -173,13 +173,13 @@ impl Item {
     }
 }
 
-/// A number of points, without decimals that say nothing.
+/// A number of points, without trailing zeros.
 pub fn shown(points: f64) -> String {
     let text = format!("{points:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// A row for each submission, and how many pass.
+/// One row per submission, and how many pass.
 pub fn write_table(out: &mut impl Write, grades: &[Grade]) -> io::Result<()> {
     let asked =
         |step: fn(&Grade) -> &StepOutcome| grades.iter().any(|grade| !matches!(step(grade), StepOutcome::NotAsked));

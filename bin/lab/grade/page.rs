@@ -1,5 +1,5 @@
-//! A report on one submission that its author can read: as Markdown and as HTML. All that a submission wrote is text in
-//! it, never markup, and has no control characters.
+//! A report on one submission for its author, as Markdown and as HTML. Everything that a submission wrote is text
+//! in it, never markup, and has no control characters.
 
 use std::fmt::Write;
 
@@ -46,7 +46,7 @@ pub fn markdown(grade: &Grade) -> String {
     out
 }
 
-/// As a page of HTML that needs nothing else.
+/// As an HTML page without external files.
 pub fn html(grade: &Grade) -> String {
     let mut out = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{}</title>\n<style>body{{font-family:\
@@ -164,7 +164,7 @@ fn key(finding: &Finding) -> &'static str {
     finding.check.key
 }
 
-/// What was sent, expected and came, the likely mistake, what to try, and why it matters.
+/// What was sent, expected and received, the likely mistake, what to try, and why it matters.
 pub fn details(finding: &Finding) -> String {
     let mut text = String::new();
     let sent = finding.sent.iter().map(|sent| ("sent", sent.as_str()));

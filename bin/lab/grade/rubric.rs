@@ -8,10 +8,10 @@ use crate::Failure;
 use crate::check::checks;
 use crate::check::table::{Check, Level};
 
-/// What a submission can earn, and what it must not lack.
+/// What a submission can earn, and the items that it requires.
 #[derive(Clone, Debug)]
 pub struct Rubric {
-    /// Without any of these it earns nothing.
+    /// If any of these is not met, the submission earns nothing.
     required: Vec<Item>,
     lines: Vec<Line>,
 }
@@ -22,9 +22,9 @@ struct Line {
     name: String,
     points: f64,
     items: Vec<Item>,
-    /// Only for all of them; else in proportion.
+    /// Only if all items are met; otherwise in proportion.
     all: bool,
-    /// Not part of the sum that makes 100%.
+    /// Not counted in the sum that makes 100%.
     bonus: bool,
 }
 

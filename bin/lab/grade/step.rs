@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use crate::Failure;
 use crate::process::{ProcessGroup, describe, occupied};
 
-/// Between looks at whether a step has ended.
+/// Interval between checks whether a step has ended.
 const POLL: Duration = Duration::from_millis(20);
 
-/// Between looks at how much it has written.
+/// Interval between checks how much it has written.
 const MEASURE: Duration = Duration::from_millis(250);
 
 /// How much of what a step writes to its standard streams is kept, in octets; a report has some 20,000.
@@ -24,7 +24,7 @@ const KEPT_OUTPUT: u64 = 16 << 20;
 /// The folders of a submission.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
-    /// What is written in these is limited, in each of them.
+    /// The folders with limited space; the limit applies to each of them.
     pub measured: &'a [&'a Path],
     /// The submission's copy.
     pub copy: &'a Path,
@@ -44,11 +44,11 @@ pub struct Ended {
 pub enum How {
     /// By itself.
     Status(ExitStatus),
-    /// It took too long.
+    /// It ran longer than this limit.
     OutOfTime(Duration),
-    /// It wrote too much, in octets.
+    /// It wrote more than this limit, in octets.
     WroteTooMuch(u64),
-    /// Lab was told to end.
+    /// Lab was interrupted.
     Interrupted,
 }
 
@@ -77,7 +77,7 @@ impl fmt::Display for How {
 }
 
 impl Place<'_> {
-    /// Runs a step to its end, or ends it.
+    /// Runs a step to its end, or terminates it.
     pub fn run(
         &self,
         mut step: Command,
@@ -87,7 +87,7 @@ impl Place<'_> {
     ) -> Result<Ended, Failure> {
         // Pipes, not files: what a submission could open, it could replace.
         step.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // TEMP and TMP are Windows' names for it.
+        // Windows uses TEMP and TMP for the same.
         step.envs(["TMPDIR", "TEMP", "TMP"].map(|name| (name, self.temporary))).current_dir(self.copy);
         let (mut child, group) =
             ProcessGroup::start(&mut step).map_err(|error| Failure::run("cannot start a step", error))?;
@@ -117,7 +117,7 @@ impl Place<'_> {
             }
         };
         if !matches!(how, How::Status(_)) {
-            // With unshare dies the first process of the namespace, and with that all others in it.
+            // With unshare this kills the first process of the namespace, and so all other processes in it.
             group.end(&[]);
             let _ = child.wait();
         }
@@ -127,12 +127,12 @@ impl Place<'_> {
     }
 }
 
-/// Reads a stream to its end, and keeps its beginning. With the step end all processes that could hold it open.
+/// Reads a stream to its end, and keeps its beginning. All processes that could hold it open end with the step.
 fn read(stream: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
     std::thread::spawn(move || {
         let mut kept = Vec::new();
         if let Some(mut stream) = stream {
-            // What could be read until an error counts.
+            // Octets that were read before an error count.
             let _ = stream.by_ref().take(KEPT_OUTPUT).read_to_end(&mut kept);
             let _ = io::copy(&mut stream, &mut io::sink());
         }
@@ -143,7 +143,7 @@ fn read(stream: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
 /// What the files in a folder occupy, in octets; links are not followed.
 fn size(folder: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(folder) else { return 0 };
-    // What is gone meanwhile occupies nothing.
+    // A file that was deleted in the meantime occupies nothing.
     let of_entry = |entry: fs::DirEntry| match entry.metadata() {
         Ok(metadata) if metadata.is_dir() => size(&entry.path()),
         Ok(metadata) => occupied(&metadata),

@@ -1,4 +1,4 @@
-//! The folders that are to be graded.
+//! The folders to grade.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -19,7 +19,7 @@ pub struct Submission {
     pub folder: PathBuf,
 }
 
-/// The folders that are to be graded, by name; hidden ones are none.
+/// The folders to grade, sorted by name. Hidden folders are skipped.
 pub fn submissions(arguments: &Arguments) -> Result<Vec<Submission>, Failure> {
     let folder = &arguments.folder;
     let cannot = |error| Failure::run(format_args!("cannot read the folder {}", folder.display()), error);
@@ -65,7 +65,8 @@ fn printable_name(name: &OsStr) -> String {
     printable
 }
 
-/// Copies a folder; symbolic links stay links (Windows leaves them out), what is neither file, folder nor link is left out.
+/// Copies a folder. Symbolic links stay links (Windows leaves them out). Anything but files, folders and links is left
+/// out.
 pub fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir(to)?;
     for entry in fs::read_dir(from)? {

@@ -37,7 +37,7 @@ pub fn run(arguments: &LimitedArguments) -> Result<ExitCode, Failure> {
         command.envs(["TMPDIR", "TEMP", "TMP"].map(|name| (name, temporary)));
     }
     let error = system::become_program(&arguments.limits, &mut command)?;
-    // With standard error closed too, nobody is left to be told.
+    // If standard error is closed too, there is nowhere to report the error.
     let _ = writeln!(std::io::stderr(), "cannot start {program}: {error}");
     Ok(ExitCode::from(NOT_STARTED))
 }

@@ -1,9 +1,9 @@
-//! The programs that lab starts: in process groups of their own, with limits, watched, and ended with all their children.
-//! What depends on the system stands in `system`.
+//! The programs that lab starts: each in its own process group, with limits, watched, and ended with all its children.
+//! The code that depends on the system is in `system`.
 //!
-//! What is started may be anybody's code. Limits on processor time, memory and file size are set by the hidden
-//! subcommand `lab limited`, which then becomes the program (execve(2)): so they hold from its first instruction on,
-//! and for all its children. They do not make hostile code harmless: see docs/teaching.md.
+//! The started program may be anybody's code. Limits on processor time, memory and file size are set by the hidden
+//! subcommand `lab limited`, which then becomes the program (execve(2)). So they apply from its first instruction on,
+//! and to all its children. They do not make hostile code harmless: see docs/teaching.md.
 
 mod limited;
 mod system;
@@ -27,23 +27,23 @@ pub use system::{
 };
 use system::{LIMITS_MISSING, id_of};
 
-/// How much of a program's output is kept: its end.
+/// How much of the end of a program's output is kept.
 const KEPT_OUTPUT: usize = 64 << 10;
 
 /// How long a program has to end after SIGTERM, before SIGKILL.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// How often what has no event of its own is looked at.
+/// How often a state without an event of its own is polled.
 const POLL: Duration = Duration::from_millis(3);
 
-/// Characters of a program's own words in a message.
+/// The most characters of a program's own message in one of ours.
 const SHOWN_CHARACTERS: usize = 200;
 
-/// The environment variable by which all descendants of a started program are found, whatever session they move to.
-/// Not CALC6_…: those are options of the server, which refuses unknown ones.
+/// The environment variable that identifies all descendants of a started program, whichever session they move to.
+/// Not CALC6_…: these are options of the server, which rejects unknown ones.
 const MARK: &str = "STARTED_BY_LAB";
 
-/// Where --help shows them.
+/// The heading in --help.
 const LIMITS: &str = "Limits of the started program";
 
 /// What a program may use.
@@ -77,7 +77,7 @@ impl ResourceLimits {
     }
 }
 
-/// A started program. It ends with the value, with all its descendants.
+/// A started program. When the value is dropped, the program ends with all its descendants.
 #[derive(Debug)]
 pub struct Program {
     child: Child,
@@ -118,12 +118,12 @@ impl Program {
         Ok(Self { child, group, family, deadline, status: None, stdout, stderr })
     }
 
-    /// It and its descendants.
+    /// The program and its descendants.
     pub fn family(&self) -> &Family {
         &self.family
     }
 
-    /// How it ended, if it has. One that has used up its time is ended by this call.
+    /// How it ended, if it has. A program that has used up its time is terminated by this call.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         if self.status.is_none() {
             self.status = self.child.try_wait().ok().flatten();
@@ -134,9 +134,9 @@ impl Program {
         self.status
     }
 
-    /// Ends it and its descendants: asks them first (SIGTERM) where the system can, and then ends those that are left.
+    /// Ends the program and its descendants: asks them first (SIGTERM) where the system can, then kills the rest.
     pub fn stop(&mut self) -> Option<ExitStatus> {
-        // A descendant in another session is found by its environment, where the system tells.
+        // A descendant in another session is found by its environment, where the system shows it.
         let others = self.family.outside_group();
         let asked = self.group.ask_to_end(&others);
         let deadline = Instant::now() + GRACE;
@@ -151,17 +151,17 @@ impl Program {
         self.status
     }
 
-    /// What it has written to standard output, as far as kept; all of it once it has ended.
+    /// The end of its standard output; complete once the program has ended.
     pub fn stdout(&mut self) -> String {
         self.stdout.text(self.status.is_some())
     }
 
-    /// Likewise, standard error.
+    /// The same for standard error.
     pub fn stderr(&mut self) -> String {
         self.stderr.text(self.status.is_some())
     }
 
-    /// The last line it wrote, to standard error or else standard output; for messages.
+    /// The last line that it wrote, to standard error or else to standard output; for messages.
     pub fn last_words(&mut self) -> String {
         let stderr = self.stderr();
         match last_line(&stderr) {
@@ -196,7 +196,7 @@ impl CapturedOutput {
     }
 
     fn text(&mut self, ended: bool) -> String {
-        // A descendant may hold the stream open: then what has come so far has to do.
+        // A descendant may keep the stream open: then the text so far is used.
         let deadline = Instant::now() + GRACE;
         while ended && self.reader.as_ref().is_some_and(|reader| !reader.is_finished()) && Instant::now() < deadline {
             std::thread::sleep(POLL);
@@ -206,7 +206,7 @@ impl CapturedOutput {
     }
 }
 
-/// The last line of a program's output that says something; of a traceback or an exception, the line that names it.
+/// The last line of a program's output that is not empty; of a traceback or an exception, the line with its name.
 pub fn last_line(text: &str) -> Option<&str> {
     let lines = || text.lines().map(str::trim_end).filter(|line| !line.trim().is_empty());
     // Node.js writes its version last; Java and Node.js write the stack after the exception.
@@ -219,7 +219,7 @@ pub fn last_line(text: &str) -> Option<&str> {
     lines().rev().find(named).or_else(|| lines().next_back())
 }
 
-/// A program's own words as they may be shown on a terminal: control characters escaped, long ones abridged.
+/// A program's message for a terminal: control characters are escaped, and long messages are shortened.
 pub fn shown(text: &str) -> String {
     let mut shown = String::new();
     for character in abridged_with_length(text.trim_end(), SHOWN_CHARACTERS).chars() {
@@ -231,7 +231,7 @@ pub fn shown(text: &str) -> String {
     shown
 }
 
-/// Lets this process open a descriptor for each of `wanted`, beside `others`.
+/// Lets this process open a descriptor for each of `wanted`, in addition to `others`.
 pub fn raise_descriptor_limit(wanted: u64, others: u64) -> Result<(), Failure> {
     system::raise_descriptor_limit(wanted, others).map_err(|most| {
         Failure::Run(format!(
@@ -240,7 +240,7 @@ pub fn raise_descriptor_limit(wanted: u64, others: u64) -> Result<(), Failure> {
     })
 }
 
-/// Text without control characters, which may stand in the name of a file or in what a program wrote.
+/// Text without control characters, which a file name or a program's output may contain.
 pub fn escaped(text: &str) -> String {
     let escape = |character: char| match character.is_control()
         || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

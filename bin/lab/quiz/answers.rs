@@ -1,4 +1,4 @@
-//! Files of answers, and what they are worth.
+//! Files of answers, and their grades.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use super::GeneratedQuiz;
 use super::question::QuizQuestion;
 use crate::Failure;
 
-/// What came of a file of answers.
+/// The result of a file of answers.
 #[derive(Debug, serde::Serialize)]
 pub struct GradedAnswers {
     seed: String,
@@ -15,7 +15,7 @@ pub struct GradedAnswers {
     questions: Vec<AnswerMark>,
 }
 
-/// What came of an answer.
+/// The result of one answer.
 #[derive(Debug, serde::Serialize)]
 struct AnswerMark {
     number: usize,
@@ -23,9 +23,9 @@ struct AnswerMark {
     right: bool,
     /// As it was typed; empty if it was not answered.
     answer: String,
-    /// What is right, with the option behind a letter.
+    /// The right answer, with the text of the option after a letter.
     expected: String,
-    /// The mistake behind the answer, if it is a usual one, or why it cannot be read.
+    /// The mistake that leads to the answer, if it is a usual one, or why the answer cannot be read.
     likely: String,
     why: String,
     clause: &'static str,
@@ -38,13 +38,13 @@ impl GradedAnswers {
         self.points
     }
 
-    /// Whether all of them are.
+    /// Whether all of them are right.
     pub fn is_full(&self) -> bool {
         self.points == self.max
     }
 }
 
-/// Reads `NUMBER: ANSWER` lines; `#` begins a comment, and a question without an answer is not there.
+/// Reads `NUMBER: ANSWER` lines. `#` begins a comment. A question without an answer has no entry.
 ///
 /// # Errors
 /// The line and what is wrong with it.
@@ -124,7 +124,7 @@ pub fn text(graded: &[GradedAnswers]) -> String {
 /// A line for each file.
 ///
 /// # Errors
-/// The CSV cannot be written, which memory never refuses.
+/// The CSV cannot be written. Writing to memory never fails.
 pub fn csv(graded: &[GradedAnswers]) -> Result<String, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::run("cannot write CSV", error);
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
@@ -141,7 +141,7 @@ pub fn csv(graded: &[GradedAnswers]) -> Result<String, Failure> {
     String::from_utf8(octets).map_err(|error| failed(&error))
 }
 
-/// What somebody else wrote, without control characters, and shortened.
+/// Text from another person, without control characters, and shortened.
 fn printable(text: &str) -> String {
     const MOST: usize = 80;
     let plain = |character: char| if character.is_control() { ' ' } else { character };

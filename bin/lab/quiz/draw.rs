@@ -1,4 +1,4 @@
-//! Choices that depend on a seed and on nothing else: the same on every system and in every release of the generator.
+//! Choices that depend only on a seed: the same on every system and in every release of the generator.
 
 use std::hash::Hasher;
 use std::ops::RangeInclusive;
@@ -20,7 +20,7 @@ impl SeededDraw {
         for (place, part) in key.chunks_exact_mut(8).enumerate() {
             let mut hasher = SipHasher13::new_with_keys(place as u64, 0);
             for text in texts {
-                // With the lengths, "a" and "bc" differ from "ab" and "c". Octets, as integers hash in native byte order.
+                // With the lengths, "a" and "bc" differ from "ab" and "c". Integers would hash in native byte order.
                 hasher.write(&(text.len() as u64).to_le_bytes());
                 hasher.write(text.as_bytes());
             }
@@ -34,10 +34,10 @@ impl SeededDraw {
         self.random.next_u64()
     }
 
-    /// An integer of the range, each with the same probability. rand's own ranges may change with its versions.
+    /// An integer of the range, each with the same probability. rand's own functions may change with its versions.
     pub fn between(&mut self, range: RangeInclusive<u32>) -> u32 {
         let count = u64::from(range.end() - range.start()) + 1;
-        // What is left of the last, incomplete round would favour small values.
+        // The values of the last, incomplete round would make small results more likely.
         let end = u64::MAX - u64::MAX % count;
         loop {
             let bits = self.bits();
@@ -47,22 +47,22 @@ impl SeededDraw {
         }
     }
 
-    /// Whether something of that probability, in percent, happens.
+    /// Whether an event of this probability, in percent, happens.
     pub fn percent(&mut self, percent: u32) -> bool {
         self.between(1..=100) <= percent
     }
 
-    /// A place in something of that length, which is at least 1.
+    /// An index into something of this length, which is at least 1.
     pub fn place(&mut self, len: usize) -> usize {
         self.between(0..=len as u32 - 1) as usize
     }
 
-    /// One of several, of which there is at least one.
+    /// One of several items; there is at least one.
     pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.place(of.len())]
     }
 
-    /// Puts them in a random order (Fisher and Yates).
+    /// Shuffles the items (Fisher and Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for place in (1..items.len()).rev() {
             let other = self.place(place + 1);
@@ -75,7 +75,7 @@ impl SeededDraw {
 mod tests {
     use super::*;
 
-    /// Written down once, from this generator.
+    /// Recorded once, from this generator.
     const KNOWN: [u32; 8] = [689, 225, 242, 575, 318, 587, 658, 174];
 
     #[test]

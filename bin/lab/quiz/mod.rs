@@ -25,7 +25,7 @@ use kinds::{KINDS, QuestionKind, QuestionTopic};
 use question::QuizQuestion;
 use trace::QuizTrace;
 
-/// Questions of a quiz at most: many kinds draw from a few hundred possibilities.
+/// The most questions in a quiz: many kinds have only a few hundred possibilities.
 const MOST: u64 = 200;
 
 /// Asks about datagrams and captures, differently for each student, and grades the answers
@@ -103,7 +103,7 @@ struct GeneratedQuiz {
     seed: String,
     /// The options that make this quiz, besides the seed.
     options: String,
-    /// What questions may be about.
+    /// The capture that questions may be about.
     trace: QuizTrace,
     questions: Vec<QuizQuestion>,
 }
@@ -189,7 +189,7 @@ impl Arguments {
         let topic = self.topic.is_empty() || self.topic.contains(&kind.topic);
         let level = self.level.is_empty() || self.level.contains(&kind.level);
         let named = self.kind.is_empty() || self.kind.contains(&kind.name);
-        // Whoever names a capture wants to ask about it.
+        // A user who names a capture wants questions about it.
         topic && level && named && (self.pcap.is_none() || kind.of_trace())
     }
 

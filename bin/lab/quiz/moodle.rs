@@ -17,7 +17,7 @@ pub fn gift(quiz: &GeneratedQuiz) -> String {
         text += &format!("\n::{name}::[html]{stem}{{{}", if numerical { "#" } else { "" });
         for MoodleAnswer { text: answer, right, feedback } in answers(question) {
             let (mark, answer) = match (right, question.options.is_empty()) {
-                // Options are HTML, as the question is; what is written is not.
+                // Options are HTML, like the question; typed answers are not.
                 (true, false) => ("=", gift_escaped(&escaped(&answer))),
                 (false, false) => ("~", gift_escaped(&escaped(&answer))),
                 (true, true) if numerical => ("=", answer + ":0"),
@@ -66,7 +66,7 @@ pub fn xml(quiz: &GeneratedQuiz) -> String {
         text += settings;
         for MoodleAnswer { text: answer, right, feedback } in answers(question) {
             let fraction = if right { 100 } else { 0 };
-            // Options are HTML; what is written is not.
+            // Options are HTML; typed answers are not.
             let answer = if sort == "multichoice" { escaped(&answer) } else { answer };
             let (answer, feedback) = (escaped(&answer), field("feedback", &escaped(&feedback)));
             text += &format!("<answer fraction=\"{fraction}\" format=\"{form}\"><text>{answer}</text>{tolerance}");
@@ -77,7 +77,7 @@ pub fn xml(quiz: &GeneratedQuiz) -> String {
     text + "</quiz>\n"
 }
 
-/// One answer that Moodle knows.
+/// One answer in Moodle's list.
 struct MoodleAnswer {
     text: String,
     right: bool,
@@ -102,7 +102,7 @@ fn answers(question: &QuizQuestion) -> Vec<MoodleAnswer> {
     question.options.iter().flat_map(option).collect()
 }
 
-/// The ways to write a value: octets apart or not (Moodle does not tell small letters from capitals).
+/// The ways to write a value: octets separated or not (Moodle does not distinguish small letters from capitals).
 fn forms(value: &AnswerValue) -> Vec<String> {
     match value {
         AnswerValue::Octets(octets) if octets.len() > 1 => vec![hex(octets), hex(octets).replace(' ', "")],
@@ -135,7 +135,7 @@ fn why(question: &QuizQuestion) -> String {
     format!("<p>{} Clause {}.</p>", escaped(&question.why), question.clause)
 }
 
-/// A name in a path of categories, in which `/` would begin another one: letters, digits and what names have beside.
+/// A name in a path of categories, in which `/` would begin another one: only letters, digits and usual punctuation.
 fn category(seed: &str) -> String {
     let kept = |character: char| character.is_alphanumeric() || "-_.@+".contains(character);
     seed.chars().map(|character| if kept(character) { character } else { ' ' }).collect()
@@ -158,7 +158,7 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// For GIFT: the characters that it gives a meaning.
+/// For GIFT: escapes the characters with a special meaning.
 fn gift_escaped(text: &str) -> String {
     let mut escaped = String::new();
     for character in text.chars() {

@@ -4,9 +4,9 @@ use calc6::arithmetic::Number;
 
 use super::draw::SeededDraw;
 
-/// Wrong answers beside the right one of a question with several to choose from.
+/// The most wrong answers to a question with several to choose from.
 const MOST_WRONG: usize = 3;
-/// Fewer would make it a guess.
+/// With fewer, students could guess.
 const LEAST_WRONG: usize = 2;
 
 /// What an answer is.
@@ -26,7 +26,7 @@ impl AnswerValue {
         Self::Number(value.into())
     }
 
-    /// As people read it.
+    /// As text for people.
     pub fn shown(&self) -> String {
         match self {
             Self::Number(number) => number.to_string(),
@@ -35,7 +35,7 @@ impl AnswerValue {
         }
     }
 
-    /// What was typed, if it can be read as a value of this sort. Octets may be apart or not, and begin with 0x.
+    /// Parses what was typed as a value of this type. Octets may be separated or not, and may begin with 0x.
     fn read_like(&self, typed: &str) -> Result<Self, &'static str> {
         match self {
             Self::Number(_) => typed.parse().map(Self::Number).map_err(|_| "expected an integer, such as 25 or 0x19"),
@@ -71,7 +71,7 @@ pub struct QuizQuestion {
     pub right: AnswerValue,
     /// Wrong ones, all different and none of them right.
     pub mistakes: Vec<UsualMistake>,
-    /// The answers to choose from, in order; empty where the answer is to be written.
+    /// The answers to choose from, in order; empty if students write the answer.
     pub options: Vec<String>,
     /// Why it is right, in sentences.
     pub why: String,
@@ -95,7 +95,7 @@ impl QuizQuestion {
         }
     }
 
-    /// One with answers to choose from, which [`QuizQuestion::finished`] puts in order.
+    /// A question with answers to choose from, which [`QuizQuestion::finished`] puts in order.
     pub fn choice(
         stem: impl Into<String>,
         right: impl Into<String>,
@@ -105,34 +105,34 @@ impl QuizQuestion {
         Self::open(stem, AnswerValue::Text(right.into()), clause, why)
     }
 
-    /// With octets to look at.
+    /// Adds octets to look at.
     pub fn about(self, octets: &[u8]) -> Self {
         Self { dump: dump(octets), ..self }
     }
 
-    /// About the quiz's capture.
+    /// Marks the question as one about the quiz's capture.
     pub fn of_trace(self) -> Self {
         Self { of_trace: true, ..self }
     }
 
-    /// With a wrong answer.
+    /// Adds a wrong answer.
     pub fn mistake(mut self, value: AnswerValue, words: impl Into<String>) -> Self {
         self.mistakes.push(UsualMistake { value, words: words.into() });
         self
     }
 
-    /// With a wrong integer.
+    /// Adds a wrong integer.
     pub fn wrong_number(self, value: impl Into<Number>, words: impl Into<String>) -> Self {
         self.mistake(AnswerValue::number(value), words)
     }
 
-    /// With a wrong text.
+    /// Adds a wrong text.
     pub fn wrong_text(self, text: impl Into<String>, words: impl Into<String>) -> Self {
         self.mistake(AnswerValue::Text(text.into()), words)
     }
 
-    /// Removes wrong answers that are right by accident or occur twice, and mixes what there is to choose from; `None`
-    /// if too little of that remains.
+    /// Removes wrong answers that are right by accident or occur twice, and shuffles the options; `None` if too few
+    /// wrong answers remain.
     pub fn finished(mut self, kind: &'static str, draw: &mut SeededDraw) -> Option<Self> {
         self.kind = kind;
         let mut mistakes: Vec<UsualMistake> = Vec::new();
@@ -155,7 +155,7 @@ impl QuizQuestion {
         Some(self)
     }
 
-    /// What is to be written into the line of answers: a letter, an integer, octets.
+    /// What a student should write: a letter, an integer or octets.
     pub fn key(&self) -> String {
         let right = self.right.shown();
         match self.options.iter().position(|option| *option == right) {
@@ -197,12 +197,12 @@ pub fn letter(place: usize) -> char {
     char::from(b'a' + place as u8)
 }
 
-/// Octets in hexadecimal, apart.
+/// Octets in hexadecimal, separated by spaces.
 pub fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>().join(" ")
 }
 
-/// Lines of 16 octets, with the place of the first; fields are not told apart.
+/// Lines of 16 octets, each with the offset of its first octet; fields are not marked.
 fn dump(octets: &[u8]) -> String {
     const LINE: usize = 16;
     if octets.is_empty() {
@@ -212,7 +212,7 @@ fn dump(octets: &[u8]) -> String {
     octets.chunks(LINE).enumerate().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Octets that were typed: pairs of digits, apart or not.
+/// Octets that were typed: pairs of digits, separated or not.
 fn octets(typed: &str) -> Option<Vec<u8>> {
     let mut octets = Vec::new();
     for word in typed.split([' ', ':', ',', '-']).filter(|word| !word.is_empty()) {

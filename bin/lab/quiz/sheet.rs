@@ -79,7 +79,7 @@ impl<'a> SheetQuestion<'a> {
     }
 }
 
-/// As JSON, without what is right.
+/// As JSON, without the right answers.
 pub fn json(quiz: &GeneratedQuiz) -> Result<String, Failure> {
     let whole = QuizDocument {
         seed: &quiz.seed,
@@ -90,7 +90,7 @@ pub fn json(quiz: &GeneratedQuiz) -> Result<String, Failure> {
     Ok(serde_json::to_string_pretty(&whole).map_err(io::Error::from)? + "\n")
 }
 
-/// The right answers, in the form of answers, with the reasons as comments.
+/// The right answers, in the format of an answer file, with the reasons as comments.
 pub fn key(quiz: &GeneratedQuiz) -> String {
     let seed = one_line(&quiz.seed);
     let mut text =
@@ -113,7 +113,7 @@ fn empty_answers(quiz: &GeneratedQuiz) -> String {
     (1..).zip(&quiz.questions).map(line).collect()
 }
 
-/// A seed is any text; a heading and a comment are one line.
+/// A seed is any text, but a heading and a comment must be one line.
 fn one_line(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
@@ -135,7 +135,7 @@ fn wrapped(text: &str, indent: usize) -> String {
     lines.join(&format!("\n{}", " ".repeat(indent)))
 }
 
-/// For Markdown: what would be marks there is text here.
+/// For Markdown: characters of markup are escaped, so that they are plain text.
 fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for character in text.chars() {

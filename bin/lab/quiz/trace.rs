@@ -19,10 +19,10 @@ use crate::explain::pairs::{Flow, Relation};
 use crate::explain::sequence::{ExplainInput, Seen, Sequence};
 use crate::pcap::{CaptureWriter, PacketDirection, Record};
 
-/// Datagrams of a file that a quiz shows at most.
+/// The most datagrams of a file that a quiz shows.
 const EXCERPT: usize = 14;
 
-/// Octets of a datagram that are shown at most.
+/// The most octets of a datagram that are shown.
 const SHOWN_OCTETS: usize = 32;
 
 /// The server of the simulation, and its client (documentation prefix, RFC 3849).
@@ -51,17 +51,17 @@ pub struct TraceFrame {
     pub direction: Direction,
     /// Octets that the capture lacks.
     cut: usize,
-    /// What it is to those before it; numbers are those of the capture.
+    /// Its relation to earlier datagrams; numbers are those of the capture.
     pub relation: Relation,
     /// Client and server.
     pub flow: Flow,
-    /// Whether it could be judged, and something is wrong with it.
+    /// Whether it could be judged and something is wrong with it.
     pub wrong: bool,
-    /// Whether it is a reply that says error.
+    /// Whether it is a reply that reports an error.
     pub error: bool,
     /// The value of its field Result.
     pub result: Option<String>,
-    /// The first of what is wrong with it.
+    /// The first fault found in it.
     pub fault: Option<(String, &'static str)>,
 }
 
@@ -78,20 +78,20 @@ enum ExchangeFate {
     Duplicate,
     /// The reply arrives after the request has been repeated.
     Late,
-    /// The server computes wrongly.
+    /// The server computes a wrong result.
     Wrong,
     /// The server does not know the opcode.
     Error,
 }
 
 impl QuizTrace {
-    /// Some exchanges of one client and one server, each with a fate of its own, overlapping in time. Seen at the client:
-    /// lost requests are there, lost replies are not.
+    /// Some exchanges of one client and one server, each with its own fate, overlapping in time. Captured at the
+    /// client: lost requests are in the capture, lost replies are not.
     pub fn simulated(draw: &mut SeededDraw) -> Self {
         let mut others =
             [ExchangeFate::Late, ExchangeFate::Error, ExchangeFate::Wrong, ExchangeFate::LoseAll, ExchangeFate::Kind];
         draw.shuffle(&mut others);
-        // What most questions are about is always there.
+        // The fates that most questions are about are always included.
         let mut fates = [ExchangeFate::LoseFirst, ExchangeFate::Duplicate, others[0], others[1], others[2]];
         draw.shuffle(&mut fates);
         let mut frames = Vec::new();
@@ -109,10 +109,10 @@ impl QuizTrace {
         Self { about: about.into(), frames: explained(frames) }
     }
 
-    /// An excerpt of a capture in a file, of which there is the most to ask.
+    /// An excerpt of a capture file: the part that gives the most questions.
     ///
     /// # Errors
-    /// No capture, none of UDP, or nothing from or to the port.
+    /// Not a capture, no UDP in it, or no datagrams from or to the port.
     pub fn read(path: &Path, port: Option<u16>, draw: &mut SeededDraw) -> Result<Self, Failure> {
         let failed = |error: &dyn std::fmt::Display| Failure::run(path.display(), error);
         let mut file = Vec::new();
@@ -162,7 +162,7 @@ impl QuizTrace {
         self.frames.iter().find(|frame| frame.number == number)
     }
 
-    /// A table as Wireshark's list of packets.
+    /// A table like Wireshark's packet list.
     pub fn table(&self) -> String {
         let widest = |end: fn(&TraceFrame) -> SocketAddr| {
             self.frames.iter().map(|frame| end(frame).to_string().len()).max().unwrap_or_default()
@@ -228,7 +228,7 @@ impl TraceFrame {
     }
 }
 
-/// One exchange on virtual time, on a socket of its own.
+/// One exchange in virtual time, on its own socket.
 fn exchange(draw: &mut SeededDraw, fate: ExchangeFate, port: u16, start: Duration, frames: &mut Vec<TraceFrame>) {
     let retries = if matches!(fate, ExchangeFate::LoseAll) { 1 } else { 2 };
     let config = Retransmission::default().with_retries(retries).with_probe(false);
@@ -286,19 +286,19 @@ fn question(draw: &mut SeededDraw) -> Question {
     Question::classic(operator, format, operands).expect("two or three operands of a classic operator")
 }
 
-/// What a server answers, or one that is off by a little.
+/// The server's answer, or one that is wrong by a little.
 fn answer(request: &[u8], wrong: bool) -> Option<Vec<u8>> {
     let mut reply = [0; MAX_REPLY];
     let Verdict::Reply(verdict) = respond(request, &mut reply, &Limits::default()) else { return None };
     let mut reply = reply[..verdict.len].to_vec();
     if wrong {
-        // A digit stays a digit.
+        // A digit must stay a digit.
         *reply.last_mut()? ^= 1;
     }
     Some(reply)
 }
 
-/// What is known about each, from these frames alone.
+/// What is known about each datagram, from these frames alone.
 fn explained(mut frames: Vec<TraceFrame>) -> Vec<TraceFrame> {
     let mut sequence = Sequence::default();
     let numbers: Vec<u64> = frames.iter().map(|frame| frame.number).collect();

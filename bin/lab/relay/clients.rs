@@ -1,4 +1,4 @@
-//! The clients that the relay knows, each with a socket of its own towards the server.
+//! The clients that the relay knows, each with its own socket towards the server.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -24,21 +24,21 @@ pub struct Clients {
 
 /// A client.
 pub struct Client {
-    /// Where its answers go.
+    /// Where its replies are sent.
     pub address: SocketAddrV6,
-    /// The address of this machine that it asked, from which its answers leave.
+    /// The address of this machine that the client sent to; its replies leave from this address.
     pub asked: Option<Local>,
     /// Connected to the server: the kernel delivers only the server's datagrams.
     pub upstream: RelayPort,
-    /// When a datagram last came from it, or for it.
+    /// When a datagram from it or for it last arrived.
     pub last_heard: Duration,
 }
 
 impl Clients {
-    /// From this one on tokens are those of clients, by their numbers.
+    /// Tokens from this one on belong to clients, by their numbers.
     pub const FIRST_TOKEN: usize = 2;
 
-    /// No client yet, and `most` at the same time; one that has been silent for `idle` may be forgotten.
+    /// No clients yet, and at most `most` at the same time. A client that has been silent for `idle` may be forgotten.
     pub fn new(
         registry: Registry,
         server: SocketAddrV6,
@@ -70,7 +70,7 @@ impl Clients {
         self.clients.get(&number)
     }
 
-    /// The same, to be changed.
+    /// The same, mutable.
     pub fn get_mut(&mut self, number: u64) -> Option<&mut Client> {
         self.clients.get_mut(&number)
     }
@@ -99,7 +99,7 @@ impl Clients {
         Ok(number)
     }
 
-    /// Forgets the clients that have been silent for long enough and are not `busy`; returns their numbers.
+    /// Forgets the clients that have been silent long enough and are not `busy`; returns their numbers.
     pub fn forget_idle(&mut self, now: Duration, busy: &HashSet<u64>) -> Vec<u64> {
         let silent = |(number, client): (&u64, &Client)| {
             (now.saturating_sub(client.last_heard) >= self.idle && !busy.contains(number)).then_some(*number)

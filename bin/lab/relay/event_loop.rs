@@ -1,8 +1,8 @@
 //! The two threads of the relay.
 //!
-//! The calling thread waits for datagrams, hands them to the network, and sends what leaves it at once. The other one
-//! waits for later departures: it sleeps to the microsecond, an event loop only to the millisecond. Both work on one
-//! [`Forwarder`], one at a time.
+//! The calling thread waits for datagrams, hands them to the network, and sends those without delay. The other thread
+//! waits for later departures: it sleeps with a precision of microseconds, an event loop only of milliseconds. Both use
+//! the same [`Forwarder`], one at a time.
 
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, Write};
@@ -17,10 +17,10 @@ use super::forwarder::{Forwarder, WAKER};
 use crate::Failure;
 use crate::process::{on_end, raise_descriptor_limit};
 
-/// Descriptors besides the clients': standard streams, listening socket, event loop, capture, some in reserve.
+/// Descriptors besides those of clients: standard streams, listening socket, event loop, capture, and a few spare ones.
 const OTHER_DESCRIPTORS: u64 = 32;
 
-/// Events that one call takes.
+/// The most events that one call returns.
 const EVENTS: usize = 1024;
 
 /// Relays until SIGINT or SIGTERM (Ctrl-C on Windows), then writes the totals.
@@ -53,7 +53,7 @@ fn catch_interrupts(waker: &Arc<Waker>) -> Result<Arc<AtomicBool>, Failure> {
     let (flag, waker) = (Arc::clone(&interrupted), Arc::clone(waker));
     let interrupt = move || {
         flag.store(true, Ordering::Relaxed);
-        // Should this fail, the loop looks at the flag once a second.
+        // If this fails, the loop checks the flag once a second.
         let _ = waker.wake();
     };
     on_end(false, interrupt).map_err(|error| Failure::run("cannot watch for signals", error))?;
@@ -63,7 +63,7 @@ fn catch_interrupts(waker: &Arc<Waker>) -> Result<Arc<AtomicBool>, Failure> {
 /// What the two threads share.
 struct SharedForwarder<'a> {
     forwarder: Mutex<Forwarder<'a>>,
-    /// A datagram leaves earlier than the sending thread waits for, or it is to end.
+    /// Signalled if a datagram leaves earlier than the sending thread expects, or if that thread must end.
     changed: Condvar,
     ended: AtomicBool,
     waker: Arc<Waker>,
@@ -77,7 +77,7 @@ impl<'a> SharedForwarder<'a> {
     /// Receives, until it is interrupted or fails.
     fn receive(&self, mut poll: Poll, interrupted: &AtomicBool) -> Result<(), Failure> {
         let mut events = Events::with_capacity(EVENTS);
-        // An event names a socket once for all that it has: it is read until nothing is left, in turns with the others.
+        // An event reports a socket once for all its datagrams: it is read until it is empty, in turns with the others.
         let mut readable: BTreeSet<Token> = BTreeSet::new();
         let mut wait = Duration::ZERO;
         loop {
@@ -106,13 +106,13 @@ impl<'a> SharedForwarder<'a> {
         }
     }
 
-    /// Sends what leaves later than it came, until the end.
+    /// Sends delayed datagrams, until the end.
     fn send_later(&self) {
         let mut forwarder = self.lock();
         while !self.ended.load(Ordering::Relaxed) {
             forwarder.send_due();
             if forwarder.capture_failure().is_some() {
-                // The other thread ends the relay with it.
+                // The other thread then ends the relay.
                 let _ = self.waker.wake();
             }
             forwarder = match forwarder.wait_for_departure() {
@@ -124,7 +124,7 @@ impl<'a> SharedForwarder<'a> {
 
     /// Ends the sending thread.
     fn end(&self) {
-        // Under the lock: the thread is then either before its look at the flag, or waits.
+        // With the lock held, the other thread has not yet checked the flag, or already waits.
         let _forwarder = self.lock();
         self.ended.store(true, Ordering::Relaxed);
         self.changed.notify_one();

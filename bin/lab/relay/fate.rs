@@ -12,9 +12,9 @@ use crate::units::{HumanDuration, Probability};
 /// The fate of a datagram, decided when it arrives.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Fate {
-    /// Why it is dropped, if it is.
+    /// Why it is dropped, or `None`.
     pub dropped: Option<DropReason>,
-    /// The length that remains, if it is truncated.
+    /// The remaining length, if it is truncated.
     pub truncated: Option<usize>,
     /// The bits that are flipped; bit 0 is the most significant one of the first octet.
     pub flipped: Vec<usize>,
@@ -37,7 +37,7 @@ pub enum DropReason {
     Overflow,
 }
 
-/// The fates of one client's datagrams in one direction, in their order.
+/// The fates of one client's datagrams in one direction, in order.
 pub struct Fates {
     random: ChaCha8Rng,
     /// How many datagrams have come in so far.
@@ -48,7 +48,7 @@ pub struct Fates {
 const BLOCKS_PER_DATAGRAM: u128 = 64;
 
 impl Fates {
-    /// A stream of the generator for each client and direction.
+    /// Each client and direction has its own stream of the generator.
     pub fn new(seed: u64, client: u64, direction: FlowDirection) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(client << 1 | direction as u64);
@@ -86,7 +86,7 @@ fn distinct(random: &mut ChaCha8Rng, bound: usize, wanted: usize) -> Vec<usize> 
 }
 
 impl Fate {
-    /// The octets that leave.
+    /// The octets that are forwarded.
     pub fn applied_to(&self, datagram: &[u8]) -> Vec<u8> {
         let mut payload = datagram[..self.truncated.unwrap_or(datagram.len())].to_vec();
         for bit in &self.flipped {

@@ -22,7 +22,7 @@ use crate::target::resolve;
 /// The token of the clients' socket; those of the sockets towards the server begin at [`Clients::FIRST_TOKEN`].
 const LISTENER: Token = Token(0);
 
-/// A token that no socket has.
+/// A token that belongs to no socket.
 pub const WAKER: Token = Token(1);
 
 /// Messages that one call receives, each a datagram or a train of them.
@@ -54,13 +54,13 @@ pub struct Forwarder<'a> {
     awaited: Duration,
 }
 
-/// All but the listening socket and the batches.
+/// Everything except the listening socket and the batches.
 struct State<'a> {
     arguments: &'a Arguments,
     started: Instant,
     seed: u64,
     network: Network,
-    /// Where the clients send to.
+    /// The address to which clients send.
     local: SocketAddrV6,
     server: SocketAddrV6,
     clients: Clients,
@@ -80,7 +80,7 @@ struct SocketCounts {
     unsent: u64,
     /// Times that the server's host reported that no socket listens on the port (ICMP port unreachable).
     unreachable: u64,
-    /// What came, and what left, in trains.
+    /// Received and sent trains.
     came: TrainCounts,
     left: TrainCounts,
 }
@@ -98,7 +98,7 @@ struct Reported {
 }
 
 impl<'a> Forwarder<'a> {
-    /// Binds the socket for the clients, the first of the host's addresses that can be bound.
+    /// Binds the socket for the clients, on the first of the host's addresses that works.
     pub fn new(arguments: &'a Arguments, registry: &Registry) -> Result<Self, Failure> {
         let listener = listen(arguments, registry)?;
         let server = mapped(resolve(&arguments.to_host, &arguments.to_port)?[0]);
@@ -152,10 +152,10 @@ impl<'a> Forwarder<'a> {
         match listener.receive(requests) {
             Ok((ReceivedCounts { messages: 0, .. }, _)) => return false,
             Ok((received, dropped)) => state.counts.count_received(received, dropped),
-            // An error queued by an earlier datagram. It has been read now; the socket still works.
+            // An error queued by an earlier datagram. It has been read now, and the socket still works.
             Err(error) => return error.kind() != ErrorKind::WouldBlock,
         }
-        // One reading of the clock: they were there when the call returned.
+        // One reading of the clock is enough: the datagrams had arrived when the call returned.
         let now = state.started.elapsed();
         requests.datagrams().for_each(|datagram| state.accept(&datagram, now));
         true
@@ -187,13 +187,13 @@ impl<'a> Forwarder<'a> {
 
     /// Sends what has left the network.
     pub fn send_due(&mut self) {
-        // One reading of the clock: datagrams that become due meanwhile wait for the next round.
+        // One reading of the clock is enough: datagrams that become due meanwhile wait for the next round.
         let now = self.state.started.elapsed();
         loop {
             let departed = std::iter::from_fn(|| self.state.network.depart(now));
             let mut due: Vec<Departure> = departed.take(ROUND).collect();
-            // Those of one socket together, so that they can travel as trains. The order of different clients' datagrams
-            // says nothing.
+            // Datagrams of one socket together, so that they can travel as trains. The order between clients has no
+            // meaning.
             due.sort_by_key(socket_of);
             due.chunk_by(|one, other| socket_of(one) == socket_of(other)).for_each(|due| self.send(due));
             if due.len() < ROUND {
@@ -202,7 +202,7 @@ impl<'a> Forwarder<'a> {
         }
     }
 
-    /// Sends datagrams that leave by the same socket.
+    /// Sends datagrams that leave through the same socket.
     fn send(&mut self, due: &[Departure]) {
         let Self { listener, departures, state, .. } = self;
         let State { clients, counts, recorder, local, server, .. } = state;
@@ -224,7 +224,7 @@ impl<'a> Forwarder<'a> {
             if !recorder.records() {
                 continue;
             }
-            // Alone, so that it is known of each one whether the system took it.
+            // Alone, so that the result of this one datagram is known.
             let sent = port.flush(departures);
             counts.count_sent(sent);
             let (side, from, to) = match direction {
@@ -239,30 +239,30 @@ impl<'a> Forwarder<'a> {
         counts.count_sent(port.flush(departures));
     }
 
-    /// How long it is until the next departure; the sending thread waits for it.
+    /// The time until the next departure. The sending thread waits for it.
     pub fn wait_for_departure(&mut self) -> Option<Duration> {
         let next = self.state.network.next_departure();
         self.awaited = next.unwrap_or(Duration::MAX);
         next.map(|next| next.saturating_sub(self.state.started.elapsed()))
     }
 
-    /// Whether a datagram leaves earlier than the sending thread waits for.
+    /// Whether a datagram leaves earlier than the departure that the sending thread waits for.
     pub fn leaves_early(&self) -> bool {
         self.state.network.next_departure().is_some_and(|next| next < self.awaited)
     }
 
-    /// Why the capture could not be written, if it could not: after that nothing more is recorded.
+    /// Why the capture could not be written, or `None`. After a failure nothing more is recorded.
     pub fn capture_failure(&self) -> Option<&str> {
         self.state.recorder.failure()
     }
 
-    /// Once a second forgets silent clients, and writes a line if anything happened; returns how long it is until the
-    /// next time.
+    /// Once a second, forgets silent clients, and writes a line if anything happened. Returns the time until the next
+    /// call.
     pub fn report(&mut self) -> Result<Duration, Failure> {
         self.state.report()
     }
 
-    /// Writes what became of everything.
+    /// Writes the totals of all datagrams.
     pub fn report_totals(&self) -> Result<(), Failure> {
         self.state.report_totals()
     }
@@ -376,17 +376,17 @@ impl SocketCounts {
     }
 }
 
-/// The address that a client asked: that of the socket, or the one of this machine that the datagram was sent to.
+/// The address that a client sent to: that of the socket, or the address of this machine in the datagram's header.
 fn asked_address(local: SocketAddrV6, asked: Option<Local>) -> SocketAddrV6 {
     asked.map_or(local, |asked| SocketAddrV6::new(asked.address, local.port(), 0, local.scope_id()))
 }
 
-/// The socket by which a datagram leaves: that of its client towards the server, or the listening one.
+/// The socket through which a datagram leaves: that of its client towards the server, or the listening one.
 fn socket_of(departure: &Departure) -> Option<u64> {
     (departure.direction == FlowDirection::ToServer).then_some(departure.client)
 }
 
-/// The socket for the clients, on the first of the host's addresses that can be bound.
+/// The socket for the clients, on the first of the host's addresses that works.
 fn listen(arguments: &Arguments, registry: &Registry) -> Result<RelayPort, Failure> {
     let Arguments { listen_host, listen_port, segmentation, .. } = arguments;
     let mut result = Err(io::Error::from(ErrorKind::AddrNotAvailable));

@@ -1,4 +1,4 @@
-//! What is wrong with a direction of the network: probabilities, delays and bandwidth, as the options say.
+//! The impairments of a direction of the network: probabilities, delays and bandwidth, as in the options.
 
 use std::time::Duration;
 
@@ -40,11 +40,11 @@ pub struct Impairments {
     pub duplicate: Probability,
     /// The probability that a datagram waits until the next one of its client has overtaken it.
     pub reorder: Probability,
-    /// The longest wait for that, after which it goes on anyway.
+    /// The longest time that it waits; after this time it is sent anyway.
     pub reorder_hold: Duration,
     /// The probability that bits of a datagram are flipped.
     pub corrupt: Probability,
-    /// How many bits are flipped then, all different; in a shorter datagram all bits are flipped.
+    /// How many bits are flipped in such a datagram, all different; in a shorter datagram all bits are flipped.
     pub corrupt_bits: usize,
     /// The probability that a datagram is truncated to a random length, from 0 to one octet less than its own.
     pub truncate: Probability,
@@ -61,7 +61,7 @@ pub struct Impairments {
 }
 
 impl Impairments {
-    /// One delay: the fixed part and a random one. Never negative.
+    /// One delay: the fixed part plus a random part. Never negative.
     pub fn draw_delay(&self, random: &mut ChaCha8Rng) -> Duration {
         let scale = match self.distribution {
             Distribution::Uniform => random.random_range(-1.0..=1.0),

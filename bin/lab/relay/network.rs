@@ -1,8 +1,8 @@
-//! The network with faults, without sockets: datagrams enter at one time, and some leave at later times.
+//! The network with faults, without sockets: datagrams enter at one time, and some of them leave later.
 //!
 //! Nothing here reads a clock or draws from the system's randomness. What happens to a datagram (loss, copies, flipped
 //! bits, the random part of its delay) depends on the seed, the number of its client, its direction, its place in that
-//! direction's sequence and its length, and on nothing else. Only two things depend on time: the queue before the
+//! direction's sequence, and its length, and on nothing else. Only two things depend on time: the queue before the
 //! limited bandwidth, and which datagram overtakes a held one.
 
 use std::collections::{BTreeMap, HashMap};
@@ -12,13 +12,13 @@ use super::fate::{DropReason, Fate, Fates};
 use super::impairments::{FlowDirection, Impairments};
 use super::totals::RelayTotals;
 
-/// What an IPv6 and a UDP header add to every datagram on a link of limited bandwidth, in octets.
+/// The octets that the IPv6 and UDP headers add to every datagram on a link of limited bandwidth.
 const HEADERS: usize = 48;
 
 /// Datagrams in flight at the same time, over all clients; further ones are dropped and counted.
 const MAX_UNDER_WAY: usize = 65_536;
 
-/// Octets in flight at the same time, likewise.
+/// The same for octets in flight.
 const MAX_OCTETS_UNDER_WAY: usize = 64 << 20;
 
 /// A datagram that leaves the network.
@@ -30,7 +30,7 @@ pub struct Departure {
     pub direction: FlowDirection,
     /// Its octets, truncated or changed by its fate.
     pub payload: Vec<u8>,
-    /// Whether it is the second one of two.
+    /// Whether it is the copy.
     pub copy: bool,
 }
 
@@ -41,7 +41,7 @@ pub struct Network {
     /// When each direction's bandwidth is free again.
     busy_until: [Duration; 2],
     links: HashMap<(u64, FlowDirection), Link>,
-    /// In order of departure; the number orders datagrams of the same instant.
+    /// In order of departure; the number decides between datagrams of the same instant.
     in_flight: BTreeMap<(Duration, u64), Departure>,
     octets_in_flight: usize,
     next_number: u64,
@@ -171,7 +171,7 @@ impl Network {
         key
     }
 
-    /// Moves the datagrams that waited for this one to just after it, unless they leave before it anyway.
+    /// Moves the datagrams that waited for this one to just after it, unless they leave earlier.
     fn overtake(&mut self, client: u64, direction: FlowDirection, key: (Duration, u64), held: bool) {
         let Some(link) = self.links.get_mut(&(client, direction)) else {
             return;
@@ -180,7 +180,7 @@ impl Network {
         for early in waiting {
             if early < key {
                 if held {
-                    // It is held itself, so it overtakes none: all of them wait.
+                    // This datagram is held too, so it overtakes none: all of them wait.
                     link.held.push(early);
                 }
                 continue;

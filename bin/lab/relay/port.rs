@@ -33,7 +33,7 @@ impl RelayPort {
         let options = SocketOptions::default().with_segmentation(segmentation);
         let bind = |packet_info| bind_group(address, 1, &options.with_packet_info(packet_info));
         let group = match bind(peer.is_none()) {
-            // Then the system chooses the address that answers leave from.
+            // Without packet information the system chooses the source address of replies.
             Err(error) if error.kind() == io::ErrorKind::Unsupported => bind(false),
             group => group,
         };
@@ -50,20 +50,20 @@ impl RelayPort {
         Ok(RelayPort { socket, local, capabilities, drops })
     }
 
-    /// The address that it is bound to.
+    /// The address of the socket.
     pub fn local(&self) -> SocketAddrV6 {
         self.local
     }
 
-    /// What it can do.
+    /// The capabilities of the socket.
     pub fn capabilities(&self) -> Capabilities {
         self.capabilities
     }
 
-    /// Receives what is there, and says how many datagrams the system has dropped before it.
+    /// Receives waiting datagrams, and reports how many the system has dropped before them.
     ///
     /// # Errors
-    /// Those of recvmsg(2); `WouldBlock`: there is nothing, and the event loop says when there is.
+    /// Those of recvmsg(2); `WouldBlock` if there is none: the event loop reports the next one.
     pub fn receive(&mut self, batch: &mut ReceiveBatch) -> io::Result<(ReceivedCounts, u32)> {
         let socket = &self.socket;
         let received = socket.try_io(|| batch.receive(&SockRef::from(socket), Wait::No))?;

@@ -26,7 +26,7 @@ pub enum Side {
 }
 
 impl Recorder {
-    /// Creates the file, if one is named.
+    /// Creates the file, if the options name one.
     pub fn new(path: Option<&Path>) -> Result<Self, Failure> {
         let create = |path: &Path| {
             let interfaces = [("clients", "between the clients and the relay"), ("server", "between relay and server")];
@@ -36,7 +36,7 @@ impl Recorder {
         Ok(Self { capture: path.map(create).transpose()?, failure: None })
     }
 
-    /// Whether there is a capture.
+    /// Whether a capture is written.
     pub fn records(&self) -> bool {
         self.capture.is_some()
     }
@@ -68,7 +68,7 @@ impl Recorder {
         self.try_to(CaptureWriter::flush);
     }
 
-    /// Why the capture could not be written, if it could not.
+    /// Why the capture could not be written, or `None`.
     pub fn failure(&self) -> Option<&str> {
         self.failure.as_deref()
     }

@@ -1,4 +1,4 @@
-//! What became of the datagrams of one direction, counted.
+//! Counts of the datagrams of one direction, by their fates.
 
 use std::fmt;
 
@@ -25,9 +25,9 @@ pub struct RelayTotals {
     pub duplicated: u64,
     /// Held until another overtook it.
     pub reordered: u64,
-    /// Came out, copies included.
+    /// Forwarded, copies included.
     pub sent: u64,
-    /// Octets of payload that came out.
+    /// Octets of payload that were forwarded.
     pub sent_octets: u64,
 }
 

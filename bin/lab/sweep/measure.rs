@@ -1,4 +1,4 @@
-//! The runs of a sweep: each has a client and a relay of its own.
+//! The runs of a sweep: each has its own client and relay.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ use crate::target::resolve;
 /// Runs at once for each processor: nearly all of the time they wait.
 const PER_PROCESSOR: usize = 8;
 
-/// Between looks at whether the client still runs.
+/// Interval between checks whether the client still runs.
 const POLL: Duration = Duration::from_millis(2);
 
 /// What is the same for all runs.
@@ -36,20 +36,20 @@ pub struct Experiment<'a> {
     client: Vec<String>,
     server: SweepServer,
     interrupted: Arc<AtomicBool>,
-    /// Runs of each step that have ended.
+    /// How many runs of each step have ended.
     ended: Vec<AtomicUsize>,
 }
 
-/// The server that is asked.
+/// The server of all runs.
 struct SweepServer {
     address: SocketAddr,
     name: String,
-    /// If lab has started it; it ends with the value.
+    /// The process, if lab has started it; it ends when the value is dropped.
     service: Option<std::sync::Mutex<Service>>,
 }
 
 impl<'a> Experiment<'a> {
-    /// Starts the server, if it is not one that runs.
+    /// Starts the server, unless it already runs.
     pub fn new(arguments: &'a Arguments, range: SweptOption) -> Result<Self, Failure> {
         let values = range.span.values(arguments.steps, arguments.logarithmic);
         let client = match &arguments.client {
@@ -92,7 +92,7 @@ impl<'a> Experiment<'a> {
         })
     }
 
-    /// One client, through a relay of its own.
+    /// Runs one client, through its own relay.
     fn run_once(&self, step: usize, seed: u64) -> Result<SweepRun, Failure> {
         let Arguments { network, timeout, limits, result_prefix, .. } = self.arguments;
         self.server.still_runs()?;
@@ -136,7 +136,7 @@ impl<'a> Experiment<'a> {
         })
     }
 
-    /// Says on standard error that a step has been done.
+    /// Reports on standard error that a step is complete.
     fn report(&self, step: usize) {
         if self.ended[step].fetch_add(1, Ordering::Relaxed) + 1 == self.arguments.repeat {
             let value = self.range.span.unit().shown(self.values[step]);
@@ -168,7 +168,7 @@ impl SweepServer {
         }
     }
 
-    /// A server that has ended would make all further steps look alike.
+    /// If the server has ended, all further steps would look alike.
     fn still_runs(&self) -> Result<(), Failure> {
         let Some(service) = &self.service else { return Ok(()) };
         let ended = service.lock().map_or(None, |mut service| service.ended());

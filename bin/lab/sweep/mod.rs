@@ -135,7 +135,7 @@ struct SweptOption {
     span: Span,
 }
 
-/// Runs every step, and writes what came of them.
+/// Runs every step, and writes the results.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let range = arguments.network.range().map_err(Failure::Usage)?;
     if arguments.logarithmic && range.span.from.min(range.span.to.unwrap_or_default()) <= 0.0 {
@@ -144,7 +144,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             range.name, range.span
         )));
     }
-    // Before the runs, which take their time.
+    // Before the runs, because they take a long time.
     for path in [&arguments.csv, &arguments.svg].into_iter().flatten() {
         fs::File::create(path).map_err(|error| cannot_write(path, error))?;
     }
@@ -198,7 +198,7 @@ impl NetworkArguments {
         }
     }
 
-    /// The options that are the same in all steps, as they are typed.
+    /// The options that are the same in all steps, as typed.
     fn fixed(&self) -> Vec<String> {
         let fixed =
             self.spans().into_iter().filter_map(|(name, span)| Some((name, span.filter(|span| span.to.is_none())?)));

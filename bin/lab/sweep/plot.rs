@@ -21,17 +21,17 @@ type PanelResult<'a> = Result<(), Box<dyn std::error::Error + 'a>>;
 struct Panel<'a> {
     caption: &'a str,
     unit: &'a str,
-    /// Where its axis ends at least.
+    /// The axis ends at this value or above.
     least: f64,
     curves: Vec<Curve>,
 }
 
-/// A curve; a value that is missing is a gap.
+/// A curve; a missing value is a gap.
 struct Curve {
     name: &'static str,
     colour: RGBColor,
     points: Vec<(f64, Option<f64>)>,
-    /// What is shaded around it.
+    /// The shaded area around it.
     band: Vec<(f64, Option<(f64, f64)>)>,
 }
 
@@ -158,7 +158,7 @@ impl Panel<'_> {
     }
 }
 
-/// Runs of values between which none is missing.
+/// Runs of consecutive values without a missing one.
 fn pieces<T: Copy>(points: &[(f64, Option<T>)]) -> Vec<Vec<(f64, T)>> {
     points
         .split(|(_, value)| value.is_none())

@@ -1,4 +1,4 @@
-//! What came of a sweep, for people, as CSV and as JSON.
+//! The result of a sweep, for people, as CSV and as JSON.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use super::span::{Unit, short};
 use crate::columns;
 use crate::units::HumanDuration;
 
-/// The 97.5th percentile of the normal distribution: 95% of it lies within so many standard deviations.
+/// The 97.5th percentile of the normal distribution: 95% of it is within this many standard deviations.
 const Z: f64 = 1.96;
 
 /// All steps.
@@ -40,7 +40,7 @@ pub struct SweepStep {
     pub value: f64,
     /// Runs that ended with the right result.
     pub right: usize,
-    /// Runs that ended with another result, and exit status 0.
+    /// Runs that ended with another result and exit status 0.
     pub wrong: usize,
     /// Runs that ended without a result, or with another exit status.
     pub failed: usize,
@@ -48,9 +48,10 @@ pub struct SweepStep {
     pub timed_out: usize,
     /// The share of right runs, and the 95% confidence interval of its probability (Wilson's score interval).
     pub success: Share,
-    /// From the first request to the end of the client, in seconds, of right runs; none without these.
+    /// Percentiles of the time from the first request to the end of the client, in seconds, over runs with the right
+    /// result; `None` if there are none.
     pub seconds: Option<Percentiles>,
-    /// DatagramTotals over all runs.
+    /// The totals of all runs.
     pub datagrams: DatagramTotals,
     /// Each run.
     pub runs: Vec<SweepRun>,
@@ -67,7 +68,7 @@ pub struct Share {
     pub high: f64,
 }
 
-/// Percentiles of some numbers: each is one of them (the nearest rank).
+/// Percentiles of some numbers: each percentile is one of the numbers (the nearest rank).
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Percentiles {
     /// The 10th.
@@ -80,7 +81,7 @@ pub struct Percentiles {
     pub max: f64,
 }
 
-/// DatagramTotals, counted on both sides of the relay.
+/// Totals of datagrams, counted on both sides of the relay.
 #[derive(Clone, Copy, Debug, Default, serde::Serialize)]
 pub struct DatagramTotals {
     /// That the clients sent.
@@ -100,15 +101,15 @@ pub struct SweepRun {
     pub seed: u64,
     /// How it ended.
     pub outcome: RunOutcome,
-    /// From the first request to the end of the client, in seconds; none if it sent nothing.
+    /// From the first request to the end of the client, in seconds; `None` if it sent nothing.
     pub seconds: Option<f64>,
     /// As in [`DatagramTotals`].
     pub requests_sent: u64,
-    /// Likewise.
+    /// As in [`DatagramTotals`].
     pub requests_delivered: u64,
-    /// Likewise.
+    /// As in [`DatagramTotals`].
     pub replies_sent: u64,
-    /// Likewise.
+    /// As in [`DatagramTotals`].
     pub replies_delivered: u64,
 }
 
@@ -152,15 +153,15 @@ impl SweepStep {
         }
     }
 
-    /// DatagramTotals for each run.
+    /// The mean number of datagrams per run.
     pub fn mean(&self, datagrams: u64) -> f64 {
         datagrams as f64 / self.runs.len().max(1) as f64
     }
 }
 
 impl Share {
-    /// Wilson's score interval (E. B. Wilson, Probable inference, 1927): unlike the normal approximation it is right for
-    /// few runs, and for none or all of them.
+    /// Wilson's score interval (E. B. Wilson, Probable inference, 1927): unlike the normal approximation it is correct
+    /// for few runs, and if none or all of them succeed.
     fn of(right: usize, runs: usize) -> Self {
         let (n, p) = (runs.max(1) as f64, right as f64 / runs.max(1) as f64);
         let middle = (p + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
@@ -181,7 +182,7 @@ impl Percentiles {
 }
 
 impl Sweep {
-    /// A row for each step.
+    /// One row per step.
     pub fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
         let heading = [
             self.varied,
@@ -230,7 +231,7 @@ impl Sweep {
         )
     }
 
-    /// A row for each step.
+    /// One row per step.
     pub fn csv(&self) -> Result<Vec<u8>, csv::Error> {
         let mut table = csv::Writer::from_writer(Vec::new());
         let unit = match self.unit {

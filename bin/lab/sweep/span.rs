@@ -1,4 +1,4 @@
-//! What is varied: a quantity of the network, as one value or from one value to another.
+//! The quantity that a sweep varies: one value, or a range of values.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,20 +7,20 @@ use std::time::Duration;
 use crate::common::usage::duration;
 use crate::units::{HumanDuration, Probability, bandwidth};
 
-/// What is between the two ends of a range.
+/// The separator between the two ends of a range.
 const TO: &str = "..";
 
 /// A value, or a range of values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Span {
-    /// Where it begins; the value, if there is only one.
+    /// The first value, or the only one.
     pub from: f64,
-    /// Where it ends, if it is a range.
+    /// The last value, if it is a range.
     pub to: Option<f64>,
     unit: Unit,
 }
 
-/// What is measured, and in which unit the numbers are.
+/// The kind of quantity, and the unit of its numbers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unit {
@@ -64,8 +64,8 @@ impl Span {
         self.unit
     }
 
-    /// `steps` values from one end to the other, both included; with `logarithmic`, each is the same multiple of the one
-    /// before.
+    /// `steps` values from one end to the other, both included; with `logarithmic`, each is the same multiple of
+    /// the one before.
     pub fn values(&self, steps: usize, logarithmic: bool) -> Vec<f64> {
         let to = self.to.unwrap_or(self.from);
         let value = |step: usize| {
@@ -80,7 +80,7 @@ impl Span {
 }
 
 impl Unit {
-    /// A value for people.
+    /// A value as text for people.
     pub fn shown(self, value: f64) -> String {
         match self {
             Self::Probability => format!("{}%", short(value * 100.0)),
@@ -94,7 +94,7 @@ impl Unit {
         }
     }
 
-    /// For an axis: what it says, and the multiple of the unit that it counts.
+    /// For an axis: its unit as text, and the size of that unit.
     pub fn axis(self) -> (&'static str, f64) {
         match self {
             Self::Probability => ("%", 0.01),
@@ -104,7 +104,7 @@ impl Unit {
     }
 }
 
-/// Without decimals that say nothing.
+/// Without trailing zeros.
 pub fn short(number: f64) -> String {
     let text = format!("{number:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

@@ -1,5 +1,5 @@
-//! One pair: the hidden subcommand `lab pair`, which starts a server, lets a client ask it through a relay, and judges
-//! what passed. With isolation, server and client are in process namespaces of their own too: neither sees the other, or
+//! One pair: the hidden subcommand `lab pair` starts a server, lets a client ask it through a relay, and judges
+//! the datagrams. With isolation, server and client also have their own process namespaces: neither sees the other, or
 //! lab.
 
 use std::io::{self, Write};
@@ -17,23 +17,23 @@ use crate::process::{Program, ResourceLimits, shield_this_process, signalled};
 use crate::relay::FlowDirection;
 use crate::tap::Tap;
 
-/// What a client asks, one after the other until one question fails: the scenarios of `lab check client` in which a right
-/// server answers at once.
+/// What a client asks, one question after the other until one fails: the scenarios of `lab check client` in which a
+/// correct server answers at once.
 const ASKED: [&str; 4] = ["sum", "product", "text", "text-product"];
 
-/// Between looks at whether the client still runs.
+/// Interval between checks whether the client still runs.
 const POLL: Duration = Duration::from_millis(3);
 
-/// When a client has given up, the server is watched for so long: its reply may be about to come.
+/// How long the server is watched after a client has given up: its reply may still come.
 const LATE: Duration = Duration::from_millis(1500);
 
 /// A shell reports the signal that ended a program as an exit status above this.
 const SIGNALLED: i32 = 128;
 
-/// The first process of a namespace: runs the command as its child, so that signals to the group reach that.
+/// The first process of a namespace: runs the command as its child, so that signals to the group reach the command.
 const FIRST: &str = "\"$@\"; exit $?";
 
-/// Likewise, for a server: one that goes into the background lives on.
+/// The same for a server: a server that goes into the background stays alive.
 const FIRST_OF_SERVER: &str = "\"$@\"; status=$?; while [ $status = 0 ] && set -- /proc/[0-9]* && [ $# -gt 1 ]; \
                                do sleep 0.1; done; exit $status";
 
@@ -59,7 +59,7 @@ pub struct PairPlan {
     pub result_prefix: Option<String>,
     /// Whether each gets a process namespace.
     pub apart: bool,
-    /// ResourceLimits of each process, as for `lab limited`.
+    /// Limits of each process, as for `lab limited`: processor time in seconds.
     pub cpu: u64,
     /// In MiB.
     pub memory: u64,
@@ -109,7 +109,7 @@ impl PairPlan {
             exchange.faults.retain(|fault| !told().any(|earlier| earlier.is_the_same_mistake(fault)));
             let works = exchange.works;
             exchanges.push(exchange);
-            // The same mistake would show again, and take its time-outs again.
+            // The same mistake would show again, and cost the same time-outs again.
             if !works {
                 break;
             }
@@ -151,7 +151,7 @@ impl PairPlan {
         Ok(fault::judge(&PairRecord { server, passed: &passed, server_end, end }, run, self.result_prefix.as_deref()))
     }
 
-    /// The command of a party in its folder, with limits, and without any capability.
+    /// The command of a party in its folder, with limits and without capabilities.
     fn command(&self, party: &Party, first: &str) -> Result<Vec<String>, Failure> {
         let this = std::env::current_exe().map_err(|error| Failure::run("cannot find this program's file", error))?;
         let mut command: Vec<String> = Vec::new();
@@ -173,7 +173,7 @@ impl PairPlan {
         ResourceLimits { cpu, memory, descriptors, time: u64::from(u32::MAX), confined }
     }
 
-    /// How the program itself ended, of which the first process of its namespace reports.
+    /// How the program itself ended, as the first process of its namespace reports it.
     fn unwrapped(&self, status: ExitStatus) -> ExitStatus {
         match status.code() {
             Some(code) if self.apart && (SIGNALLED + 1..SIGNALLED + 65).contains(&code) => signalled(code - SIGNALLED),
@@ -182,7 +182,7 @@ impl PairPlan {
     }
 }
 
-/// The server was started, and does not listen.
+/// The server was started, but does not listen.
 fn not_listening(advice: Advice) -> PairExchange {
     let Advice { likely, hint, came } = advice;
     let fault = PairFault {

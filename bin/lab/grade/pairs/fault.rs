@@ -1,5 +1,5 @@
-//! Who breaks a clause: judged by the datagrams between the two, as `lab explain` judges them, and by what the client
-//! printed, as `lab check client` does.
+//! Which side breaks a clause. The datagrams between the two are judged as in `lab explain`, and the client's output as
+//! in `lab check client`.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -16,18 +16,18 @@ use crate::explain::{ExplainInput, Relation, Seen, Sequence};
 use crate::relay::FlowDirection;
 use crate::tap::{Passed, PassedDatagram};
 
-/// A client that waits for less at first gives up too early (clause 5.1).
+/// A client whose first wait is shorter gives up too early (clause 5.1).
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
-/// What was seen of an exchange, besides the run of the client.
+/// What was observed in an exchange, besides the run of the client.
 pub struct PairRecord<'a> {
     /// Where the server was asked.
     pub server: SocketAddr,
-    /// What passed between the two.
+    /// The datagrams between the two.
     pub passed: &'a Passed,
     /// How the server ended, if it has.
     pub server_end: Option<String>,
-    /// When the client had ended, or was ended.
+    /// When the client ended or was terminated.
     pub end: Instant,
 }
 
@@ -99,7 +99,7 @@ fn of_client(check: &Check, judgement: &Judgement, sent: Vec<String>) -> PairFau
     }
 }
 
-/// A client may ask in the extended form what the scenario has in the classic one.
+/// A client may use the extended form where the scenario has the classic one.
 fn asks_in_the_extended_form(request: &[u8], scenario: &Scenario) -> bool {
     let mut buffer = [0; MAX_REPLY_CEILING];
     Kind::of(request) == Kind::Extended
@@ -117,7 +117,7 @@ fn right_reply<'a>(request: &[u8], buffer: &'a mut [u8]) -> Option<&'a [u8]> {
     }
 }
 
-/// The first thing that is wrong with what the server sent, or that it sent nothing.
+/// The first thing wrong with what the server sent; or the server sent nothing.
 fn of_server(observed: &PairRecord<'_>, first: Option<&[u8]>) -> Option<PairFault> {
     let datagrams = &observed.passed.datagrams;
     let mut sequence = Sequence::default();
@@ -188,7 +188,7 @@ fn of_server(observed: &PairRecord<'_>, first: Option<&[u8]>) -> Option<PairFaul
     Some(fault("1.1", "a request is answered", Some(first), came))
 }
 
-/// How long after its request a reply came, if none came before the client had ended.
+/// How long after its request the first reply came, if that was after the end of the client.
 fn late_reply(observed: &PairRecord<'_>) -> Option<Duration> {
     let datagrams = || observed.passed.datagrams.iter();
     let first = datagrams().find(|datagram| datagram.direction == FlowDirection::ToServer)?;

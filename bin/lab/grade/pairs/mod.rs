@@ -1,4 +1,4 @@
-//! `lab grade --pairs`: every client against every server, and against calc6's own; who is at fault where they fail.
+//! `lab grade --pairs`: every client against every server, against calc6's own too; who is at fault if they fail.
 
 mod exchange;
 mod fault;
@@ -43,12 +43,12 @@ pub struct Pair {
     pub server: String,
     /// The name of the client.
     pub client: String,
-    /// What came of it.
+    /// The outcome.
     #[serde(flatten)]
     pub outcome: PairOutcome,
 }
 
-/// What came of a pair.
+/// The outcome of a pair.
 #[derive(Debug, serde::Serialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum PairOutcome {
@@ -60,35 +60,35 @@ pub enum PairOutcome {
     Done { exchanges: Vec<PairExchange> },
 }
 
-/// What came of one question of the client.
+/// The outcome of one question of the client.
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 pub struct PairExchange {
     /// What was asked.
     pub asked: String,
     /// Whether the client printed the right result.
     pub works: bool,
-    /// Which clauses were broken, and by whom; may be none where it does not work.
+    /// Which clauses were broken, and by which side; may be empty even if the exchange fails.
     pub faults: Vec<PairFault>,
-    /// What happened, where nobody breaks a clause.
+    /// What happened, if no side breaks a clause.
     pub remark: String,
 }
 
 /// A clause that is broken.
 #[derive(Clone, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
 pub struct PairFault {
-    /// Who breaks it.
+    /// The side that breaks it.
     pub side: PairSide,
-    /// Of docs/protocol.md.
+    /// The clause of docs/protocol.md.
     pub clause: String,
     /// What is required.
     pub title: String,
-    /// The datagrams that show it, in hex: what was sent to the one at fault.
+    /// The datagrams that show it, in hex: what was sent to the side at fault.
     pub sent: Vec<String>,
-    /// What should have come.
+    /// What was expected.
     pub expected: String,
     /// What came instead.
     pub came: String,
-    /// The mistake that explains it best, if one does.
+    /// The mistake that explains it best, if one is known.
     pub likely: String,
     /// One thing to try.
     #[serde(rename = "try")]
@@ -161,14 +161,14 @@ impl Matrix {
         Ok(Self { servers: names(&servers), clients: names(&clients), pairs, not_built })
     }
 
-    /// Whether every pair works, and nobody breaks a clause.
+    /// Whether every pair works, and no side breaks a clause.
     pub fn works(&self) -> bool {
         self.pairs.iter().all(|pair| pair.outcome.works())
     }
 }
 
 impl PairOutcome {
-    /// Whether everything was answered as it should be, and nobody breaks a clause.
+    /// Whether everything was answered correctly, and no side breaks a clause.
     pub fn works(&self) -> bool {
         match self {
             Self::Done { exchanges } => exchanges.iter().all(|exchange| exchange.works && exchange.faults.is_empty()),

@@ -15,12 +15,12 @@ use crate::process::shown;
 const LEGEND: &str = "S and C with a clause of docs/protocol.md: the server or the client breaks it; in brackets: and yet the results were right;\n\
                       ?: it does not work, and nobody breaks a clause; !: it could not be run; -: not built";
 
-/// What one side does wrong, and with whom.
+/// What one side does wrong, and with which partners.
 struct FaultGroup<'a> {
     side: PairSide,
     name: &'a str,
     clause: &'a str,
-    /// The others with which it shows.
+    /// The partners with which it shows.
     with: Vec<&'a str>,
     /// The first pair and question in which it shows.
     example: (&'a Pair, &'a PairExchange, &'a PairFault),
@@ -42,7 +42,7 @@ impl Matrix {
         Ok(())
     }
 
-    /// The matrix, and below it what is wrong, once for each program and clause.
+    /// The matrix. Below it, each fault once per program and clause.
     pub fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
         let numbers = 1..=self.clients.len();
         let heading = std::iter::once("servers, clients".to_owned());
@@ -91,7 +91,7 @@ impl Matrix {
         writeln!(out, "\n{works} of {} pairs work", self.pairs.len())
     }
 
-    /// A row for each question of each pair, and each fault.
+    /// One row per question of each pair, and per fault.
     fn csv(&self) -> Result<Vec<u8>, csv::Error> {
         let mut table = csv::Writer::from_writer(Vec::new());
         let heading = [
@@ -123,7 +123,7 @@ impl Matrix {
         table.into_inner().map_err(|error| csv::Error::from(error.into_error()))
     }
 
-    /// A page that needs nothing else; all that submissions wrote is text in it.
+    /// An HTML page without external files; everything that submissions wrote is text in it.
     fn html(&self) -> String {
         let mut out = String::from(
             "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Every client against every server\
@@ -171,7 +171,7 @@ impl Matrix {
         self.servers.iter().map(String::as_str).zip(self.pairs.chunks(self.clients.len().max(1)))
     }
 
-    /// What is wrong, once for each program and clause.
+    /// Each fault once per program and clause.
     fn groups(&self) -> Vec<FaultGroup<'_>> {
         let mut groups: Vec<FaultGroup<'_>> = Vec::new();
         for pair in &self.pairs {
@@ -205,7 +205,7 @@ impl Matrix {
 }
 
 impl PairSide {
-    /// For people.
+    /// The word for people to read.
     pub fn word(self) -> &'static str {
         match self {
             Self::Server => "server",
@@ -257,7 +257,7 @@ impl PairOutcome {
         }
     }
 
-    /// How the cell is coloured.
+    /// The colour of the cell.
     fn class(&self) -> &'static str {
         let Self::Done { exchanges } = self else { return "unknown" };
         let breaks = |side| exchanges.iter().flat_map(|exchange| &exchange.faults).any(|fault| fault.side == side);
@@ -270,7 +270,7 @@ impl PairOutcome {
         }
     }
 
-    /// What is to be said besides clauses that are broken.
+    /// Remarks other than broken clauses.
     fn remarks(&self) -> Vec<String> {
         match self {
             Self::NotBuilt => Vec::new(),
@@ -316,7 +316,7 @@ impl PairOutcome {
 }
 
 impl PairFault {
-    /// With what each is, without what is empty.
+    /// Each part with its label; empty parts are left out.
     fn lines(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let sent = self.sent.iter().map(|sent| ("sent", sent.as_str()));
         let rest = [

@@ -1,10 +1,10 @@
-//! What systems do differently for those who start programs: process groups and jobs, limits, what is known of other
-//! processes. All of lab that depends on the system stands here; the rest sees one face.
+//! Differences between systems that matter for starting programs: process groups and jobs, limits, information about
+//! other processes. All system-dependent code of lab is here; the rest of lab uses one interface.
 //!
 //! | | Linux | macOS, FreeBSD | Windows |
 //! | --- | --- | --- | --- |
 //! | ended with all children | process group, and by environment | process group | job object |
-//! | limits | processor time, memory, descriptors, file size | the same, as far as the system keeps them | none but time |
+//! | limits | processor time, memory, descriptors, file size | the same, if the system enforces them | none but time |
 //! | sockets, descriptors, threads, processor time of a program | /proc | | |
 //! | namespaces, capabilities | yes | | |
 
@@ -41,7 +41,7 @@ pub use windows::{
 /// What a started program and its descendants use.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
-    /// Processes that run.
+    /// Running processes.
     pub processes: usize,
     /// Processes that have ended and that their parent has not waited for.
     pub zombies: usize,
@@ -56,11 +56,11 @@ pub struct Usage {
 pub struct KernelSocket {
     /// Where it is bound.
     pub local: SocketAddr,
-    /// What it is connected to; port 0 if it is not, or if the system does not tell.
+    /// The address that it is connected to; port 0 if it is not connected, or if the system does not show it.
     pub remote: SocketAddr,
-    /// Octets that wait to be received, as far as the system tells.
+    /// Octets that wait to be received, as far as the system shows them.
     pub waiting: u64,
-    /// A number of the system's; 0 where it has none.
+    /// A number that the system assigns; 0 if it assigns none.
     identity: u64,
 }
 
@@ -69,12 +69,12 @@ pub struct KernelSocket {
 pub enum Transport {
     /// Datagrams.
     Udp,
-    /// Streams; of these only sockets that listen.
+    /// Streams; only listening sockets.
     Tcp,
 }
 
 impl KernelSocket {
-    /// Which socket it is, where the system tells: another one has another identity.
+    /// Which socket it is, where the system shows that: another socket has another identity.
     pub fn identity(&self) -> u64 {
         self.identity
     }
@@ -83,7 +83,7 @@ impl KernelSocket {
     pub fn serves(&self, address: SocketAddr) -> bool {
         let (local, asked) = (self.local.ip(), address.ip());
         let same_family = local.is_ipv4() == asked.is_ipv4();
-        // An IPv6 wildcard serves IPv4 too, unless IPV6_V6ONLY is set, which the table does not say.
+        // An IPv6 wildcard also receives IPv4, unless IPV6_V6ONLY is set, which the table does not show.
         let reached = local == asked
             || local.is_unspecified() && (same_family || local.is_ipv6())
             || local.to_canonical() == asked.to_canonical();

@@ -1,5 +1,5 @@
-//! Systems that do not tell, without privileges or `unsafe`, what other processes do. What rests on it is not judged there,
-//! and says so.
+//! Systems that do not show, without privileges or `unsafe`, what other processes do. Checks that need this are
+//! skipped, and the report says so.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -11,13 +11,13 @@ use super::unix::Id;
 use super::windows::Id;
 use super::{KernelSocket, Transport, Usage};
 
-/// Whether the system tells what other processes use, and which sockets there are.
+/// Whether the system shows what other processes use, and which sockets exist.
 pub const KNOWS_PROCESSES: bool = false;
 
 /// Whether there are namespaces.
 pub const NAMESPACES: bool = false;
 
-/// A started program; of its descendants nothing is known.
+/// A started program; nothing is known about its descendants.
 #[derive(Clone, Debug)]
 pub struct Family;
 
@@ -37,7 +37,7 @@ impl Family {
         Usage::default()
     }
 
-    /// Always assumed: a server that went into the background may be about to listen.
+    /// Always true: a server that went into the background may still start to listen.
     pub fn runs(&self) -> bool {
         true
     }
@@ -58,12 +58,12 @@ pub fn sockets(_: Transport) -> Vec<KernelSocket> {
     Vec::new()
 }
 
-/// The UDP socket that receives datagrams for `address`, if there is one: then no other socket can bind the address, or all
-/// addresses.
+/// The UDP socket that receives datagrams for `address`, if there is one: then no other socket can bind the address, or
+/// all addresses.
 pub fn socket_at(address: SocketAddr) -> Option<KernelSocket> {
     let taken = |ip: IpAddr| {
         let bound = UdpSocket::bind((ip, address.port()));
-        // Windows says that access is denied where the other socket is exclusive.
+        // Windows reports that access is denied if the other socket is exclusive.
         bound.is_err_and(|error| matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied))
     };
     let all: IpAddr = match address {
@@ -79,12 +79,12 @@ pub fn socket_at(address: SocketAddr) -> Option<KernelSocket> {
     })
 }
 
-/// Always assumed: then nothing is tried that needs it.
+/// Always false, so that nothing that needs root is tried.
 pub fn has_root() -> bool {
     false
 }
 
-/// There is nothing to do.
+/// Does nothing.
 ///
 /// # Errors
 /// None.
@@ -100,7 +100,7 @@ pub fn own_network() -> io::Result<()> {
     Err(ErrorKind::Unsupported.into())
 }
 
-/// The system does not tell it of other processes.
+/// The system does not show this for other processes.
 ///
 /// # Errors
 /// `Unsupported`.

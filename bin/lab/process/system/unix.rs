@@ -17,18 +17,18 @@ use crate::Failure;
 /// A process.
 pub type Id = Pid;
 
-/// Which limits this system does not keep, if any.
+/// Which limits this system does not enforce, if any.
 pub const LIMITS_MISSING: Option<&str> = None;
 
-/// Files that a program writes may have this many octets.
+/// The largest file that a program may write, in octets.
 const MAX_FILE: u64 = 64 << 20;
 
-/// The process of a child.
+/// The process ID of a child.
 pub fn id_of(child: &Child) -> Id {
     Pid::from_child(child)
 }
 
-/// A program and its descendants, as far as they stay in its process group.
+/// A program and its descendants, as long as they stay in its process group.
 #[derive(Debug)]
 pub struct ProcessGroup(Pid);
 
@@ -43,19 +43,19 @@ impl ProcessGroup {
         Ok((child, group))
     }
 
-    /// Asks them all, and `others`, to end (SIGTERM). False if this system cannot ask.
+    /// Asks all of them, and `others`, to end (SIGTERM). False if this system cannot ask.
     pub fn ask_to_end(&self, others: &[Id]) -> bool {
         self.signal(others, Signal::TERM);
         true
     }
 
-    /// Ends them all, and `others` (SIGKILL).
+    /// Kills all of them, and `others` (SIGKILL).
     pub fn end(&self, others: &[Id]) {
         self.signal(others, Signal::KILL);
     }
 
     fn signal(&self, others: &[Id], signal: Signal) {
-        // ESRCH only says that no process is left.
+        // ESRCH only means that no process is left.
         let _ = kill_process_group(self.0, signal);
         for other in others {
             let _ = kill_process(*other, signal);
@@ -63,10 +63,10 @@ impl ProcessGroup {
     }
 }
 
-/// Becomes a program, within limits; returns only if that fails.
+/// Becomes a program, with limits; returns only if that fails.
 ///
 /// # Errors
-/// A limit is refused.
+/// The system rejects a limit.
 pub fn become_program(limits: &ResourceLimits, command: &mut Command) -> Result<io::Error, Failure> {
     let limited = [
         (Resource::Cpu, limits.cpu),
@@ -76,7 +76,7 @@ pub fn become_program(limits: &ResourceLimits, command: &mut Command) -> Result<
         (Resource::Core, 0),
     ];
     for (resource, limit) in limited {
-        // Only root may raise a limit that is set already.
+        // Only root may raise a limit that is already set.
         let most = getrlimit(resource).maximum.unwrap_or(u64::MAX);
         let limit = limit.min(most);
         let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
@@ -103,13 +103,13 @@ pub fn signal_of(status: ExitStatus) -> Option<i32> {
     status.signal()
 }
 
-/// The end by a signal.
+/// The exit status for this signal.
 pub fn signalled(signal: i32) -> ExitStatus {
     ExitStatus::from_raw(signal)
 }
 
-/// Lets this process open `wanted` descriptors and `others`: any user may raise the usual soft limit of 1,024 to the hard
-/// limit.
+/// Lets this process open `wanted` descriptors and `others`: any user may raise the usual soft limit of 1,024 to the
+/// hard limit.
 ///
 /// # Errors
 /// The hard limit is lower: how many of `wanted` are possible.
@@ -122,7 +122,7 @@ pub fn raise_descriptor_limit(wanted: u64, others: u64) -> Result<(), u64> {
     if let Some(maximum) = maximum.filter(|maximum| *maximum < wanted) {
         return Err(maximum.saturating_sub(others));
     }
-    // macOS has a further limit (OPEN_MAX), which it does not tell.
+    // macOS has a further limit (OPEN_MAX), which it does not show.
     setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum })
         .map_err(|_| current.unwrap_or(others).saturating_sub(others))
 }
@@ -132,7 +132,7 @@ pub fn shell(command: &str) -> [String; 3] {
     ["sh".to_owned(), "-c".to_owned(), command.to_owned()]
 }
 
-/// Makes a symbolic link that leads where `from` leads.
+/// Makes a symbolic link with the same target as `from`.
 ///
 /// # Errors
 /// Those of readlink(2) and symlink(2).

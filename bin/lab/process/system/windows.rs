@@ -1,4 +1,4 @@
-//! Windows: job objects. A job ends with the last handle on it, and with it all of its processes.
+//! Windows: job objects. A job ends when its last handle is closed, and all of its processes end with it.
 
 use std::fs::Metadata;
 use std::io;
@@ -17,10 +17,10 @@ use crate::Failure;
 /// A process.
 pub type Id = u32;
 
-/// Which limits this system does not keep, if any.
+/// Which limits this system does not enforce, if any.
 pub const LIMITS_MISSING: Option<&str> = Some("processor time, memory and open files are not limited on this system");
 
-/// The process of a child.
+/// The process ID of a child.
 pub fn id_of(child: &Child) -> Id {
     child.id()
 }
@@ -30,8 +30,8 @@ pub fn id_of(child: &Child) -> Id {
 pub struct ProcessGroup(Mutex<Option<Job>>);
 
 impl ProcessGroup {
-    /// Starts a command in a job of its own. What it starts before it is in the job, in the first millisecond, is not: that
-    /// is why `lab limited` makes a job for itself.
+    /// Starts a command in its own job. The command is added to the job within the first millisecond. A child that it
+    /// starts earlier is not in the job: for this reason `lab limited` makes a job for itself.
     ///
     /// # Errors
     /// Those of CreateProcess and CreateJobObject.
@@ -39,7 +39,7 @@ impl ProcessGroup {
         let job = job()?;
         let mut child = command.spawn()?;
         if let Err(error) = job.assign_process(child.as_raw_handle() as isize) {
-            // One that has ended already cannot be assigned.
+            // A process that has already ended cannot be assigned.
             if child.try_wait()?.is_none() {
                 let _ = child.kill();
                 return Err(error.into());
@@ -53,7 +53,7 @@ impl ProcessGroup {
         false
     }
 
-    /// Ends them all.
+    /// Kills all of them.
     pub fn end(&self, _: &[Id]) {
         drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
@@ -65,17 +65,17 @@ fn job() -> io::Result<Job> {
     Ok(Job::create_with_limit_info(&info)?)
 }
 
-/// Runs a program to its end, with all that it starts in one job, and ends with its exit status; returns only if it
-/// cannot be started.
+/// Runs a program to its end, in one job with everything that it starts, and ends with its exit status; returns only if
+/// the program cannot be started.
 ///
 /// # Errors
-/// The job is refused.
+/// The system rejects the job.
 pub fn become_program(_: &ResourceLimits, command: &mut Command) -> Result<io::Error, Failure> {
-    // Never dropped: that would end this process too, before it has said how it ends.
+    // Never dropped: that would end this process too, before it has returned the exit status.
     let job = ManuallyDrop::new(job().map_err(|error| Failure::run("cannot make a job", error))?);
     job.assign_current_process().map_err(|error| Failure::run("cannot enter a job", error))?;
     match command.status() {
-        // The system closes the job then, and ends what is left in it.
+        // Then the system closes the job, and ends all processes that are left in it.
         Ok(status) => std::process::exit(status.code().unwrap_or(1)),
         Err(error) => Ok(error),
     }
@@ -84,7 +84,7 @@ pub fn become_program(_: &ResourceLimits, command: &mut Command) -> Result<io::E
 /// Calls `action`, in a thread of its own, for each Ctrl-C and when the console is closed.
 ///
 /// # Errors
-/// The handler is refused, or there is one already.
+/// The system rejects the handler, or there is one already.
 pub fn on_end(_: bool, action: impl FnMut() + Send + 'static) -> io::Result<()> {
     ctrlc::set_handler(action).map_err(io::Error::other)
 }
@@ -94,7 +94,7 @@ pub fn signal_of(_: ExitStatus) -> Option<i32> {
     None
 }
 
-/// The exit status that a shell gives an end by a signal.
+/// The exit status with which a shell reports an end by a signal.
 pub fn signalled(signal: i32) -> ExitStatus {
     ExitStatus::from_raw(128 + signal as u32)
 }
@@ -112,7 +112,7 @@ pub fn shell(command: &str) -> [String; 3] {
     ["cmd".to_owned(), "/C".to_owned(), command.to_owned()]
 }
 
-/// Leaves a symbolic link out: making one takes a privilege.
+/// Leaves a symbolic link out: making one needs a privilege.
 ///
 /// # Errors
 /// None.

@@ -1,4 +1,4 @@
-//! Questions about exchanges over a network that loses and repeats.
+//! Questions about exchanges over a network that loses and duplicates datagrams.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::quiz::draw::SeededDraw;
 use crate::quiz::question::{AnswerValue, QuizQuestion};
 use crate::quiz::trace::{QuizTrace, TraceFrame};
 
-/// Which source counts.
+/// Which source address and port a reply must have.
 pub fn source(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     let port = 40_000 + draw.between(0..=9_000);
     let (server, other) = (draw.between(1..=9), draw.between(11..=99));
@@ -44,7 +44,7 @@ pub fn source(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     Some(wrong.into_iter().fold(question, |question, (text, words)| question.wrong_text(text, words)))
 }
 
-/// Whether the client accepts a right reply that comes, or does not come, from the address and port that it asked.
+/// Whether the client accepts a correct reply, from the address and port that it asked or from others.
 fn counts_from(peer: bool) -> Option<bool> {
     let asked = Asked::classic(Operator::Sum, Format::Integer, [4, 2, 3]).ok()?;
     let config = Retransmission::default();
@@ -72,7 +72,7 @@ pub fn next_repeat(draw: &mut SeededDraw) -> Option<QuizQuestion> {
         false => (format!("at 0 ms and again at {first} ms"), first, first, second),
         true => (format!("at 0 ms, {first} ms and {second} ms"), second, second - first, third),
     };
-    // Times are rounded to milliseconds one by one; here they have to add up.
+    // Times are rounded to milliseconds one by one; here the sums must match.
     if last + 2 * wait != right {
         return None;
     }
@@ -135,7 +135,7 @@ pub fn result(draw: &mut SeededDraw, trace: &QuizTrace) -> Option<QuizQuestion> 
     Some(question)
 }
 
-/// How many sockets asked.
+/// How many sockets sent requests.
 pub fn clients(_: &mut SeededDraw, trace: &QuizTrace) -> Option<QuizQuestion> {
     let requests = of(trace, |frame| frame.direction == Direction::Request);
     let different = of(trace, |frame| frame.relation == Relation::First).len() as u64;
@@ -168,7 +168,7 @@ pub fn round_trip(draw: &mut SeededDraw, trace: &QuizTrace) -> Option<QuizQuesti
     let asked = trace.frame(request)?;
     let microseconds = |time: Duration| time.as_micros() as u64;
     let right = microseconds(frame.time) - microseconds(asked.time);
-    // Of times that are shown in microseconds.
+    // The answer must be right for the times as shown, in microseconds.
     if right != microseconds(after) {
         return None;
     }
@@ -229,7 +229,7 @@ pub fn second_reply(draw: &mut SeededDraw, trace: &QuizTrace) -> Option<QuizQues
     Some(or_another(QuizQuestion::open(stem, AnswerValue::number(number), "2.8", why), trace, in_words))
 }
 
-/// A reply that says error.
+/// A reply that reports an error.
 pub fn error(_: &mut SeededDraw, trace: &QuizTrace) -> Option<QuizQuestion> {
     let [frame] = of(trace, |frame| frame.error)[..] else { return None };
     let (number, first) = (frame.number, frame.octets.first()?);
@@ -266,8 +266,8 @@ fn one_of<'a>(draw: &mut SeededDraw, frames: &[&'a TraceFrame]) -> Option<&'a Tr
     (!frames.is_empty()).then(|| *draw.pick(frames))
 }
 
-/// Replies of which it is certain what they answer: to requests that were not repeated (Karn and Partridge), and that
-/// were alone on their sockets.
+/// Replies that belong to one known request: the request was not repeated (Karn and Partridge), and it was
+/// the only one on its socket.
 fn certain_replies(trace: &QuizTrace) -> Vec<&TraceFrame> {
     of(trace, |frame| match frame.relation {
         Relation::ReplyTo { request, .. } => !was_repeated(trace, request) && is_alone(trace, frame),
@@ -281,12 +281,12 @@ fn was_repeated(trace: &QuizTrace, request: u64) -> bool {
     !of(trace, repeats).is_empty()
 }
 
-/// Whether one request only was asked from this socket.
+/// Whether exactly one request was sent from this socket.
 fn is_alone(trace: &QuizTrace, reply: &TraceFrame) -> bool {
     of(trace, |frame| frame.relation == Relation::First && frame.flow == reply.flow).len() == 1
 }
 
-/// With the numbers of the other datagrams as wrong answers.
+/// Adds the numbers of the other datagrams as wrong answers.
 fn or_another(question: QuizQuestion, trace: &QuizTrace, words: impl Fn(&TraceFrame) -> String) -> QuizQuestion {
     trace.frames.iter().fold(question, |question, frame| question.wrong_number(frame.number, words(frame)))
 }

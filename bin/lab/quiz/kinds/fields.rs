@@ -1,4 +1,4 @@
-//! Questions about fields: where they stand, and what they say.
+//! Questions about fields: their positions and their values.
 
 use calc6::view::{Field, Name, View, flipped};
 use calc6::wire::{Format, Operator, classic};
@@ -43,7 +43,7 @@ pub fn which_octet(draw: &mut SeededDraw) -> Option<QuizQuestion> {
 pub fn field_bits(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     let (operator, format) = operation(draw);
     let mut request = classic_request(operator, format, &operands(draw, 2))?;
-    // Some unused bits, so that each field has to be isolated.
+    // Set some unused bits, so that the student must isolate each field.
     request[0] |= (draw.between(1..=6) as u8) << 4;
     if draw.percent(50) {
         request[0] ^= (draw.between(1..=3) as u8) << 2;

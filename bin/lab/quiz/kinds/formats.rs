@@ -28,7 +28,7 @@ pub fn text_result(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     Some(question)
 }
 
-/// Two's complement of the least width.
+/// Two's complement of the smallest width.
 pub fn twos_complement(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     let operands = [Number::from(draw.between(1..=600)), Number::from(draw.between(601..=2_000))];
     let (width, id) = (operands.iter().map(Number::octet_len).max()?, draw.bits());
@@ -55,7 +55,7 @@ pub fn twos_complement(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     Some(question)
 }
 
-/// Digits to be written.
+/// Digits that the student writes.
 pub fn text_payload(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     let operator = operation(draw).0;
     let numbers = [draw.between(11..=99), draw.between(12..=99)];
@@ -76,7 +76,7 @@ pub fn text_payload(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     Some(question)
 }
 
-/// The least width of operands.
+/// The smallest width of the operands.
 pub fn least_width(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     // Around the limits of one, two and three octets, where the sign decides.
     let edge = *draw.pick(&[127_i64, 128, 255, 256, 32_767, 32_768, 65_535, 65_536, 8_388_607, 8_388_608]);
@@ -85,7 +85,7 @@ pub fn least_width(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     draw.shuffle(&mut numbers);
     let numbers = numbers.map(Number::from);
     let width = numbers.iter().map(Number::octet_len).max()?;
-    // The least with which all of them can be sent.
+    // The smallest width that can hold all of them.
     extended_request(Operator::Sum, Format::Integer, width, 0, &numbers)?;
     let unsigned = u64::from(edge.unsigned_abs().ilog2() / 8 + 1);
     let asked = listed(&numbers.each_ref().map(Number::to_string));

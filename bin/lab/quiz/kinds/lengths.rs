@@ -141,7 +141,7 @@ pub fn padded_operand(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     Some(question)
 }
 
-/// A request as a C struct without __attribute__((packed)): the question, the request that was meant, what is sent.
+/// A request as a C struct without __attribute__((packed)): the question, the intended request, and the octets sent.
 fn padded(draw: &mut SeededDraw) -> Option<(String, Vec<u8>, Vec<u8>)> {
     let (operator, format) = operation(draw);
     let count = draw.between(2..=3);
@@ -149,7 +149,7 @@ fn padded(draw: &mut SeededDraw) -> Option<(String, Vec<u8>, Vec<u8>)> {
     // With a first octet that is not 0.
     numbers[0] = draw.between(0x0100_0000..=0x2fff_ffff);
     let request = classic_request(operator, format, &numbers)?;
-    // uint32_t stands at multiples of 4 (System V ABI): three octets, here 0, follow the header.
+    // uint32_t is aligned to a multiple of 4 (System V ABI): three octets, here 0, follow the header.
     let padded = [&request[..classic::HEADER], &[0; 3], &request[classic::HEADER..]].concat();
     let asked = asked_for(&request)?;
     let stem = format!(

@@ -1,4 +1,4 @@
-//! The kinds of questions, by topic. Every right answer is what the library says of the octets; none is written here.
+//! The kinds of questions, by topic. The library computes every right answer from the octets; none is written here.
 
 mod exchange;
 mod fields;
@@ -14,7 +14,7 @@ use super::draw::SeededDraw;
 use super::question::QuizQuestion;
 use super::trace::QuizTrace;
 
-/// How often a kind draws anew until its question has one right answer, and no other question of the quiz is the same.
+/// How often a kind draws again, until its question has one right answer and differs from all others in the quiz.
 const TRIES: usize = 60;
 
 /// What questions are about.
@@ -40,7 +40,7 @@ pub struct QuestionKind {
     pub name: &'static str,
     /// What it is about.
     pub topic: QuestionTopic,
-    /// 1 is read off, 2 takes a rule, 3 takes several.
+    /// 1 is read directly, 2 needs one rule, 3 needs several.
     pub level: u8,
     /// What it asks, for `--list`.
     pub asks: &'static str,
@@ -58,7 +58,7 @@ impl QuestionKind {
         matches!(self.make, QuestionMaker::Trace(_))
     }
 
-    /// A question of this kind that `known` does not have; `None` if there is none, as in a capture without repeats.
+    /// A question of this kind that is not in `known`; `None` if there is none, as in a capture without repeats.
     pub fn question(&self, draw: &mut SeededDraw, trace: &QuizTrace, known: &[QuizQuestion]) -> Option<QuizQuestion> {
         (0..TRIES).find_map(|_| {
             let question = match self.make {

@@ -11,7 +11,7 @@ use super::subject::{
 use crate::quiz::draw::SeededDraw;
 use crate::quiz::question::{AnswerValue, QuizQuestion, hex};
 
-/// An operand read off the octets.
+/// An operand, read from the octets.
 pub fn operand_value(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     let (operator, format) = operation(draw);
     let count = draw.between(2..=4);
@@ -63,7 +63,7 @@ pub fn reply_payload(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     Some(question)
 }
 
-/// What arrives without htonl.
+/// What the server reads if the client omits htonl.
 pub fn no_htonl(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     let typed = operand(draw);
     let request = classic_request(Operator::Sum, Format::Integer, &[typed])?;
@@ -85,7 +85,7 @@ pub fn no_htonl(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     Some(question)
 }
 
-/// What a right client prints if the server converts neither operands nor result.
+/// What a correct client prints if the server converts neither operands nor result.
 pub fn no_ntohl(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     let numbers = [draw.between(130..=255), draw.between(130..=255)];
     let request = classic_request(Operator::Sum, Format::Integer, &numbers)?;

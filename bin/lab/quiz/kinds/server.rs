@@ -58,7 +58,7 @@ pub fn server_does(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     Some(question)
 }
 
-/// The status of an extended request that fails, or does not.
+/// The status in the reply to an extended request: success or an error.
 pub fn status(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     const ASKED: [Operator; 5] =
         [Operator::Sum, Operator::Quotient, Operator::Remainder, Operator::Power, Operator::Lcm];
@@ -173,7 +173,7 @@ pub fn counts(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     else {
         return None;
     };
-    // Of another server: its unused bits are what they are.
+    // A reply of another server, whose unused bits have any value.
     let first = 0x80 | draw.between(0..=126) as u8;
     right[0] = first;
     elsewhere[0] = first;
@@ -202,7 +202,7 @@ fn waiting(draw: &mut SeededDraw, asked: Asked) -> Exchange {
     exchange
 }
 
-/// Whether the client takes it for the reply.
+/// Whether the client accepts it as the reply.
 fn accepts(exchange: &Exchange, datagram: &[u8]) -> bool {
     exchange.clone().receive(Duration::from_millis(10), true, datagram) == Received::Accepted
 }
@@ -212,7 +212,7 @@ fn accepted(exchange: &Exchange, datagram: &[u8]) -> Option<String> {
     accepts(exchange, datagram).then(|| hex(datagram))
 }
 
-/// With those of the datagrams as wrong answers that the client ignores.
+/// Adds the datagrams that the client ignores as wrong answers.
 fn with_ignored(
     question: QuizQuestion,
     draw: &mut SeededDraw,

@@ -1,4 +1,4 @@
-//! Datagrams to ask about, and what is said of them.
+//! Datagrams to ask about, and descriptions of them.
 
 use calc6::arithmetic::Number;
 use calc6::responder::{Limits, Verdict, respond};
@@ -86,7 +86,7 @@ pub fn done_within(request: &[u8], limits: &Limits) -> ServerReaction {
     }
 }
 
-/// The reply, if it is no error.
+/// The reply, if it is not an error.
 pub fn success(request: &[u8]) -> Option<Vec<u8>> {
     match done(request) {
         ServerReaction::Reply(reply) if value(&View::reply(&reply, Some(request)), Name::Result).is_some() => {
@@ -112,7 +112,7 @@ pub fn result(request: &[u8]) -> Option<Number> {
     value(&View::reply(&reply, Some(request)), Name::Result)
 }
 
-/// What a server does with a datagram: in words, why, and the clause.
+/// What a server does with a datagram, in words: the reaction, the reason, and the clause.
 pub fn done_in_words(request: &[u8]) -> (String, String, &'static str) {
     match done(request) {
         ServerReaction::Silence { reason, clause } => {
@@ -165,7 +165,7 @@ pub fn listed(words: &[String]) -> String {
     }
 }
 
-/// Where a field stands, in words.
+/// The position of a field, in words.
 pub fn place(field: &Field) -> String {
     let octets = field.octets();
     match octets.len() {

@@ -21,7 +21,7 @@ fn probability(text: &str) -> Probability {
     text.parse().unwrap()
 }
 
-/// Runs `TRIALS` numbered datagrams of 8 octets through, one a millisecond, until all have come out.
+/// Sends `TRIALS` numbered datagrams of 8 octets through the network, one a millisecond, until all have left it.
 fn run(impairments: &Impairments, seed: u64) -> (RelayTotals, Vec<(Duration, Vec<u8>)>) {
     let mut network = Network::new(impairments.clone(), Impairments::default(), seed);
     let mut out = Vec::new();
@@ -44,7 +44,7 @@ fn collect(network: &mut Network, until: Duration, out: &mut Vec<(Duration, Vec<
     }
 }
 
-/// Within five standard deviations of a binomial count; a wrong run is expected once in two million seeds.
+/// Within five standard deviations of a binomial count; a false alarm is expected once in two million seeds.
 fn assert_share(count: u64, probability: f64) {
     let trials = f64::from(TRIALS);
     let deviation = (trials * probability * (1.0 - probability)).sqrt();
@@ -162,8 +162,8 @@ fn delays_have_the_mean_and_spread_of_their_distribution() {
         let seen = scaled.iter().sum::<f64>() / trials;
         assert!((seen - mean).abs() < 5.0 * deviation / trials.sqrt(), "{distribution:?}: mean {seen}");
         let spread = (scaled.iter().map(|value| (value - seen).powi(2)).sum::<f64>() / trials).sqrt();
-        // The variance of a Pareto variable of shape 3 has itself no finite variance: its tail is seen by the
-        // median.
+        // The sample variance of a Pareto variable of shape 3 has itself no finite variance, so the median checks the
+        // tail.
         let heavy = distribution == Distribution::Pareto;
         assert!(heavy || (spread / deviation - 1.0).abs() < 0.05, "{distribution:?}: spread {spread}");
         scaled.sort_by(f64::total_cmp);
@@ -175,7 +175,7 @@ fn delays_have_the_mean_and_spread_of_their_distribution() {
 
 #[test]
 fn the_bandwidth_spaces_datagrams_and_a_full_queue_drops() {
-    // 1,000 octets with headers take a second; four of them may wait.
+    // 1,000 octets with headers take a second; at most four such datagrams may wait.
     let narrow = Impairments { rate: Some(8_000), queue: 4_000, ..Impairments::default() };
     let mut network = Network::new(narrow, Impairments::default(), 1);
     let fates = [(); 10].map(|()| network.send(Duration::ZERO, 0, ToServer, &[0; 1000 - HEADERS]));

@@ -12,7 +12,7 @@ use super::super::{KernelSocket, Transport, Usage};
 #[derive(Clone, Debug)]
 pub struct Family {
     leader: Pid,
-    /// `NAME=VALUE` in the environment of them all.
+    /// `NAME=VALUE` in the environment of all of them.
     mark: String,
 }
 
@@ -22,17 +22,17 @@ impl Family {
         Self { leader, mark }
     }
 
-    /// The members that run and have left the leader's process group.
+    /// The running members that have left the leader's process group.
     pub fn outside_group(&self) -> Vec<Pid> {
         let members = processes().into_iter().filter(|process| self.has(process) && process.group != self.leader_id());
         members.filter_map(|process| Pid::from_raw(process.id)).collect()
     }
 
-    /// What they use now.
+    /// The resources that they use now.
     pub fn usage(&self) -> Usage {
         let all = processes();
         let members: Vec<&Process> = all.iter().filter(|process| self.has(process)).collect();
-        // A zombie has no environment any more: it is known by its parent.
+        // A zombie has no environment any more, so it is identified by its parent.
         let parents: HashSet<i32> = members.iter().map(|member| member.id).collect();
         let zombies = all.iter().filter(|process| process.zombie && parents.contains(&process.parent)).count();
         let entries = |member: &&Process, folder| {
@@ -99,7 +99,7 @@ pub fn sockets(transport: Transport) -> Vec<KernelSocket> {
     lines.filter_map(|line| socket(line, transport)).collect()
 }
 
-/// The UDP socket that gets what is sent to `address`, if there is one.
+/// The UDP socket that receives datagrams for `address`, if there is one.
 pub fn socket_at(address: SocketAddr) -> Option<KernelSocket> {
     sockets(Transport::Udp).into_iter().find(|socket| socket.serves(address))
 }
@@ -144,7 +144,7 @@ fn processes() -> Vec<Process> {
     entries.filter_map(|entry| process(entry.file_name().to_str()?.parse().ok()?)).collect()
 }
 
-/// `pid (name) state parent group …`: proc_pid_stat(5). A name may hold anything, so the last parenthesis counts.
+/// `pid (name) state parent group …`: proc_pid_stat(5). A name may hold any character, so the last parenthesis counts.
 fn process(id: i32) -> Option<Process> {
     let text = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     let mut fields = text.rsplit_once(')')?.1.split_whitespace();

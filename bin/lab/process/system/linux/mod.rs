@@ -12,7 +12,7 @@ use rustix::thread::{self, CapabilitiesSecureBits, CapabilitySet, CapabilitySets
 
 pub use inspect::{Family, socket_at, sockets};
 
-/// Whether the system tells what other processes use, and which sockets there are.
+/// Whether the system shows what other processes use, and which sockets exist.
 pub const KNOWS_PROCESSES: bool = true;
 
 /// Whether there are namespaces.
@@ -23,7 +23,7 @@ pub fn has_root() -> bool {
     geteuid().is_root()
 }
 
-/// Keeps programs of the same user out of this one: they could open its standard output in /proc/PID/fd and forge a
+/// Keeps programs of the same user out of this process: they could open its standard output in /proc/PID/fd and forge a
 /// report (PR_SET_DUMPABLE, ptrace(2)).
 ///
 /// # Errors
@@ -43,7 +43,7 @@ pub fn own_network() -> io::Result<()> {
 /// The time that all threads of a process have run so far: the first field of /proc/PID/task/*/schedstat
 /// (Documentation/scheduler/sched-stats.rst). getrusage's ticks are too coarse.
 ///
-/// Threads that have ended are not counted: take differences over times in which none ends.
+/// Threads that have ended are not counted: take differences over intervals in which no thread ends.
 ///
 /// # Errors
 /// There is no such process.
@@ -56,7 +56,7 @@ pub fn processor_time(process: u32) -> io::Result<Duration> {
     Ok(Duration::from_nanos(nanoseconds.sum()))
 }
 
-/// If lab dies, so does this process (PR_SET_PDEATHSIG(2const)); if `confined`, it has no capabilities from now on.
+/// If lab dies, this process dies too (PR_SET_PDEATHSIG(2const)); if `confined`, it has no capabilities from now on.
 ///
 /// # Errors
 /// Those of prctl(2) and capset(2).
@@ -75,7 +75,7 @@ fn give_up_capabilities() -> rustix::io::Result<()> {
         for capability in held.permitted.iter() {
             thread::remove_capability_from_bounding_set(capability)?;
         }
-        // Root is then a user like any other.
+        // After this, root is a user like any other.
         thread::set_capabilities_secure_bits(CapabilitiesSecureBits::NO_ROOT | CapabilitiesSecureBits::NO_ROOT_LOCKED)?;
     }
     thread::set_no_new_privs(true)?;
