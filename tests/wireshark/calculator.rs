@@ -1,4 +1,4 @@
-//! The dissector recomputes results: its verdict on the answers of the responder, and on wrong answers.
+//! The dissector recomputes results: its verdict on the responder's answers, and on wrong answers.
 
 use calc6::responder::{Limits, ReplyLimit, Verdict, respond};
 use rand::{Rng, RngExt, SeedableRng};
@@ -12,7 +12,7 @@ const REQUESTS: usize = 1500;
 /// The operators that are recomputed for operands of any size.
 const ANY_SIZE: &[u8] = b"+*-<>&|~";
 
-/// Those that are recomputed as long as every value fits 64 bits.
+/// The operators that are recomputed if every value fits 64 bits.
 const UP_TO_64_BITS: &[u8] = b"/%^gl";
 
 fn answer(request: &[u8]) -> Vec<u8> {
@@ -73,7 +73,7 @@ fn conversation(operators: &[u8], widest: usize) -> Traffic {
     traffic
 }
 
-/// What the dissector says of every reply.
+/// The dissector's verdict on every reply.
 fn verdicts(traffic: &Traffic) -> Vec<Vec<String>> {
     let desk = Desk::new();
     let capture = desk.path("answers.pcapng");
@@ -99,7 +99,7 @@ fn right_answers_of_any_size_are_right() {
 #[test]
 fn right_answers_up_to_64_bits_are_right() {
     let verdicts = verdicts(&conversation(UP_TO_64_BITS, 8));
-    // Powers and least common multiples may exceed 64 bits, if only half-way.
+    // Powers and least common multiples may exceed 64 bits, sometimes only in an intermediate step.
     for verdict in &verdicts {
         assert!(["right", "not checked"].contains(&verdict[0].as_str()), "{verdict:?}");
     }
@@ -113,7 +113,7 @@ fn beyond_64_bits_some_are_not_checked_and_none_is_called_wrong() {
     assert!(count(&verdicts, "not checked") > REQUESTS / 4);
 }
 
-/// In every reply with a result one bit of it is flipped.
+/// One bit of the result is flipped in every reply that has one.
 #[test]
 fn wrong_answers_are_found() {
     for (operators, widest) in [(ANY_SIZE, 40), (UP_TO_64_BITS, 8)] {
@@ -125,7 +125,7 @@ fn wrong_answers_are_found() {
                 continue;
             }
             let success = datagram.octets[0] == 0xff;
-            // The last bits tell an even digit from an odd one, and both from letters: the text stays decimal.
+            // Flipping the last bit exchanges even and odd digits, and gives no letter: the text stays decimal.
             if success && random.random_ratio(3, 4) {
                 *datagram.octets.last_mut().unwrap() ^= 1;
                 spoiled.push(true);

@@ -19,7 +19,7 @@ pub struct Datagram {
     pub octets: Vec<u8>,
 }
 
-/// Datagrams between ports of ::1, in the order in which they are captured.
+/// Datagrams between ports of ::1, in the order of capture.
 #[derive(Clone, Default)]
 pub struct Traffic {
     pub datagrams: Vec<Datagram>,

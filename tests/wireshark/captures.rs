@@ -1,4 +1,4 @@
-//! The captures of docs/wireshark: every field of every packet, and again from new traffic.
+//! The captures of docs/wireshark: every field of every packet, and the same again with new traffic.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ fn capture(folder: &Path, scene: &str) -> PathBuf {
     folder.join(scene).with_extension("pcapng")
 }
 
-/// A packet to a paragraph: the Info column, then its fields. What differs from run to run is a `*`.
+/// One paragraph per packet: the Info column, then its fields. Values that differ from run to run are a `*`.
 fn transcript(desk: &Desk, capture: &Path) -> String {
     let columns: Vec<&str> = CONTENT.iter().chain(&LINKS).chain(EXPERTS).copied().collect();
     let rows = desk.fields(capture, &["-2"], &columns);
@@ -99,7 +99,7 @@ fn there_are_no_other_captures_and_all_are_small() {
     assert_eq!(scenes, wanted);
 }
 
-/// make-captures makes them again. On a busy machine a datagram may be late, and a scene is shot again.
+/// make-captures makes them again. On a busy machine a datagram may be late; then the scene is captured again.
 #[test]
 fn captures_made_today_are_the_same() {
     const TAKES: usize = 3;
@@ -139,7 +139,7 @@ fn the_commands_of_the_readme_are_seen_live() {
         unshare.current_dir(&folder).env("DISSECTOR", crate::tools::dissector()).env("FILM", desk.path("film.pcapng"));
         unshare
     });
-    // Repeats and their answers depend on how busy the machine is.
+    // The number of repeats and their answers depends on how busy the machine is.
     let seen: Vec<String> = seen.lines().map(|line| summary(line.trim_end())).collect();
     let seen: Vec<&str> = seen
         .iter()
@@ -157,8 +157,8 @@ fn the_commands_of_the_readme_are_seen_live() {
     assert_eq!(seen, expected);
 }
 
-/// tshark prints the Info column of what it captures, while the README's block runs as it is pasted; only the server is
-/// waited for, so that no request is refused.
+/// tshark prints the Info column of what it captures, while the README's block runs as it is pasted. The test waits
+/// only for the server, so that no request is refused.
 fn live_script() -> String {
     const START: &str = "./server :: 10000";
     let readme = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));

@@ -1,4 +1,4 @@
-//! Every field of every kind of datagram, as tshark gives it, and the octets that each field marks, as sharkd does.
+//! Every field of every kind of datagram, as tshark shows it, and the octets that each field marks, as sharkd does.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::capture::{SERVER, Traffic, octets};
 use crate::tools::Desk;
 
-/// The fields that are in the octets or follow from one datagram and its request.
+/// The fields that are in the octets, or that follow from one datagram and its request.
 pub const CONTENT: &[&str] = &[
     "calc6.form",
     "calc6.message",
@@ -105,7 +105,7 @@ fn present(row: &[String]) -> BTreeMap<String, String> {
     fields
 }
 
-/// An integer is a number and an exact text: the text is left out where the number says the same.
+/// An integer is a number and an exact text: the text is left out if it equals the number.
 fn leave_out_equal_texts(fields: &mut BTreeMap<String, String>) {
     for name in ["operand", "result", "expected"] {
         let text = format!("{name}.text");
@@ -119,7 +119,7 @@ fn wanted(fields: &[(&str, &str)]) -> BTreeMap<String, String> {
     fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// The Info column without what differs from run to run: `10000 → 51234 Result 25 in 0.042 ms` is `Result 25 in T`.
+/// The Info column without values that differ between runs: `10000 → 51234 Result 25 in 0.042 ms` is `Result 25 in T`.
 ///
 /// # Panics
 /// If it does not begin with the ports.
@@ -309,7 +309,7 @@ const TABLE: &[Line] = &[
         ("form", "classic"), ("message", "reply"), ("success", "0"), ("unused", "127"), ("check", "right"),
         ("experts", "error"),
     ]),
-    // Servers that are not ours: other unused bits, %d, a NUL, 2^32 exceeded.
+    // Other servers: other unused bits, %d, a NUL, 2^32 exceeded.
     (41009, SERVER, "00 00000019", "sum 25 (1 operand)", &[
         ("form", "classic"), ("message", "request"), ("unused", "0"), ("opcode", "0"), ("format", "0"), ("op", "+"),
         ("operands", "1"), ("operand", "25"),
@@ -388,7 +388,7 @@ const TABLE: &[Line] = &[
         ("reserved", "0x00"), ("id", "0x0e02030405060708"), ("result.text", "calc6 0\\nlargest-reply=123"),
         ("check", "not checked"), ("experts", "long_reply duplicate"),
     ]),
-    // A text of three digits and a NUL has four octets, as an integer has.
+    // A text of three digits and a NUL has four octets, like an integer.
     (41017, SERVER, "03 00000001 00000003 00000005 00000007 00000009", "product 1, 3, 5, 7, 9 (5 operands) as text", &[
         ("form", "classic"), ("message", "request"), ("unused", "0"), ("opcode", "1"), ("format", "1"), ("op", "*"),
         ("operands", "5"), ("operand", "1,3,5,7,9"),
@@ -401,7 +401,7 @@ const TABLE: &[Line] = &[
         ("form", "classic"), ("message", "reply"), ("success", "1"), ("unused", "0"), ("result", "959722752"),
         ("experts", "orphan liberty"),
     ]),
-    // Replies that are none.
+    // Replies that are not valid.
     (SERVER, 41015, "ff 01 00 00 0f02030405060708 01", "[Malformed: S is 1, but Status is 1] [no request seen]", &[
         ("form", "extended"), ("message", "reply"), ("success", "1"), ("ones", "127"), ("status", "1"), ("format", "0"),
         ("reserved", "0x00"), ("id", "0x0f02030405060708"), ("rest", "01"), ("experts", "malformed orphan"),
@@ -448,7 +448,7 @@ fn every_field_of_every_packet() {
     check(&desk, &capture, &[], &expected);
 }
 
-/// (label, first octet of the datagram, octets) of the items below the protocol's, as sharkd shows them.
+/// (label, first octet of the datagram, octets) of the items below the protocol's item, as sharkd shows them.
 pub fn marks(tree: &Value) -> Vec<(String, u64, u64)> {
     const HEADERS: u64 = 40 + 8;
     let protocol = tree.as_array().unwrap().iter().find(|item| item["f"] == "calc6").unwrap();

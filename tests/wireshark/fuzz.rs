@@ -31,8 +31,8 @@ fn octets(random: &mut impl Rng, longest: usize) -> Vec<u8> {
     octets
 }
 
-/// Noise, or something well-formed with a few octets changed or removed. Identifiers are few, so that replies meet
-/// requests.
+/// Noise, or a well-formed message with a few octets changed or removed. There are few identifiers, so that replies
+/// match requests.
 fn datagram(random: &mut impl Rng) -> Vec<u8> {
     let id = random.random_range(0..4);
     let mut datagram = match random.random_range(0..8) {

@@ -1,4 +1,4 @@
-//! What is recognised without a port: extended requests, the replies to them, and nothing else.
+//! Messages recognised without a port: extended requests, their replies, and nothing else.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::capture::{SERVER, Traffic, classic, extended, octets};
 use crate::tools::Desk;
 
-/// Ports that no dissector of Wireshark's has registered.
+/// Ports that no dissector of Wireshark has registered.
 const CLIENT: u16 = 45000;
 const ELSEWHERE: u16 = 45999;
 
@@ -138,7 +138,7 @@ fn random_octets(random: &mut impl Rng) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Each kind with the port that Wireshark knows it by.
+/// Each kind with the port that Wireshark assigns to it.
 fn strangers() -> Vec<(&'static str, u16, Vec<Vec<u8>>)> {
     let mut random = random();
     vec![
@@ -201,7 +201,7 @@ fn extended_messages_are_recognised_anywhere() {
     }
 }
 
-/// Only the port or Decode As selects classic; so too for replies without a request, and for forged identifiers.
+/// Classic messages need the port or Decode As; so do replies without a request, and forged identifiers.
 #[test]
 fn other_messages_need_a_port() {
     let desk = Desk::new();
@@ -233,7 +233,7 @@ fn the_protocol_hierarchy_of_others_is_untouched() {
     assert!(without.contains("dns") && without.contains("data") && !without.contains("lua"), "{without}");
     // If this fails, Wireshark has changed, and the heuristic can be on by default.
     assert!(hierarchy(&ANYWHERE).contains("_ws.lua.fake"));
-    // Ours is counted, whether or not anything else looks at the packets.
+    // Our messages are counted, even if nothing else looks at the packets.
     let mut ours = Traffic::new();
     ours.ask(42000, classic(0, &[1, 3]), octets("ff 00000004"));
     ours.write(&capture);

@@ -1,4 +1,4 @@
-//! Large captures: what is listed is bounded, and no step takes longer the more there was before.
+//! Large captures: lists have a limited length, and no step becomes slower as the capture grows.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ fn sum() -> Vec<u8> {
     classic(0, &[1, 3])
 }
 
-/// One exchange of `count` requests and as many replies: each lists at most eight of the others, and how many there are.
+/// One exchange of `count` requests and as many replies: each lists at most eight of the others, and the total number.
 #[test]
 fn links_are_bounded() {
     const COUNT: usize = 3000;
@@ -34,7 +34,7 @@ fn links_are_bounded() {
 }
 
 /// Tens of thousands of identical classic requests from one socket: unanswered, answered in turn, and answered at the
-/// end. With a step that takes longer the more there was before, this would take minutes.
+/// end. If a step became slower as the capture grows, this would take minutes.
 #[test]
 fn identical_requests_by_the_ten_thousand() {
     const COUNT: usize = 15_000;
@@ -61,7 +61,7 @@ fn identical_requests_by_the_ten_thousand() {
     assert_eq!(words, ["sum", "45000", "0", "15000", "30000", "0"], "{report}");
 }
 
-/// 200,000 datagrams of five kinds of traffic; the figures of docs/wireshark/README.md are from here.
+/// 200,000 datagrams of five kinds of traffic; the figures of docs/wireshark/README.md come from this test.
 #[test]
 #[ignore = "prints the time and memory that tshark takes"]
 fn time_and_memory() {
@@ -106,7 +106,7 @@ fn time_and_memory() {
         let mut child = tshark.spawn().unwrap();
         let (mut ticks, mut peak) = (0, 0);
         while child.try_wait().unwrap().is_none() {
-            // Both grow until the end, so the last look is right to within 10 ms.
+            // Both grow until the end, so the last reading is accurate to 10 ms.
             let read = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", child.id())).unwrap_or_default();
             let status = read("status");
             let memory = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

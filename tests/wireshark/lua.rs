@@ -1,4 +1,4 @@
-//! Every Lua that Wireshark is built with reads and runs the dissector, and all with the same outcome.
+//! Every Lua version that Wireshark is built with reads and runs the dissector, all with the same result.
 
 use std::fs;
 use std::process::Command;
@@ -18,7 +18,7 @@ fn every_lua_accepts_the_syntax() {
     }
 }
 
-/// Bit operators and integer division came with Lua 5.3, goto and bit32 with 5.2; luac5.1 finds the syntax, not calls.
+/// Bit operators and integer division are new in Lua 5.3, goto and bit32 in 5.2; luac5.1 finds syntax, not calls.
 #[test]
 fn no_library_of_one_version_is_used() {
     let text = fs::read_to_string(dissector()).unwrap();
@@ -67,7 +67,7 @@ fn tshark_shows_what_the_stub_shows() {
     }
 }
 
-/// All scripts of Wireshark share one table of globals: this one adds none.
+/// All scripts of Wireshark share one table of globals: this script adds none.
 #[test]
 fn no_global_is_defined() {
     let mut luac = Command::new("luac5.1");

@@ -1,4 +1,4 @@
-//! The dissector names the fields, and finds them at the octets, as `view` does for `client -v` and `lab explain`.
+//! The dissector uses the same names and octets for fields as `view` does for `client -v` and `lab explain`.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::capture::Traffic;
 use crate::fields;
 use crate::tools::{Desk, dissector, run};
 
-/// Where the dissector and `view` may differ: what follows from the octets, and is shown in brackets.
+/// Where the dissector and `view` may differ: fields that are computed from the octets, and shown in brackets.
 const GENERATED: [&str; 1] = ["Operation"];
 
 /// (label, first octet, octets) of every field, as `view` has them. A reply is read with the request before it.
@@ -47,7 +47,7 @@ fn fields_have_the_names_and_places_of_view() {
     }
 }
 
-/// docs/wireshark/README.md lists every field and expert item, and none besides.
+/// docs/wireshark/README.md lists every field and expert item, and no others.
 #[test]
 fn the_readme_lists_every_field() {
     let readme = std::fs::read_to_string(dissector().with_file_name("README.md")).unwrap();

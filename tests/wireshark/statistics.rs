@@ -75,7 +75,7 @@ Replies without a request                            0
     assert_eq!(report("calc6,stat,calc6.time > 0.00015").trim_end(), expected.trim_end());
 }
 
-/// As for a bad -Y: tshark says what is wrong, and ends with status 2.
+/// As with a bad -Y: tshark reports the error, and ends with status 2.
 #[test]
 fn a_bad_filter_is_an_error() {
     let desk = Desk::new();

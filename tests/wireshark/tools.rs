@@ -32,7 +32,7 @@ impl Desk {
         self.folder.path().join(name)
     }
 
-    /// Copies the dissector to where docs/wireshark/README.md says, the personal folder of Lua plugins.
+    /// Copies the dissector to the place that docs/wireshark/README.md names, the personal folder of Lua plugins.
     pub fn install_plugin(&self) {
         let folder = self.path(".local/lib/wireshark/plugins");
         std::fs::create_dir_all(&folder).unwrap();
@@ -50,7 +50,7 @@ impl Desk {
     /// Runs tshark with the dissector and these arguments, and returns what it printed.
     ///
     /// # Panics
-    /// If it fails, or warns of anything, as it does when the script cannot be loaded.
+    /// If it fails, or prints a warning, as it does if the script cannot be loaded.
     pub fn tshark(&self, arguments: &[&str]) -> String {
         let mut command = self.command("tshark");
         command.arg("-X").arg(format!("lua_script:{}", dissector().display())).args(arguments);
@@ -60,7 +60,7 @@ impl Desk {
     /// The given fields of every packet of a capture that passes the filter, in one pass or two.
     ///
     /// # Panics
-    /// If the dissector failed on any of them: tshark tells so by an expert item alone.
+    /// If the dissector failed on any of them: tshark reports this only as an expert item.
     pub fn fields(&self, capture: &Path, options: &[&str], fields: &[&str]) -> Vec<Vec<String>> {
         let mut arguments = vec!["-r", capture.to_str().unwrap(), "-T", "fields", "-E", "separator=/t"];
         arguments.extend_from_slice(options);
@@ -84,8 +84,8 @@ impl Desk {
         self.tshark(&arguments).lines().map(|line| line.trim_end().to_owned()).collect()
     }
 
-    /// Loads a capture into sharkd, the dissector being installed as a plugin, and returns the tree of each of these
-    /// frames, in that order: what Wireshark does when packets are clicked on.
+    /// Loads a capture into sharkd, with the dissector installed as a plugin. Returns the tree of each of these frames,
+    /// in that order, as Wireshark does when packets are clicked on.
     pub fn click(&self, capture: &Path, frames: &[usize]) -> Vec<Value> {
         self.install_plugin();
         let mut command = self.command("sharkd");
@@ -112,7 +112,7 @@ impl Desk {
 /// Runs a program to its end and returns what it printed.
 ///
 /// # Panics
-/// If it fails, or says anything on stderr but that root runs it.
+/// If it fails, or prints anything on stderr except that root runs it.
 pub fn run(mut command: Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; tests/need installs it"));
     let stderr = String::from_utf8_lossy(&output.stderr);

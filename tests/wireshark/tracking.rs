@@ -1,4 +1,4 @@
-//! Requests and replies find each other: on the first pass, on the second, and on clicks in any order.
+//! Requests and replies are matched: on the first pass, on the second, and on clicks in any order.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,7 +29,7 @@ const LINKS: [&str; 11] = [
     "calc6.answers",
 ];
 
-/// What is sent, and what two passes show: links and expert items. In one pass the facts that follow from later packets
+/// What is sent, and what two passes show: links and expert items. In one pass, results that follow from later packets
 /// are missing.
 fn script() -> (Traffic, Vec<&'static str>) {
     let mut traffic = Traffic::new();
@@ -79,7 +79,7 @@ fn script() -> (Traffic, Vec<&'static str>) {
         "request_in=19,20 time=0.006030000 time.repeat=0.000030000 sent=2 duplicate_of=21 duplicate",
     );
     say(10, SERVER, 42007, result(4), "request_in=22 time=0.000020000");
-    // 25 to 28: a wrong reply goes to the oldest request, and takes no other's place.
+    // 25 to 28: a wrong reply is matched with the oldest request, and does not displace another reply.
     say(100, 42008, SERVER, sum(5, 5), "reply_in=27");
     say(10, 42008, SERVER, sum(6, 6), "reply_in=28");
     say(10, SERVER, 42008, result(99), "request_in=25 time=0.000020000 wrong");
@@ -128,7 +128,7 @@ fn script() -> (Traffic, Vec<&'static str>) {
     say(1, 42014, SERVER, sum(7, 7), "repeat_of=53 reply_in=58 sent=2 retransmission");
     say(10, SERVER, 42014, result(14), "request_in=52,55 time=1.000022000 time.repeat=0.000011000 sent=2");
     say(10, SERVER, 42014, result(14), "request_in=53,56 time=1.000031000 time.repeat=0.000020000 sent=2");
-    // 59 to 61: an identifier that is seen again at once: the network, or the capture, doubled the datagram.
+    // 59 to 61: an identifier that is seen again at once: the network, or the capture, duplicated the datagram.
     say(100, 42015, SERVER, ask(4, 4), "repeated_in=60 reply_in=61 sent=2");
     say(1, 42015, SERVER, ask(4, 4), "copy_of=59 reply_in=61 sent=2 copy");
     say(10, SERVER, 42015, answer(4, 5), "request_in=59,60 time=0.000011000 time.repeat=0.000010000 sent=2");
@@ -218,7 +218,7 @@ fn frame_links(tree: &Value) -> BTreeMap<String, Vec<u64>> {
     links
 }
 
-/// For a click sharkd does what Wireshark does: it dissects that one packet again. The last ones first, and some twice.
+/// On a click sharkd does the same as Wireshark: it dissects that one packet again. The last packets first, some twice.
 #[test]
 fn clicks_in_any_order_show_the_same() {
     let desk = Desk::new();

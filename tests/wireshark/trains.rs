@@ -1,4 +1,4 @@
-//! Trains of segments, which a capture holds as one datagram each: where they are divided, and where they must not be.
+//! Trains of segments, each captured as one datagram: where they are divided, and where they must not be.
 
 use crate::capture::{SERVER, Traffic, classic, extended, octets};
 use crate::fields::summary;
@@ -63,14 +63,14 @@ fn script() -> (Traffic, Vec<&'static str>) {
         [sum(4, 300), sum(5, 301)].concat(),
         "[2 segments] sum 4, 300 (2 operands); sum 5, 301 (2 operands)",
     );
-    // A wrong result in a train is wrong, and the others are not.
+    // A wrong result in a train is reported as wrong, and the others are not.
     say(
         SERVER,
         43005,
         [classic(0xff, &[304]), classic(0xff, &[99])].concat(),
         "[2 segments] Result 304 in T; Result 99 in T [Wrong: 306 expected]",
     );
-    // No trains: padding after the header, which reads as four sums of one operand; half an operand; zeros.
+    // Not trains: padding after the header, which reads as four sums of one operand; half an operand; zeros.
     say(
         43006,
         SERVER,
@@ -127,7 +127,7 @@ fn two_passes_divide_what_is_a_train() {
     assert_eq!(rows[15], ["", "", "", "", "", ""]);
 }
 
-/// One pass knows a train of classic requests only after its answers came, and everything else as two do.
+/// One pass recognises a train of classic requests only after its answers came, and everything else as two passes do.
 #[test]
 fn one_pass_divides_the_first_classic_requests_late() {
     let desk = Desk::new();
@@ -154,7 +154,7 @@ fn statistics_count_segments() {
     assert!(report.lines().any(|line| line.starts_with("classic success") && line.ends_with(" 3")), "{report}");
 }
 
-/// A train is shown once for each of its segments, whichever is selected first.
+/// A train is shown once for each of its segments, in any order of selection.
 #[test]
 fn a_click_shows_every_segment() {
     let desk = Desk::new();
@@ -215,7 +215,7 @@ wait
     assert!(explained.contains(&totals), "{totals}\n{}", &explained[explained.len() - 600..]);
 }
 
-/// The heuristic takes a train of extended requests as it takes each of them.
+/// The heuristic recognises a train of extended requests as it recognises each of them.
 #[test]
 fn a_train_on_any_port() {
     let desk = Desk::new();

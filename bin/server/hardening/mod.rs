@@ -1,7 +1,8 @@
-//! What a system offers to a service: a sandbox, users to become, a service manager, signals. All that depends on the
-//! system stands here; the rest of the program sees one face.
+//! What a system offers to a service: a sandbox, users to become, a service manager, signals. All system-dependent code
+//! is here; the rest of the program uses one interface.
 //!
-//! `linux` has all of it. `plain` is for every other system: nothing is given up there, and a line at the start says so.
+//! `linux` has all of it. `plain` is for every other system: nothing is given up there, and a line at the start reports
+//! this.
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -26,7 +27,7 @@ pub use plain::{
 pub enum ThreadRole {
     /// Receives and sends datagrams.
     Worker,
-    /// Waits for the end of the workers.
+    /// Waits until the workers end.
     Main,
     /// Waits for signals, writes the log, feeds the watchdog; reads the access file again, if there is one.
     Supervisor,
@@ -34,10 +35,10 @@ pub enum ThreadRole {
     Metrics,
 }
 
-/// What signals have asked for since the last look.
+/// What signals have requested since the last call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
-    /// To end.
+    /// To stop.
     pub stop: bool,
     /// To write the totals.
     pub totals: bool,
@@ -45,8 +46,8 @@ pub struct Asked {
     pub reload: bool,
 }
 
-/// Sockets that the service manager opened and goes on to hold: datagram sockets to serve, one worker each, and if it
-/// likes a listening stream socket for the metrics.
+/// Sockets that the service manager opened and keeps open: datagram sockets to serve, one worker each, and optionally a
+/// listening stream socket for the metrics.
 #[derive(Debug, Default)]
 pub struct Inherited {
     /// The group of datagram sockets.

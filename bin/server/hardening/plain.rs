@@ -1,5 +1,5 @@
-//! Systems other than Linux: nothing is given up, nobody holds sockets for us, and the only signals are those that end the
-//! server.
+//! Systems other than Linux: nothing is given up, no service manager passes sockets on, and the only signals are those
+//! that stop the server.
 
 use std::convert::Infallible;
 use std::fs::File;
@@ -14,14 +14,14 @@ use clap::Args;
 
 use super::{Asked, Inherited, ThreadRole};
 
-/// What --help says at its end.
+/// The text at the end of --help.
 pub const HELP: &str = "  server ::1 10000 --metrics [::1]:9469
 
 Ctrl-C ends it after the replies in flight are sent, with a line of totals. On this system it has no sandbox, becomes no
 other user, takes no sockets from a service manager and does not read --access-file again: it is not for the open
 Internet.";
 
-/// What is missing here beside what the sockets lack, to complete "this system has no".
+/// What is missing here in addition to missing socket features, to complete "this system has no".
 const MISSING: [&str; 4] =
     ["sandbox", "user to become", "sockets from a service manager", "second reading of the access file"];
 
@@ -29,16 +29,16 @@ const MISSING: [&str; 4] =
 #[derive(Clone, Debug, Args)]
 pub struct HardeningOptions {}
 
-/// Nothing can fail that is not done.
+/// Nothing is done here, so nothing can fail.
 pub type HardeningError = Infallible;
 
 impl HardeningOptions {
-    /// No processors to which the workers are pinned.
+    /// No processors: workers are not pinned.
     pub fn processors(&self) -> &[usize] {
         &[]
     }
 
-    /// Says that there is nothing.
+    /// Reports that there is no sandbox.
     ///
     /// # Errors
     ///
@@ -48,7 +48,7 @@ impl HardeningOptions {
     }
 }
 
-/// Nothing is to be given up.
+/// Nothing is given up.
 pub struct Protection;
 
 impl Protection {
@@ -88,12 +88,12 @@ impl ThreadConfinement {
         Ok(())
     }
 
-    /// The process stays who it is.
+    /// The process keeps its user.
     pub fn running(&self) -> Option<&str> {
         None
     }
 
-    /// What is missing, a line each.
+    /// What is missing, one line each.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -105,7 +105,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Catches them from now on.
+    /// Catches these signals from now on.
     ///
     /// # Errors
     ///
@@ -120,7 +120,7 @@ impl Signals {
         Ok(Signals { arrived })
     }
 
-    /// Waits for one, or until `limit` has passed.
+    /// Waits for a signal, or until `limit` has passed.
     pub fn wait(&mut self, limit: Option<Duration>) -> Asked {
         let stop = match limit {
             Some(limit) => self.arrived.recv_timeout(limit).is_ok(),
@@ -135,7 +135,7 @@ impl Signals {
 pub struct ServiceManager;
 
 impl ServiceManager {
-    /// There is none.
+    /// Always empty.
     ///
     /// # Errors
     ///
@@ -165,7 +165,7 @@ impl ServiceManager {
     pub fn stopping(&self) {}
 }
 
-/// No socket is handed over.
+/// No sockets are passed on.
 ///
 /// # Errors
 ///
@@ -174,7 +174,7 @@ pub fn inherited() -> Result<Inherited, HardeningError> {
     Ok(Inherited::default())
 }
 
-/// Takes a connection and makes it non-blocking.
+/// Accepts a connection and makes it non-blocking.
 ///
 /// # Errors
 ///
@@ -189,12 +189,12 @@ pub fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
 ///
 /// # Errors
 ///
-/// The system's.
+/// Those of the system.
 pub fn open_for_reading(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-/// Always assumed: only the supervising thread writes there.
+/// Always true: only the supervising thread writes there.
 pub fn stderr_takes_a_line() -> bool {
     true
 }

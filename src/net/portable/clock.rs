@@ -1,9 +1,9 @@
-//! A clock that is read once a batch.
+//! A clock that is read once per batch.
 
 use std::sync::OnceLock;
 use std::time::Instant;
 
-/// Nanoseconds since the first call, by a clock that never goes back.
+/// Nanoseconds since the first call, from a monotonic clock.
 pub fn coarse() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
     // A u64 holds 584 years.

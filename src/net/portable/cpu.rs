@@ -6,7 +6,7 @@ use std::thread::available_parallelism;
 /// As many processors as the process may use, numbered from 0.
 ///
 /// # Errors
-/// The system does not tell.
+/// The system does not report the number.
 pub fn allowed() -> io::Result<Vec<usize>> {
     available_parallelism().map(|count| (0..count.get()).collect())
 }

@@ -1,5 +1,5 @@
-//! A text from a file, a pipe or a terminal. Windows waits for sockets only, and macOS does not poll terminals: where a
-//! read could wait, a thread reads ahead and a waker says that there is something.
+//! Text from a file, a pipe or a terminal. Windows can only wait for sockets, and macOS does not poll terminals. Where
+//! a read could block, a thread reads ahead, and a waker signals that there is something.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -20,9 +20,9 @@ pub struct Input {
 
 #[derive(Debug)]
 enum Source {
-    /// A file in the narrow sense, which can always be read.
+    /// A regular file, which can always be read.
     File(File),
-    /// What a thread reads, and how much of the first block was taken.
+    /// Blocks from a thread, and how many octets of the first block have been taken.
     Thread { taken: usize },
 }
 
@@ -30,7 +30,7 @@ enum Source {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
-    /// Awake as long as a read would not wait.
+    /// Woken as long as a read would not block.
     waker: Waker,
 }
 
@@ -39,11 +39,11 @@ struct State {
     blocks: VecDeque<Vec<u8>>,
     /// The end of the text, or the error with which it ends.
     end: Option<Option<io::Error>>,
-    /// Nobody reads any more.
+    /// The reader has been dropped.
     abandoned: bool,
 }
 
-/// Octets that are read at a time, and blocks that wait to be taken.
+/// Octets per read, and the most blocks that wait to be taken.
 const BLOCK: usize = 64 * 1024;
 const BLOCKS: usize = 4;
 
@@ -70,7 +70,7 @@ impl Input {
         Ok(Input { source: Source::Thread { taken: 0 }, shared })
     }
 
-    /// What a wait waits for.
+    /// The descriptor to wait for.
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.shared.waker.as_fd()
     }
@@ -106,7 +106,7 @@ impl Shared {
         waiting.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The thread's body: reads until the end of the text or of the reader.
+    /// The thread's body: reads until the text ends or the reader is dropped.
     fn fill(&self, mut source: impl Read) {
         loop {
             let mut block = vec![0; BLOCK];
@@ -134,12 +134,12 @@ impl Shared {
         }
     }
 
-    /// Takes what there is; waits if there is nothing.
+    /// Takes what is available; waits if there is nothing.
     fn take(&self, buffer: &mut [u8], taken: &mut usize) -> io::Result<usize> {
         let state = self.lock();
         let mut state = self.wait(state, |state| !state.blocks.is_empty() || state.end.is_some());
         let Some(block) = state.blocks.front() else {
-            // An error is reported once; then the text has ended.
+            // An error is reported once. After it the text has ended.
             return match state.end.replace(None).flatten() {
                 Some(error) => Err(error),
                 None => Ok(0),

@@ -1,8 +1,8 @@
-//! Every other system: sockets of `socket2` and `std`, one datagram a call, no control data, no `unsafe`. Compiled for the
-//! tests on Linux too, so that both halves pass the same ones.
+//! Every other system: sockets of `socket2` and `std`, one datagram per call, no control data, no `unsafe`. Also
+//! compiled for the tests on Linux, so that both halves pass the same tests.
 //!
-//! Sockets are non-blocking here, whatever a caller asks for: a call that is to wait polls first. That way a batch takes
-//! all that is there, and sending never waits.
+//! Sockets are non-blocking here, even if the caller asks for a blocking one: a call that should wait polls first. So a
+//! batch takes all waiting datagrams, and sending never waits.
 #![cfg_attr(target_os = "linux", allow(dead_code, unused_imports, reason = "for the tests"))]
 
 use super::SystemCapabilities;
@@ -22,7 +22,7 @@ pub use receive::{Datagrams, ReceiveBatch};
 pub use send::SendBatch;
 pub use waker::Waker;
 
-/// What every system can do is no capability.
+/// A feature that every system has is not a capability.
 pub const SYSTEM: SystemCapabilities = SystemCapabilities {
     batches: false,
     segments: false,

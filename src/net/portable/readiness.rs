@@ -1,5 +1,5 @@
-//! Which of many sockets can be read: each is registered with a Tokio runtime, as a duplicate, because the original goes on
-//! to be read and written without the runtime.
+//! Which of many sockets can be read. Each is registered with a Tokio runtime as a duplicate, because the original is
+//! still read and written without the runtime.
 
 use std::io;
 use std::net::UdpSocket;
@@ -23,11 +23,11 @@ struct Watched {
     duplicate: tokio::net::UdpSocket,
 }
 
-/// Sockets that can be read, for now.
+/// Sockets that can be read at the moment.
 pub struct Ready(Vec<Weak<socket2::Socket>>);
 
 impl Ready {
-    /// Whether this one can.
+    /// Whether this socket can be read.
     pub fn contains(&self, socket: &Arc<socket2::Socket>) -> bool {
         self.0.iter().any(|ready| std::ptr::eq(ready.as_ptr(), Arc::as_ptr(socket)))
     }
@@ -78,8 +78,8 @@ impl Readiness {
 }
 
 impl Watched {
-    /// The runtime keeps a socket ready until a call has found nothing there. A poll(2) is such a call that takes nothing
-    /// out, so that whoever reads need not read all.
+    /// The runtime reports a socket as ready until a call has found nothing there. A poll(2) is such a call, and takes
+    /// nothing out, so that the reader need not read everything.
     fn poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         loop {
             std::task::ready!(self.duplicate.poll_recv_ready(cx))?;

@@ -1,4 +1,4 @@
-//! Datagrams in, each with a call of its own: recvfrom(2).
+//! Datagrams in, one call each: recvfrom(2).
 //!
 //! All memory is allocated by [`ReceiveBatch::new`].
 
@@ -13,9 +13,9 @@ use super::socket::wait_readable;
 
 /// Buffers for received datagrams.
 pub struct ReceiveBatch {
-    /// What is shown of each datagram, one behind the other.
+    /// The visible part of each datagram, one after the other.
     octets: Vec<u8>,
-    /// Room for a whole datagram: what is too long for a buffer is an error on some systems, and truncated on others.
+    /// Room for a whole datagram: one too long for a buffer is an error on some systems, and truncated on others.
     whole: Vec<u8>,
     shown: usize,
     slots: usize,
@@ -62,10 +62,10 @@ impl ReceiveBatch {
         self.slots
     }
 
-    /// Receives what is there, at most [`slots`](Self::slots) datagrams. The socket is non-blocking from then on.
+    /// Receives waiting datagrams, at most [`slots`](Self::slots). The socket is non-blocking from then on.
     ///
     /// # Errors
-    /// Those of recvfrom(2) and poll(2); a closed port is `ConnectionRefused`, and a time that is over `WouldBlock`.
+    /// Those of recvfrom(2) and poll(2); a closed port is `ConnectionRefused`, and a time-out is `WouldBlock`.
     pub fn receive(&mut self, socket: &socket2::Socket, wait: Wait) -> io::Result<ReceivedCounts> {
         self.found.clear();
         socket.set_nonblocking(true)?;
@@ -77,7 +77,7 @@ impl ReceiveBatch {
             first = self.receive_one(socket);
         }
         first?;
-        // An error of a later call is dropped with it: a port that is closed is reported again, for the next datagram.
+        // An error of a later call is dropped with it: a closed port is reported again, for the next datagram.
         while self.found.len() < self.slots && self.receive_one(socket).is_ok() {}
         let datagrams = self.found.len();
         Ok(ReceivedCounts { messages: datagrams, datagrams, ..ReceivedCounts::default() })

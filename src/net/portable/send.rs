@@ -1,4 +1,4 @@
-//! Datagrams out, each with a call of its own: send(2) or sendto(2).
+//! Datagrams out, one call each: send(2) or sendto(2).
 //!
 //! All memory is allocated by [`SendBatch::new`].
 
@@ -20,11 +20,11 @@ use super::super::{Local, Sent};
 pub struct SendBatch {
     octets: Vec<u8>,
     used: usize,
-    /// Octets of the longest datagram.
+    /// The length of the longest datagram in octets.
     length: usize,
     slots: usize,
     waiting: Vec<(Option<SocketAddrV6>, Range<usize>)>,
-    /// The first that is still to be sent.
+    /// The index of the first datagram still to be sent.
     next: usize,
 }
 
@@ -39,7 +39,7 @@ impl SendBatch {
         Self { octets, used: 0, length, slots, waiting: Vec::with_capacity(slots), next: 0 }
     }
 
-    /// Whether there is no room: then [`flush`](Self::flush) comes first.
+    /// Whether there is no room: then call [`flush`](Self::flush) first.
     pub fn is_full(&self) -> bool {
         self.waiting.len() == self.slots || self.next > 0
     }
@@ -54,8 +54,8 @@ impl SendBatch {
         false
     }
 
-    /// Adds a datagram: to this address, or to the peer of a connected socket. It leaves from an address of the system's
-    /// choice.
+    /// Adds a datagram: to this address, or to the peer of a connected socket. The system chooses
+    /// the source address.
     ///
     /// # Panics
     /// If there is no room, or the datagram is too long.
@@ -85,21 +85,21 @@ impl SendBatch {
         }
     }
 
-    /// Sends what was appended and never waits. A datagram that the system refuses, or for which the send buffer has no
-    /// room, is given up and counted, and spoils no other. The socket is non-blocking from then on.
+    /// Sends what was appended and never waits. A datagram that the system rejects, or for which the send buffer has no
+    /// room, is dropped and counted, and does not affect others. The socket is non-blocking from then on.
     pub fn flush(&mut self, socket: &socket2::Socket) -> Sent {
         self.send_all(socket, false)
     }
 
-    /// The same, but what finds no room in the send buffer is kept, with all that follows; until it has been sent by
-    /// another call the batch is full.
+    /// The same, but a datagram for which the send buffer has no room is kept, with all that follow. Until another call
+    /// has sent them, the batch is full.
     pub fn flush_or_keep(&mut self, socket: &socket2::Socket) -> Sent {
         self.send_all(socket, true)
     }
 
     fn send_all(&mut self, socket: &socket2::Socket, keep: bool) -> Sent {
         let mut sent = Sent::default();
-        // Where this fails, so does sending.
+        // If this fails, sending fails too.
         let _ = socket.set_nonblocking(true);
         while let Some((to, range)) = self.waiting.get(self.next) {
             let octets = &self.octets[range.clone()];
@@ -135,15 +135,15 @@ impl SendBatch {
 /// Why the system did not send a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Failure {
-    /// A signal came.
+    /// A signal interrupted the call.
     Interrupted,
     /// The send buffer is full.
     NoRoom,
-    /// A queue or the memory for this datagram is not to be had.
+    /// There is no memory, or no room in a queue, for this datagram.
     NoMemory,
-    /// An earlier datagram met a closed port.
+    /// An earlier datagram reached a closed port.
     ClosedPort,
-    /// Whatever else is wrong with this datagram.
+    /// Any other error with this datagram.
     Refused,
 }
 

@@ -1,4 +1,4 @@
-//! Datagram sockets for a group of workers: one port, one socket, which all share.
+//! Datagram sockets for a group of workers: one port, one socket, shared by all.
 
 use std::io;
 use std::net::SocketAddrV6;
@@ -20,7 +20,7 @@ pub struct Socket {
     local: SocketAddrV6,
 }
 
-/// Binds one socket and returns it `count` times: the workers take turns at it. With port 0 the system chooses the port.
+/// Binds one socket and returns it `count` times: the workers share it. With port 0 the system chooses the port.
 ///
 /// # Errors
 /// Those of socket(2), setsockopt(2) and bind(2); `InvalidInput` for a multicast or broadcast address; `Unsupported` if
@@ -44,7 +44,7 @@ pub fn bind_group(address: SocketAddrV6, count: usize, options: &SocketOptions) 
     Ok(std::iter::once(first).chain(others).collect())
 }
 
-/// Would let a program choose the socket of each datagram.
+/// On other systems, lets a program choose the socket of each datagram.
 ///
 /// # Errors
 /// `Unsupported`, if there is more than one.
@@ -56,12 +56,12 @@ pub fn steer(group: &[Socket], _: &[Instruction]) -> io::Result<()> {
 }
 
 impl Socket {
-    /// Takes a socket that somebody else has bound.
+    /// Takes a socket that is already bound.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if it is not a bound, unconnected, open `AF_INET6` datagram socket on a unicast or wildcard address;
-    /// else those of the calls that prepare it.
+    /// `InvalidInput` if it is not a bound, unconnected, open `AF_INET6` datagram socket on a unicast or wildcard
+    /// address; otherwise those of the calls that prepare it.
     pub fn adopt(socket: impl Into<socket2::Socket>, options: &SocketOptions) -> io::Result<Self> {
         let invalid = |what| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         let socket: socket2::Socket = socket.into();
@@ -80,18 +80,18 @@ impl Socket {
         Self::prepared(socket, options)
     }
 
-    /// The address it is bound to.
+    /// The address of the socket.
     pub fn local_addr(&self) -> SocketAddrV6 {
         self.local
     }
 
     /// Whether it is bound to every address of the machine, of IPv6 (`::`) or of IPv4 (`::ffff:0.0.0.0`). Replies leave
-    /// from the one that the system chooses.
+    /// from the address that the system chooses.
     pub fn is_wildcard(&self) -> bool {
         is_wildcard(self.local.ip())
     }
 
-    /// What it can do beyond sending and receiving: nothing.
+    /// Its features beyond sending and receiving: none.
     pub fn capabilities(&self) -> Capabilities {
         Capabilities::NONE
     }
@@ -109,7 +109,7 @@ impl Socket {
         wait_readable(&self.inner, Some(limit)).map(|()| true)
     }
 
-    /// Fixes the peer: only its datagrams are received, and what is sent without an address goes there.
+    /// Sets the peer: only its datagrams are received, and datagrams without an address are sent to it.
     ///
     /// # Errors
     /// Those of connect(2).
@@ -125,7 +125,8 @@ impl Socket {
         self.inner.send_to(octets, &SockAddr::from(to)).map_err(named)
     }
 
-    /// Would let nothing more in; there is no such option. A receive call that waits goes on until its time is over.
+    /// Does nothing: these systems have no option that stops new datagrams. A waiting receive call continues until its
+    /// time-out.
     ///
     /// # Errors
     /// None.
@@ -155,7 +156,7 @@ impl Deref for Socket {
     }
 }
 
-/// What a wait waits for.
+/// The descriptor to wait for.
 #[cfg(not(windows))]
 impl std::os::fd::AsFd for Socket {
     fn as_fd(&self) -> wait::BorrowedFd<'_> {
@@ -185,12 +186,12 @@ pub fn nonblocking() -> io::Result<socket2::Socket> {
     Ok(socket)
 }
 
-/// Waits until a socket can be read, as long as `limit` says.
+/// Waits until a socket can be read, at most for `limit`.
 pub(super) fn wait_readable(socket: &socket2::Socket, limit: Option<Duration>) -> io::Result<()> {
     wait::wait(&[wait::AsFd::as_fd(socket)], limit).map(drop)
 }
 
-/// Asks for a buffer of this size, or for half of it and so on: some systems refuse what is over their limit
+/// Asks for a buffer of this size, then half of it, and so on: some systems reject sizes over their limit
 /// (kern.ipc.maxsockbuf).
 fn enlarge(wanted: usize, set: impl Fn(usize) -> io::Result<()>) {
     const LEAST: usize = 64 << 10;

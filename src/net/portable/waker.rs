@@ -1,4 +1,4 @@
-//! Ends a wait from another thread: a socket that sends to itself over loopback. A pipe could not be waited for on Windows.
+//! Ends a wait from another thread: a socket that sends to itself over loopback. Windows cannot wait for a pipe.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
@@ -12,10 +12,10 @@ pub struct Waker(UdpSocket);
 impl Waker {
     /// See [`wait::Waker::new`](super::super::wait::Waker::new).
     pub fn new() -> io::Result<Waker> {
-        // Where one family is off, the other is there.
+        // If one address family is off, the other one is available.
         let socket =
             UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).or_else(|_| UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)))?;
-        // Connected to itself, it takes nobody else's datagrams.
+        // Connected to itself, it receives no other datagrams.
         socket.connect(socket.local_addr()?)?;
         socket.set_nonblocking(true)?;
         Ok(Waker(socket))
@@ -23,7 +23,7 @@ impl Waker {
 
     /// See [`wait::Waker::wake`](super::super::wait::Waker::wake).
     pub fn wake(&self) {
-        // Where the buffer is full it has been woken already.
+        // If the buffer is full, it has been woken already.
         let _ = self.0.send(&[0]);
     }
 
@@ -32,7 +32,7 @@ impl Waker {
         while self.0.recv(&mut [0; 64]).is_ok() {}
     }
 
-    /// What a wait waits for.
+    /// The descriptor to wait for.
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }

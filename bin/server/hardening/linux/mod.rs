@@ -25,7 +25,7 @@ use sandbox::{Files, Filters, SandboxError};
 pub use signals::Signals;
 pub use systemd::{ServiceManager, inherited};
 
-/// What --help says at its end.
+/// The text at the end of --help.
 pub const HELP: &str = "  server :: 10000 --user nobody --metrics [::1]:9469 --access-file /etc/calc6/access
 
 Sockets that a service manager hands over (sd_listen_fds(3)) are served instead of HOST and PORT, one worker each.
@@ -75,13 +75,13 @@ impl FromStr for Processors {
 /// More than Linux can be built for (CONFIG_NR_CPUS is at most 8192).
 const MAX_PROCESSORS: usize = 1 << 14;
 
-/// Why the process cannot give up what it is to give up.
+/// Why the process cannot give up its rights.
 #[derive(Debug, Error)]
 pub enum HardeningError {
-    /// The user to become.
+    /// Changing the user failed.
     #[error(transparent)]
     Privileges(#[from] PrivilegeError),
-    /// The sandbox.
+    /// The sandbox failed.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
 }
@@ -109,7 +109,7 @@ impl HardeningOptions {
     }
 }
 
-/// What is to be given up.
+/// What the process will give up.
 pub struct Protection {
     options: HardeningOptions,
     identity: Option<Identity>,
@@ -126,12 +126,12 @@ impl Protection {
         Ok(Protection { options: options.clone(), identity })
     }
 
-    /// Closes the file system but for the folders of `access_file`, and gives up root and all capabilities, for the
+    /// Closes the file system except the folders of `access_file`, and gives up root and all capabilities, for
     /// threads that are started later too.
     ///
     /// # Errors
     ///
-    /// [`HardeningError`]; the process is then in a state in which it must end.
+    /// [`HardeningError`]; the process must then end.
     pub fn give_up(self, access_file: Option<&Path>) -> Result<ThreadConfinement, HardeningError> {
         let Protection { options, identity } = self;
         // Compiled before anything is applied.
@@ -160,7 +160,7 @@ impl Protection {
     }
 }
 
-/// What is given up already, and what each thread has to give up yet.
+/// The state after the process has given up its rights, and the filters that each thread must still apply.
 pub struct ThreadConfinement {
     filters: Threads,
     running: Option<String>,
@@ -168,7 +168,7 @@ pub struct ThreadConfinement {
 }
 
 impl ThreadConfinement {
-    /// Confines the calling thread to the system calls of its role, for good.
+    /// Confines the calling thread permanently to the system calls of its role.
     ///
     /// # Errors
     ///
@@ -188,7 +188,7 @@ impl ThreadConfinement {
         self.running.as_deref()
     }
 
-    /// What is missing, a line each.
+    /// What is missing, one line each.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -204,8 +204,8 @@ struct Threads {
 }
 
 impl Threads {
-    /// The filters, or why there are none, on a processor whose system calls the compiler does not know: the rest of the
-    /// sandbox must do.
+    /// The filters. On a processor whose system calls the compiler does not know, there are none: then the reason is
+    /// returned, and only the rest of the sandbox protects the server.
     fn compile(options: &HardeningOptions, reads: bool) -> Result<(Threads, Option<SandboxError>), SandboxError> {
         if options.no_sandbox {
             return Ok((Threads::default(), None));
@@ -226,7 +226,7 @@ impl Threads {
     }
 }
 
-/// Takes a connection, non-blocking from the start: the sandbox does not allow to make it so.
+/// Accepts a connection, non-blocking from the start: the sandbox does not allow to change this later.
 ///
 /// # Errors
 ///
@@ -235,7 +235,7 @@ pub fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
     Ok(accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?.into())
 }
 
-/// Opens a file; a pipe in its place is not waited for.
+/// Opens a file; if it is a pipe, the call does not wait for a writer.
 ///
 /// # Errors
 ///
@@ -244,7 +244,7 @@ pub fn open_for_reading(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
 }
 
-/// Whether stderr takes a line at once: a pipe is writable when it takes PIPE_BUF octets (4096, pipe(7)).
+/// Whether stderr accepts a line without blocking: a pipe is writable if it accepts PIPE_BUF octets (4096, pipe(7)).
 pub fn stderr_takes_a_line() -> bool {
     let stderr = io::stderr();
     let mut fds = [PollFd::new(&stderr, PollFlags::OUT)];

@@ -1,4 +1,4 @@
-//! Dropping root: the user to become, for good (credentials(7), setresuid(2)).
+//! Dropping root: the process becomes another user permanently (credentials(7), setresuid(2)).
 
 use std::io;
 
@@ -7,7 +7,7 @@ use nix::unistd::{Gid, Uid, User, getgroups, getresgid, getresuid, setgroups, se
 use rustix::thread::{CapabilitySet, CapabilitySets, clear_ambient_capability_set, set_capabilities};
 use thiserror::Error;
 
-/// A user whom the process can become.
+/// A user that the process can become.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     name: String,
@@ -18,7 +18,7 @@ pub struct Identity {
 /// Why the process cannot become another user.
 #[derive(Debug, Error)]
 pub enum PrivilegeError {
-    /// The user database does not have it.
+    /// The user database does not have this user.
     #[error("there is no user {0:?}")]
     NoSuchUser(String),
     /// The user database cannot be read.
@@ -77,7 +77,7 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// [`PrivilegeError`]; the process is then in a state in which it must end.
+    /// [`PrivilegeError`]; the process must then end.
     pub fn assume(&self) -> Result<(), PrivilegeError> {
         if !Uid::effective().is_root() {
             return if self.is_assumed() { Ok(()) } else { Err(PrivilegeError::NotRoot(self.name.clone())) };

@@ -1,9 +1,9 @@
-//! What the process gives up for good before it reads the first datagram: files (Landlock, landlock(7)), privileges
+//! What the process gives up permanently before it reads the first datagram: files (Landlock, landlock(7)), privileges
 //! that an executed program could gain (no_new_privs, PR_SET_NO_NEW_PRIVS(2const)), and, in each thread, the system
 //! calls that its work does not need (seccomp(2)).
 //!
 //! A system call that is not on its thread's list ends the whole process (SIGSYS): half a server is worse than none,
-//! and a service manager starts it again. Those that the C library itself may try, and can do without, fail with EACCES
+//! and a service manager restarts it. Calls that the C library itself may try, but does not need, fail with EACCES
 //! instead: a list of system calls must not decide whether memory can be freed.
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
@@ -26,8 +26,8 @@ pub use filter::Filters;
 /// How much of the file rules the kernel enforces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Files {
-    /// No file can be opened but those to be read again, no TCP connection made or accepted on a new socket, no other
-    /// process signalled.
+    /// No file can be opened except those to be read again. No TCP connection can be made, or accepted on a new socket.
+    /// No signal can be sent to another process.
     Closed,
     /// The kernel knows only some of these rules: at least, no file can be opened for reading or writing.
     PartlyClosed,
@@ -38,13 +38,13 @@ pub enum Files {
 /// Why the sandbox cannot be built.
 #[derive(Debug, Error)]
 pub enum SandboxError {
-    /// Landlock failed where the kernel has it.
+    /// Landlock failed, although the kernel has it.
     #[error("cannot close the file system (Landlock)")]
     Landlock(#[from] RulesetError),
-    /// A folder that is to stay readable cannot be opened.
+    /// A folder that must stay readable cannot be opened.
     #[error("cannot keep {0} readable (Landlock)")]
     Folder(PathBuf, #[source] PathFdError),
-    /// A filter cannot be compiled for this processor, or is refused.
+    /// A filter cannot be compiled for this processor, or the kernel rejects it.
     #[error("cannot filter system calls (seccomp): {0}")]
     Seccomp(String),
     /// A required part is missing.
@@ -52,13 +52,13 @@ pub enum SandboxError {
     Incomplete,
 }
 
-/// Closes the file system, TCP and signals to other processes, for this thread and all that it will start; sets
+/// Closes the file system, TCP and signals to other processes, for this thread and all threads that it will start. Sets
 /// no_new_privs. Uses what the kernel supports. Files in `readable` folders can still be opened for reading.
 ///
 /// # Errors
 ///
-/// [`SandboxError::Landlock`] if the kernel has Landlock and refuses, [`SandboxError::Folder`] if there is no such
-/// folder.
+/// [`SandboxError::Landlock`] if the kernel has Landlock but rejects the rules; [`SandboxError::Folder`] if there is no
+/// such folder.
 pub fn close_files(readable: &[PathBuf]) -> Result<Files, SandboxError> {
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
@@ -78,8 +78,8 @@ pub fn close_files(readable: &[PathBuf]) -> Result<Files, SandboxError> {
     })
 }
 
-/// The folders in which a file must stay readable for it to be read again, also after it was replaced: its own, and
-/// that of the file to which it may be a symbolic link.
+/// The folders in which a file must stay readable so that it can be read again, also after it was replaced: its own,
+/// and that of the target if it is a symbolic link.
 pub fn folders_of(file: &Path) -> Vec<PathBuf> {
     let absolute = std::path::absolute(file).ok();
     let mut folders: Vec<PathBuf> = [absolute, file.canonicalize().ok()]
@@ -92,7 +92,7 @@ pub fn folders_of(file: &Path) -> Vec<PathBuf> {
 }
 
 /// The rules known in Landlock's sixth version: files and devices (5), TCP (4), signals and abstract sockets (6). Later
-/// ones are not asked for before it is known that none of them touches UDP sockets that are open.
+/// rules are not used until it is known that none of them affects open UDP sockets.
 const RULES: ABI = ABI::V6;
 
 #[cfg(test)]

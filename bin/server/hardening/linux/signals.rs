@@ -12,7 +12,7 @@ use signal_hook::{flag, low_level::pipe};
 
 use super::super::Asked;
 
-/// Signals, caught from the moment that this is made.
+/// Signals, caught from the creation of this value on.
 pub struct Signals {
     /// One octet for each signal.
     arrived: UnixStream,
@@ -22,8 +22,8 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Catches SIGINT and SIGTERM, which end the server in order, SIGUSR1, which asks for its totals, and SIGHUP, which
-    /// asks to read the access file again.
+    /// Catches SIGINT and SIGTERM, which shut down the server, SIGUSR1, which requests its totals, and SIGHUP,
+    /// which requests to read the access file again.
     ///
     /// # Errors
     ///
@@ -42,7 +42,7 @@ impl Signals {
     /// Waits for a signal, or until `limit` has passed.
     pub fn wait(&mut self, limit: Option<Duration>) -> Asked {
         let limit = limit.map(|limit| Timespec::try_from(limit).unwrap_or_default());
-        // Interrupted or not, what has arrived is in the flags.
+        // The flags have all signals that arrived, even if the wait was interrupted.
         let _ = poll(&mut [PollFd::new(&self.arrived, PollFlags::IN)], limit.as_ref());
         while matches!(self.arrived.read(&mut [0; 64]), Ok(1..)) {}
         let asked = |flag: &AtomicBool| flag.swap(false, Relaxed);

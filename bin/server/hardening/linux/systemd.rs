@@ -1,4 +1,4 @@
-//! The service manager: sockets that it hands over (sd_listen_fds(3)), and notifications to it (sd_notify(3)).
+//! The service manager: sockets that it passes on (sd_listen_fds(3)), and notifications to it (sd_notify(3)).
 
 use std::env;
 use std::ffi::OsStr;
@@ -26,7 +26,7 @@ pub enum InheritError {
     SecondStream(usize),
 }
 
-/// Takes the sockets that LISTEN_FDS announces; empty if there are none. Call it once, before there are threads.
+/// Takes the sockets that LISTEN_FDS announces; empty if there are none. Call it once, before threads are started.
 ///
 /// # Errors
 ///
@@ -50,7 +50,8 @@ pub fn inherited() -> Result<Inherited, InheritError> {
     Ok(inherited)
 }
 
-/// The connection to the service manager, if there is one. Opened once, so that the sandbox need not allow sockets and paths.
+/// The connection to the service manager, if there is one. Opened once, so that the sandbox need not allow sockets and
+/// paths.
 #[derive(Debug)]
 pub struct ServiceManager {
     socket: Option<UnixDatagram>,
@@ -77,7 +78,7 @@ impl ServiceManager {
         self.watchdog.map(|limit| limit / 2)
     }
 
-    /// All workers serve; the status is shown to people.
+    /// All workers serve. The status text is for people.
     pub fn serving(&self, status: &str) {
         self.notify(&[NotifyState::Ready, NotifyState::Status(status)]);
     }
@@ -95,21 +96,21 @@ impl ServiceManager {
         self.notify(&[NotifyState::Ready]);
     }
 
-    /// Every worker has gone round its loop.
+    /// Every worker has completed a round of its loop.
     pub fn alive(&self) {
         self.notify(&[NotifyState::Watchdog]);
     }
 
-    /// The server is going to end.
+    /// The server is stopping.
     pub fn stopping(&self) {
         self.notify(&[NotifyState::Stopping]);
     }
 
-    /// What cannot be delivered at once is lost: the service comes first.
+    /// A notification that cannot be delivered at once is lost: the service has priority.
     fn notify(&self, states: &[NotifyState<'_>]) {
         if let Some(socket) = &self.socket {
             let text: String = states.iter().map(|state| format!("{state}\n")).collect();
-            // By sendto(2): a thread that may write(2) here could write anywhere.
+            // With sendto(2): a thread that may call write(2) here could write to any descriptor.
             let _ = rustix::net::send(socket, text.as_bytes(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
         }
     }

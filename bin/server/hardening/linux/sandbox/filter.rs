@@ -16,13 +16,13 @@ pub struct Filters {
     /// Makes the calls fail that the C library may try. Applied first, because the other filter does not allow
     /// seccomp(2).
     refuse: BpfProgram,
-    /// Ends the process at any call that is not allowed.
+    /// Ends the process at every other call that is not allowed.
     allow: BpfProgram,
 }
 
 impl Filters {
-    /// Compiles the filters of a role for this processor. `reads`: it also opens files for reading, as far as Landlock lets
-    /// it.
+    /// Compiles the filters of a role for this processor. `reads`: it also opens files for reading, where Landlock
+    /// allows it.
     ///
     /// # Errors
     ///
@@ -38,7 +38,7 @@ impl Filters {
         compiled().map_err(|error| SandboxError::Seccomp(error.to_string()))
     }
 
-    /// Confines the calling thread to the system calls of its role, for good. Sets no_new_privs.
+    /// Confines the calling thread permanently to the system calls of its role. Sets no_new_privs.
     ///
     /// # Errors
     ///
@@ -49,7 +49,7 @@ impl Filters {
     }
 }
 
-/// The filter that does `listed` with the calls of these rules, and `other` with all others.
+/// The filter that does `listed` for the calls of these rules, and `other` for all others.
 fn compile(rules: SyscallRules, other: SeccompAction, listed: SeccompAction) -> Result<BpfProgram, BackendError> {
     let processor = TargetArch::try_from(std::env::consts::ARCH)?;
     #[allow(clippy::useless_conversion, reason = "a c_long has 32 bits on other processors")]
@@ -57,7 +57,7 @@ fn compile(rules: SyscallRules, other: SeccompAction, listed: SeccompAction) -> 
     SeccompFilter::new(rules, other, listed, processor)?.try_into()
 }
 
-/// System calls, each with the conditions on its arguments of which one must hold; none: any arguments.
+/// System calls, each with conditions on its arguments. One of them must hold; without any, all arguments are allowed.
 type SyscallRules = BTreeMap<c_long, Vec<SeccompRule>>;
 
 /// The calls that a thread may make. Those that fail with EACCES must be listed too: the kernel applies the stricter
@@ -82,13 +82,13 @@ fn allowed(role: ThreadRole, reads: bool) -> Result<SyscallRules, BackendError> 
         rules.insert(libc::SYS_fcntl, vec![argument(1, All, libc::F_GETFD)?]);
     }
     for call in [libc::SYS_write, libc::SYS_writev] {
-        // The metrics thread's connections have any number; the others write to their terminal or log only.
+        // The metrics thread's connections have any number; the others write only to their terminal or log.
         let to = |fd| argument(0, All, fd);
         let to_log = vec![to(libc::STDOUT_FILENO)?, to(libc::STDERR_FILENO)?];
         rules.insert(call, if role == ThreadRole::Metrics { Vec::new() } else { to_log });
     }
     if matches!(role, ThreadRole::Main | ThreadRole::Supervisor) {
-        // Closing the workers' sockets to new datagrams.
+        // Closes the workers' sockets to new datagrams.
         let level = condition(1, All, libc::SOL_SOCKET)?;
         let filter = SeccompRule::new(vec![level, condition(2, All, libc::SO_ATTACH_FILTER)?])?;
         rules.insert(libc::SYS_setsockopt, vec![filter]);
@@ -101,7 +101,7 @@ fn allowed(role: ThreadRole, reads: bool) -> Result<SyscallRules, BackendError> 
 }
 
 /// Calls that fail instead of ending the process: glibc asks how the kernel overcommits memory before it returns some
-/// (malloc/arena.c), how many processors there are, and what a file is before it reads it, and names its memory.
+/// (malloc/arena.c), how many processors there are, and what a file is before it reads it. It also names its memory.
 fn refused(reads: bool) -> Result<SyscallRules, BackendError> {
     let mut rules: SyscallRules = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
     if reads {
@@ -122,7 +122,7 @@ enum Part {
     Bits(i32),
 }
 
-/// That an argument, by its place from 0, is `value`.
+/// The condition that the argument with this index, from 0, is `value`.
 fn argument(place: u8, part: Part, value: i32) -> Result<SeccompRule, BackendError> {
     SeccompRule::new(vec![condition(place, part, value)?])
 }
@@ -135,9 +135,9 @@ fn condition(place: u8, part: Part, value: i32) -> Result<SeccompCondition, Back
     SeccompCondition::new(place, Dword, compare, (value as u32).into())
 }
 
-/// Memory, locks, clocks and sleep, signal handlers, and the ways to end, orderly or by a panic. Clocks are read
-/// without a system call where the kernel has a vDSO for them (vdso(7)). sendto(2) is the signal handler's, which any
-/// thread may have to run.
+/// Memory, locks, clocks and sleep, signal handlers, and the calls that end a thread, normally or by a panic. Clocks
+/// are read without a system call if the kernel has a vDSO for them (vdso(7)). The signal handler calls sendto(2), and
+/// any thread may have to run it.
 const COMMON: &[c_long] = &[
     libc::SYS_brk,
     libc::SYS_munmap,
@@ -165,7 +165,7 @@ const COMMON: &[c_long] = &[
     libc::SYS_exit_group,
 ];
 
-/// What fails with EACCES in every thread.
+/// Calls that fail with EACCES in every thread.
 const REFUSED: &[c_long] = &[
     libc::SYS_openat,
     #[cfg(target_arch = "x86_64")]
@@ -180,14 +180,14 @@ const REFUSED: &[c_long] = &[
     libc::SYS_sysinfo,
 ];
 
-/// A worker's two calls, and those that stand in for them for a single datagram.
+/// A worker's two calls, and their replacements for a single datagram.
 const WORKER: &[c_long] = &[libc::SYS_recvmmsg, libc::SYS_sendmmsg, libc::SYS_recvmsg, libc::SYS_sendmsg];
 
-/// Waking the workers at the end.
+/// Waking the workers at shutdown.
 const MAIN: &[c_long] = &[libc::SYS_shutdown];
 
-/// The pipe on which signals arrive, and waking the workers at the end.
+/// The pipe on which signals arrive, and waking the workers at shutdown.
 const SUPERVISOR: &[c_long] = &[libc::SYS_read, libc::SYS_recvfrom, libc::SYS_shutdown];
 
-/// Connections that somebody else opened.
+/// Connections that other processes opened.
 const METRICS: &[c_long] = &[libc::SYS_accept4, libc::SYS_read, libc::SYS_recvfrom, libc::SYS_shutdown];

@@ -1,13 +1,13 @@
-//! A processor for which no filter of system calls can be compiled.
+//! A processor for which system call filters cannot be compiled.
 
 use super::SandboxError;
 use crate::hardening::ThreadRole;
 
-/// The filters of one role, of which there are none.
+/// The filters of one role; there are none.
 pub struct Filters;
 
 impl Filters {
-    /// Says so.
+    /// Always fails.
     ///
     /// # Errors
     ///

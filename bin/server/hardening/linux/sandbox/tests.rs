@@ -12,33 +12,33 @@ use rustix::process::Signal;
 use super::*;
 use crate::hardening::ThreadRole;
 
-/// What ends the process in every role.
+/// The calls that end the process in every role.
 const FORBIDDEN: [(&str, fn()); 8] = [
     ("socket", || attempt(UdpSocket::bind("[::1]:0"))),
     ("execute", || attempt(Command::new("/bin/true").status())),
     ("kill", || rustix::process::kill_process(rustix::process::getpid(), Signal::CONT).unwrap()),
     ("identity", || assert!(rustix::process::getuid().as_raw() < u32::MAX)),
-    // As for TIOCSTI, which types into the terminal's shell.
+    // The same system call as TIOCSTI, which types into the terminal's shell.
     ("terminal", || attempt(rustix::termios::tcgetattr(std::io::stderr()))),
     ("nonblocking", || attempt(rustix::io::ioctl_fionbio(std::io::stderr(), false))),
     ("descriptor", || attempt(rustix::io::fcntl_dupfd_cloexec(std::io::stderr(), 0))),
     ("option", || attempt(rustix::net::sockopt::set_socket_keepalive(std::io::stderr(), true))),
 ];
 
-/// Whatever comes of it: the attempt counts.
+/// The result does not matter: the attempt counts.
 fn attempt<T, E>(_: Result<T, E>) {}
 
-/// What fails instead, and what goes on.
+/// Calls that fail without ending the process, and work that still succeeds.
 const HARMLESS: [(&str, fn()); 3] = [
     ("open", || assert_eq!(fs::File::open("/etc/hostname").unwrap_err().kind(), ErrorKind::PermissionDenied)),
     ("stat", || assert_eq!(fs::metadata("/etc/hostname").unwrap_err().kind(), ErrorKind::PermissionDenied)),
     ("heap", churn),
 ];
 
-/// Grows the heap of the calling thread by megabytes, and shrinks it from its end, so that glibc gives memory back.
+/// Grows the heap of the calling thread by megabytes, and shrinks it from its end, so that glibc returns memory.
 fn churn() {
     for _ in 0..3 {
-        // Below the size from which each allocation has a mapping of its own (mallopt(3), M_MMAP_THRESHOLD).
+        // Smaller than the allocations that have their own mapping (mallopt(3), M_MMAP_THRESHOLD).
         let mut blocks: Vec<Vec<u8>> = (0..200).map(|fill| vec![fill as u8; 100 << 10]).collect();
         while blocks.pop().is_some() {}
     }
@@ -59,7 +59,7 @@ fn role(name: &str) -> ThreadRole {
 
 const ROLES: [&str; 5] = ["worker", "main", "supervisor", "reader", "metrics"];
 
-/// Run by the tests below, in a process of its own: confines itself, and does what the environment says.
+/// Run by the tests below, in its own process: confines itself, and does what the environment says.
 #[test]
 #[ignore = "a part of other tests"]
 fn confined_child() {
@@ -75,7 +75,7 @@ fn confined_child() {
             _ => panic!("no such deed"),
         };
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::PermissionDenied);
-        // What serving needs goes on.
+        // The calls that serving needs still work.
         let (one, other) = (UdpSocket::bind("[::1]:0").unwrap(), UdpSocket::bind("[::1]:0").unwrap());
         one.send_to(b"x", other.local_addr().unwrap()).unwrap();
         assert_eq!(other.recv(&mut [0; 9]).unwrap(), 1);
@@ -83,7 +83,7 @@ fn confined_child() {
     }
     let (name, deed) = deed.split_once('-').unwrap();
     let (filters, deed) = (filters(name), deed.to_owned());
-    // In a thread, whose heap is not the process's first one: the way in which it shrinks is another.
+    // In a new thread: its heap is not the first one of the process, and shrinks in another way.
     let confined = move || {
         filters.confine().unwrap();
         FORBIDDEN.iter().chain(&HARMLESS).find(|(name, _)| *name == deed).unwrap().1();
@@ -115,7 +115,7 @@ fn a_forbidden_system_call_kills() {
 fn what_the_c_library_may_try_fails_and_memory_is_freed() {
     for role in ROLES {
         for (deed, _) in HARMLESS {
-            // The reader may open files: that is for Landlock to decide.
+            // The reader may open files: Landlock decides about these.
             if (role, deed) != ("reader", "open") {
                 let output = in_child(&format!("{role}-{deed}"));
                 let said = String::from_utf8_lossy(&output.stderr).into_owned();
