@@ -34,7 +34,7 @@ pub fn markdown(quiz: &GeneratedQuiz) -> String {
         text += &format!("\n{}\n\n```text\n{}\n```\n", escaped(&quiz.trace.about), quiz.trace.table());
     }
     for (number, question) in (1..).zip(&quiz.questions) {
-        text += &format!("\n## QuizQuestion {number}\n\n{}\n", escaped(&question.stem));
+        text += &format!("\n## Question {number}\n\n{}\n", escaped(&question.stem));
         if !question.dump.is_empty() {
             text += &format!("\n```text\n{}\n```\n", question.dump);
         }

@@ -122,7 +122,7 @@ struct NetworkArguments {
     /// How the random part of the delay is distributed
     #[arg(long, value_enum, default_value = "uniform")]
     distribution: Distribution,
-    /// FlowDirection to which all of this applies
+    /// Direction in which all of this applies
     #[arg(long, value_enum, default_value = "both")]
     direction: Directions,
 }
