@@ -177,6 +177,7 @@ fn a_click_shows_every_segment() {
 fn trains_of_our_programs_are_divided() {
     let desk = Desk::new();
     let script = r#"ip link set lo up
+>says
 $SERVER ::1 10000 2>says &
 until grep -q listening says; do sleep 0.05; done
 seq 20000 >integers
