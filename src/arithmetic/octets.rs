@@ -147,7 +147,7 @@ impl<'a> Operands<'a> {
                 None => parts.push(UBig::from(core::mem::replace(&mut part, operand.into()))),
             }
         }
-        lcm_in_blocks::<1>(parts.into_iter().chain([part.into()])).into()
+        lcm_in_blocks::<4>(parts.into_iter().chain([part.into()])).into()
     }
 }
 
