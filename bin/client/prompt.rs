@@ -9,7 +9,7 @@ use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
-use rustyline::validate::Validator;
+use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Behavior, CompletionType, Config, Context, Editor, Helper};
 
 use calc6::wire::Operator;
@@ -35,8 +35,8 @@ pub fn run(session: &mut Session, interrupts: &Interrupts, history: bool) -> Res
         // A pasted block is as many questions as it has lines.
         .bracketed_paste(false)
         .build();
-    let mut editor = Editor::<WordCompleter, FileHistory>::with_config(config).map_err(unusable)?;
-    editor.set_helper(Some(WordCompleter));
+    let mut editor = Editor::<PromptHelper, FileHistory>::with_config(config).map_err(unusable)?;
+    editor.set_helper(Some(PromptHelper { interrupts }));
     let file = history.then(history_file).flatten();
     if let Some(file) = &file {
         // There is none at first.
@@ -46,7 +46,7 @@ pub fn run(session: &mut Session, interrupts: &Interrupts, history: bool) -> Res
     if !session.output.0.quiet {
         output::say("'help' lists what can be asked.\n");
     }
-    let result = answer_lines(session, interrupts, &mut editor);
+    let result = answer_lines(session, &mut editor);
     if let Some(file) = file
         && let Err(error) = save(&mut editor, &file)
     {
@@ -55,11 +55,7 @@ pub fn run(session: &mut Session, interrupts: &Interrupts, history: bool) -> Res
     result
 }
 
-fn answer_lines(
-    session: &mut Session,
-    interrupts: &Interrupts,
-    editor: &mut Editor<WordCompleter, FileHistory>,
-) -> Result<(), Failure> {
+fn answer_lines(session: &mut Session, editor: &mut Editor<PromptHelper<'_>, FileHistory>) -> Result<(), Failure> {
     loop {
         let line = match editor.readline("> ") {
             Ok(line) => line,
@@ -73,7 +69,6 @@ fn answer_lines(
             Err(ReadlineError::Io(error)) => return Err(error.into()),
             Err(error) => return Err(unusable(error)),
         };
-        interrupts.forget();
         match session.respond(&line) {
             Ok(Response::Text(text)) => output::print(&text)?,
             Ok(Response::Quit) => return Ok(()),
@@ -105,17 +100,19 @@ fn history_file() -> Option<PathBuf> {
     Some(state.join("calc6").join("history"))
 }
 
-fn save(editor: &mut Editor<WordCompleter, FileHistory>, file: &PathBuf) -> Result<(), ReadlineError> {
+fn save(editor: &mut Editor<PromptHelper<'_>, FileHistory>, file: &PathBuf) -> Result<(), ReadlineError> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;
     }
     editor.append_history(file)
 }
 
-/// Completes commands and the words of operators.
-struct WordCompleter;
+/// Completes commands and the words of operators, and tells a Ctrl-C that is meant for a line from an earlier one.
+struct PromptHelper<'a> {
+    interrupts: &'a Interrupts,
+}
 
-impl Completer for WordCompleter {
+impl Completer for PromptHelper<'_> {
     type Candidate = String;
 
     fn complete(&self, line: &str, position: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
@@ -139,10 +136,17 @@ fn complete(before: &str) -> (usize, Vec<String>) {
     }
 }
 
-impl Helper for WordCompleter {}
-impl Highlighter for WordCompleter {}
-impl Validator for WordCompleter {}
-impl Hinter for WordCompleter {
+impl Validator for PromptHelper<'_> {
+    /// Called at Enter while Ctrl-C is still a key: SIGINT of before is forgotten, and from now on ends this line's wait.
+    fn validate(&self, _: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
+        self.interrupts.forget();
+        Ok(ValidationResult::Valid(None))
+    }
+}
+
+impl Helper for PromptHelper<'_> {}
+impl Highlighter for PromptHelper<'_> {}
+impl Hinter for PromptHelper<'_> {
     type Hint = String;
 }
 

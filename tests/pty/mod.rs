@@ -129,6 +129,15 @@ impl Terminal {
         tcgetattr(&self.line).unwrap().local_modes.contains(LocalModes::ICANON)
     }
 
+    /// Waits until the terminal is in a state, without a pause between looks.
+    #[track_caller]
+    pub fn waits(&self, what: &str, holds: impl Fn(&Terminal) -> bool) {
+        let until = Instant::now() + LIMIT;
+        while !holds(self) {
+            assert!(Instant::now() < until, "not within {LIMIT:?}: {what}");
+        }
+    }
+
     /// Waits until the screen satisfies a condition.
     #[track_caller]
     pub fn shows(&self, what: &str, holds: impl Fn(&Screen) -> bool) {
