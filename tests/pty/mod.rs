@@ -129,6 +129,11 @@ impl Terminal {
         tcgetattr(&self.line).unwrap().local_modes.contains(LocalModes::ICANON)
     }
 
+    /// How often this has been written to the screen.
+    pub fn count(&self, words: &str) -> usize {
+        String::from_utf8_lossy(&self.display.state.lock().unwrap().octets).matches(words).count()
+    }
+
     /// Waits until the terminal is in a state, without a pause between looks.
     #[track_caller]
     pub fn waits(&self, what: &str, holds: impl Fn(&Terminal) -> bool) {
