@@ -33,6 +33,7 @@ test: ## every check and test, in a few minutes
 	if [ -z "$$inside" ]; then $(MAKE) --no-print-directory checks; \
 	else CARGO_NET_OFFLINE=true exec $$inside $(MAKE) --no-print-directory checks; fi
 
+# A launcher in place of python3, such as pyenv's, takes as much time as Python itself, hundreds of times.
 .PHONY: checks
 checks:
 	ip link set lo up
@@ -41,6 +42,8 @@ checks:
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --all-features
 	tests/features
 	@$(MAKE) --no-print-directory msrv
+	@python=$$(python3 -c 'import sys; print(sys.executable)') && \
+	if [ "$$python" != "$$(command -v python3)" ]; then PATH="$${python%/*}:$$PATH"; fi && \
 	PROPTEST_RNG_SEED=6 $(CARGO) test --features tokio --no-fail-fast
 
 cross: ## every other system: compiled for each, and run where this machine can (qemu-user, Wine)

@@ -11,7 +11,8 @@ use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -19,6 +20,26 @@ use tempfile::TempDir;
 
 /// Longer than any page takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(400);
+
+/// Pages whose commands are typed at once; most of the time is waiting.
+const AT_ONCE: usize = 6;
+
+/// The pages with commands and what they print; those that take longest first.
+const PAGES: [&str; 13] = [
+    "4-loss/teacher.md",
+    "2-header/handout.md",
+    "2-header/teacher.md",
+    "3-calculator/handout.md",
+    "3-calculator/teacher.md",
+    "4-loss/handout.md",
+    "1-datagram/teacher.md",
+    "starters/README.md",
+    "1-datagram/handout.md",
+    "5-many/handout.md",
+    "5-many/teacher.md",
+    "6-extend/handout.md",
+    "6-extend/teacher.md",
+];
 
 /// How each starter is built and started.
 const STARTERS: [(&str, &str, &str, &str); 3] = [
@@ -29,105 +50,108 @@ const STARTERS: [(&str, &str, &str, &str); 3] = [
 
 #[test]
 fn starters_compile_and_get_the_first_finding() {
-    let _turn = turn();
-    for (language, build, server, client) in STARTERS {
-        let folder = course();
-        let folder = folder.path().join("starters").join(language);
-        let built = shell(&folder, build);
-        assert!(built.status.success(), "{language}: {}", String::from_utf8_lossy(&built.stderr));
-        for (role, command, finding) in [("server", server, "answers"), ("client", client, "sends")] {
-            let checked = shell(&folder, &format!("lab check {role} --json -- {command}"));
-            let report: Value = serde_json::from_slice(&checked.stdout).expect("a report");
-            let broken: Vec<&str> = report["findings"]
-                .as_array()
-                .expect("findings")
-                .iter()
-                .filter(|finding| finding["verdict"] == "broken")
-                .map(|finding| finding["key"].as_str().expect("a key"))
-                .collect();
-            assert_eq!(broken, [finding], "{language} {role}");
-            assert_eq!(checked.status.code(), Some(1), "{language} {role}");
-            let usage = shell(&folder, command);
-            let stderr = String::from_utf8_lossy(&usage.stderr).into_owned();
-            assert_eq!(usage.status.code(), Some(2), "{language} {role}: {stderr}");
-            assert!(stderr.contains("usage: ") && !stderr.contains("Traceback"), "{language} {role}: {stderr}");
+    thread::scope(|scope| {
+        for starter in STARTERS {
+            scope.spawn(move || starter_compiles_and_gets_the_first_finding(starter));
         }
-        for dashes in ["-op", "--op"] {
-            let asked = shell(&folder, &format!("{client} {dashes} '*' -s ::1 9 1 2"));
-            assert!(String::from_utf8_lossy(&asked.stderr).contains("there is no request yet"), "{language} {dashes}");
-        }
+    });
+}
+
+fn starter_compiles_and_gets_the_first_finding((language, build, server, client): (&str, &str, &str, &str)) {
+    let folder = course();
+    let folder = folder.path().join("starters").join(language);
+    let built = shell(&folder, build);
+    assert!(built.status.success(), "{language}: {}", String::from_utf8_lossy(&built.stderr));
+    for (role, command, finding) in [("server", server, "answers"), ("client", client, "sends")] {
+        let checked = shell(&folder, &format!("lab check {role} --json -- {command}"));
+        let report: Value = serde_json::from_slice(&checked.stdout).expect("a report");
+        let broken: Vec<&str> = report["findings"]
+            .as_array()
+            .expect("findings")
+            .iter()
+            .filter(|finding| finding["verdict"] == "broken")
+            .map(|finding| finding["key"].as_str().expect("a key"))
+            .collect();
+        assert_eq!(broken, [finding], "{language} {role}");
+        assert_eq!(checked.status.code(), Some(1), "{language} {role}");
+        let usage = shell(&folder, command);
+        let stderr = String::from_utf8_lossy(&usage.stderr).into_owned();
+        assert_eq!(usage.status.code(), Some(2), "{language} {role}: {stderr}");
+        assert!(stderr.contains("usage: ") && !stderr.contains("Traceback"), "{language} {role}: {stderr}");
+    }
+    for dashes in ["-op", "--op"] {
+        let asked = shell(&folder, &format!("{client} {dashes} '*' -s ::1 9 1 2"));
+        assert!(String::from_utf8_lossy(&asked.stderr).contains("there is no request yet"), "{language} {dashes}");
     }
 }
 
 #[test]
 fn what_a_lab_starts_from_does_not_have_its_points() {
-    let _turn = turn();
     let folder = course();
-    let points = |lab: &str, solution: &str, options: &str| {
+    let points = &|lab: &str, solution: &str, options: &str| {
         let folder = folder.path().join(lab);
         let line = format!("lab grade ../{solution} --only solution --rubric rubric.toml --json {options}");
         let grades: Value = serde_json::from_slice(&shell(&folder, &line).stdout).expect("grades");
         let score = &grades[0]["score"];
         (score["points"].as_f64().expect("points"), score["max"].as_f64().expect("max"))
     };
-    let client = "--client 'python3 client.py'";
+    // A client without a timer takes all of its time.
+    let client = "--client 'python3 client.py' --client-patience 10s";
     let server = "--server 'python3 server.py'";
-    for (lab, from, options, least) in [
-        ("2-header", "1-datagram", format!("{client} {server}"), 0.0),
-        ("4-loss", "3-calculator", client.to_owned(), 1.0),
-        ("5-many", "3-calculator", server.to_owned(), 10.0),
-        ("6-extend", "5-many", format!("{server} --extended"), 0.0),
-    ] {
-        let (points, max) = points(lab, from, &options);
-        assert!((least..max - 1.0).contains(&points), "{lab} from {from}: {points} of {max}");
+    thread::scope(|scope| {
+        for (lab, from, options, least) in [
+            ("2-header", "1-datagram", format!("{client} {server}"), 0.0),
+            ("4-loss", "3-calculator", client.to_owned(), 1.0),
+            ("5-many", "3-calculator", server.to_owned(), 10.0),
+            ("6-extend", "5-many", format!("{server} --extended"), 0.0),
+        ] {
+            scope.spawn(move || {
+                let (points, max) = points(lab, from, &options);
+                assert!((least..max - 1.0).contains(&points), "{lab} from {from}: {points} of {max}");
+            });
+        }
+    });
+}
+
+#[test]
+fn every_page() {
+    let next = Mutex::new(PAGES.iter());
+    let take = || next.lock().unwrap_or_else(PoisonError::into_inner).next();
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(page) = take() {
+                    // In a thread and so a network namespace of its own, as pages name ports.
+                    if let Err(panic) = thread::scope(|scope| scope.spawn(|| follow(page)).join()) {
+                        std::panic::resume_unwind(panic);
+                    }
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn every_page_with_commands_is_typed() {
+    let course = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/course");
+    let mut pages: Vec<String> = Vec::new();
+    for folder in fs::read_dir(&course).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        for page in fs::read_dir(&folder).into_iter().flatten().map(|entry| entry.expect("an entry").path()) {
+            let has_commands = || !steps(&fs::read_to_string(&page).expect("a page")).is_empty();
+            if page.extension().is_some_and(|extension| extension == "md") && has_commands() {
+                pages.push(page.strip_prefix(&course).expect("a page of the course").display().to_string());
+            }
+        }
     }
-}
-
-#[test]
-fn starters_page() {
-    follow("starters/README.md");
-}
-
-#[test]
-fn lab_1() {
-    follow("1-datagram/handout.md");
-    follow("1-datagram/teacher.md");
-}
-
-#[test]
-fn lab_2() {
-    follow("2-header/handout.md");
-    follow("2-header/teacher.md");
-}
-
-#[test]
-fn lab_3() {
-    follow("3-calculator/handout.md");
-    follow("3-calculator/teacher.md");
-}
-
-#[test]
-fn lab_4() {
-    follow("4-loss/handout.md");
-    follow("4-loss/teacher.md");
-}
-
-#[test]
-fn lab_5() {
-    follow("5-many/handout.md");
-    follow("5-many/teacher.md");
-}
-
-#[test]
-fn lab_6() {
-    follow("6-extend/handout.md");
-    follow("6-extend/teacher.md");
+    pages.sort_unstable();
+    let mut typed = PAGES;
+    typed.sort_unstable();
+    assert_eq!(pages, typed);
 }
 
 /// The commands of the teacher's page, with a class of three.
 #[test]
 fn a_week_of_the_course() {
-    let _turn = turn();
     let folder = course();
     let folder = folder.path();
     for name in ["submissions", "keys", "quiz", "answers"] {
@@ -149,12 +173,6 @@ fn a_week_of_the_course() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && text.contains("joe: 10 of 10 points"), "{text}");
     assert_eq!(fs::read_to_string(folder.join("quiz.csv")).expect("grades").lines().count(), 4);
-}
-
-/// `lab check` and `lab grade` judge times: on two processors they do it one after the other.
-fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A copy of the course, with the programs beside it in `bin`.
@@ -214,7 +232,6 @@ impl Drop for Session {
 /// Types the commands of a page into one shell, in a network namespace, and compares what they print.
 fn follow(page: &str) {
     const MARK: &str = "@@ the next command";
-    let _turn = turn();
     // This thread's, and that of all that it starts.
     namespace::enter();
     let folder = course();
