@@ -70,7 +70,7 @@ fn the_server_says_what_is_wrong_and_what_to_type() {
 #[test]
 fn lab_checks_on_127_0_0_1_and_says_so() {
     namespace::enter_without_ipv6();
-    let note = "lab: note: IPv6 is off on this machine: checking on 127.0.0.1 instead of ::1\n";
+    let note = "lab: note: IPv6 is off on this machine: using 127.0.0.1 instead of ::1\n";
     let (server, client) = (env!("CARGO_BIN_EXE_server"), env!("CARGO_BIN_EXE_client"));
     for (line, expected) in [
         (format!("check server --extended -- {server}"), note),
@@ -81,6 +81,13 @@ fn lab_checks_on_127_0_0_1_and_says_so() {
     ] {
         let ended = lab(&line);
         assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), expected), "{line}: {}", ended.stdout);
+    }
+    let submissions = tempfile::tempdir().unwrap();
+    std::fs::create_dir(submissions.path().join("ada")).unwrap();
+    let graded = format!("grade {} --isolation none --build true --server {server}", submissions.path().display());
+    for line in [&*graded, "sweep --loss 0%..10% --steps 2 --repeat 1"] {
+        let ended = lab(line);
+        assert_eq!((ended.status, ended.stderr.matches(note).count()), (Some(0), 1), "{line}: {}", ended.stderr);
     }
     let running = Server::start(&["0.0.0.0", "0"]);
     assert_eq!(lab(&format!("check server 127.0.0.1 {}", running.port)).status, Some(0));

@@ -274,12 +274,12 @@ fn fill(template: &[String], values: &[(&str, &str)], default: &[&str]) -> Vec<S
     words
 }
 
-/// The loopback address that lab uses unless told otherwise: ::1, or 127.0.0.1 where IPv6 is off, which it says.
+/// The loopback address that lab uses unless told otherwise: ::1, or 127.0.0.1 where IPv6 is off, which this says.
 pub fn loopback() -> IpAddr {
     let address = loopback::address();
     if address.is_ipv4() {
         // Standard error may be closed.
-        let _ = writeln!(io::stderr(), "lab: note: IPv6 is off on this machine: checking on {address} instead of ::1");
+        let _ = writeln!(io::stderr(), "lab: note: IPv6 is off on this machine: using {address} instead of ::1");
     }
     address
 }

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use crate::Failure;
 use crate::check::Through;
+use crate::check::service::loopback;
 use crate::command::{Words, words};
 use crate::common::usage::{duration, whole};
 use crate::interrupt;
@@ -177,6 +178,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             .map_err(|error| Failure::run(format_args!("cannot create {}", folder.display()), error))?;
     }
     let confinement = Confinement::probe(arguments.isolation)?;
+    if confinement == Confinement::None {
+        // The checks of all submissions use this address, and what they write to standard error is not shown.
+        let _ = loopback();
+    }
     let course = Course { arguments, confinement, rubric, interrupted: interrupt::watch()? };
     let (grades, built): (Vec<Grade>, Vec<Option<Workplace>>) = course.grade_all(&submissions)?.into_iter().unzip();
     let matrix = arguments.pairs.then(|| Matrix::of(&course, &grades, &built)).transpose()?;
