@@ -30,6 +30,9 @@ test: ## every check and test, in a few minutes
 	@if [ "$$(id -u)" != 0 ]; then inside='unshare -Urn'; \
 	elif [ "$$(cat /proc/sys/net/ipv6/conf/lo/disable_ipv6)" != 0 ]; then inside='unshare -n'; \
 	  echo 'IPv6 is off on this machine: the tests run in a network namespace, where it is on'; fi; \
+	if [ -n "$$inside" ] && ! $$inside true; then \
+	  echo 'the tests need network namespaces: run them as root, or allow user namespaces (in a container: --privileged)' >&2; \
+	  exit 1; fi; \
 	if [ -z "$$inside" ]; then $(MAKE) --no-print-directory checks; \
 	else CARGO_NET_OFFLINE=true exec $$inside $(MAKE) --no-print-directory checks; fi
 
