@@ -31,7 +31,7 @@ pub fn shows_colours() -> bool {
 
 /// Ctrl-C. The first cancels the call that is under way; a second one before that is noticed ends the program.
 pub struct Interrupts {
-    /// Set by the signal's handler, so that it is seen before anything typed after the Ctrl-C.
+    /// Set first of all, where there are signals by the handler, so that it is seen before anything typed after the Ctrl-C.
     arrived: Arc<AtomicBool>,
     canceller: Canceller,
 }
@@ -40,11 +40,9 @@ impl Interrupts {
     /// Catches SIGINT, which is Ctrl-C on Windows too, from now on, for the calls of a client.
     ///
     /// # Errors
-    /// Those of sigaction(2), of a thread, and of [`Client::canceller`].
+    /// Those of sigaction(2), of a thread, and of [`Client::canceller`]; on Windows also that there is a handler already.
     pub fn catch(client: &Client) -> io::Result<Interrupts> {
         let interrupts = Interrupts { arrived: Arc::default(), canceller: client.canceller()? };
-        // Handlers run in the order of their registration.
-        signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&interrupts.arrived))?;
         let (arrived, canceller) = (Arc::clone(&interrupts.arrived), interrupts.canceller.clone());
         let take = Arc::clone(&arrived);
         system::on_interrupt(arrived, move || {

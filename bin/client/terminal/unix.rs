@@ -7,6 +7,7 @@ use std::thread;
 
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
@@ -39,11 +40,13 @@ pub fn restore_at_end() {
     });
 }
 
-/// Calls `act` in a thread after each SIGINT, once its flag is set.
+/// Sets `arrived` at each SIGINT, and then calls `act` in a thread.
 ///
 /// # Errors
 /// Those of sigaction(2) and of a thread.
-pub fn on_interrupt(_: Arc<AtomicBool>, act: impl Fn() + Send + 'static) -> io::Result<()> {
+pub fn on_interrupt(arrived: Arc<AtomicBool>, act: impl Fn() + Send + 'static) -> io::Result<()> {
+    // Handlers run in the order of their registration.
+    flag::register(SIGINT, arrived)?;
     let mut signals = Signals::new([SIGINT])?;
     let wait = move || signals.forever().for_each(|_| act());
     thread::Builder::new().name("interrupts".to_owned()).spawn(wait).map(drop)
