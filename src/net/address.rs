@@ -46,6 +46,36 @@ pub(super) fn is_wildcard(address: &Ipv6Addr) -> bool {
     address.is_unspecified() || address.to_ipv4_mapped().is_some_and(|ipv4| ipv4.is_unspecified())
 }
 
+/// The address of a socket that somebody else has bound.
+///
+/// # Errors
+/// `InvalidInput` if it is not a bound, unconnected `AF_INET6` datagram socket on a unicast or wildcard address;
+/// otherwise those of the calls that ask.
+pub(super) fn bound_address(socket: &socket2::Socket) -> io::Result<SocketAddrV6> {
+    let local = match socket.local_addr()?.as_socket_ipv6() {
+        Some(local) if socket.r#type()? == Type::DGRAM => local,
+        _ => return Err(other_socket()),
+    };
+    if local.port() == 0 {
+        return Err(invalid("not bound to a port"));
+    }
+    if socket.peer_addr().is_ok() {
+        return Err(invalid("connected to a peer"));
+    }
+    if is_group_address(*local.ip()) {
+        return Err(group_address());
+    }
+    Ok(local)
+}
+
 pub(super) fn group_address() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "bound to a multicast or broadcast address")
+    invalid("bound to a multicast or broadcast address")
+}
+
+pub(super) fn other_socket() -> io::Error {
+    invalid("not an IPv6 datagram socket")
+}
+
+pub(super) fn invalid(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, what)
 }

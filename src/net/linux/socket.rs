@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Protocol, SockAddr, SockFilter, Type};
 
-use super::super::address::{group_address, is_group_address, is_wildcard};
+use super::super::address::{bound_address, group_address, invalid, is_group_address, is_wildcard, other_socket};
 use super::super::options::{Instruction, SEND_BUFFER, SocketOptions};
 use super::super::{Capabilities, DropCounter, Segmentation};
 
@@ -92,23 +92,13 @@ impl Socket {
     /// `InvalidInput` if it is not a bound, unconnected, open `AF_INET6` UDP socket on a unicast or wildcard address;
     /// else those of the calls that prepare it.
     pub fn adopt(socket: impl Into<socket2::Socket>, options: &SocketOptions) -> io::Result<Self> {
-        let invalid = |what| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         let socket: socket2::Socket = socket.into();
-        let Some(local) = socket.local_addr()?.as_socket_ipv6() else { return invalid("not an IPv6 datagram socket") };
-        if socket.r#type()? != Type::DGRAM || socket.protocol()? != Some(Protocol::UDP) {
-            return invalid("not an IPv6 datagram socket");
-        }
-        if local.port() == 0 {
-            return invalid("not bound to a port");
-        }
-        if socket.peer_addr().is_ok() {
-            return invalid("connected to a peer");
-        }
-        if is_group_address(*local.ip()) {
-            return Err(group_address());
+        bound_address(&socket)?;
+        if socket.protocol()? != Some(Protocol::UDP) {
+            return Err(other_socket());
         }
         if wait(&socket, PollFlags::RDHUP, Duration::ZERO)?.contains(PollFlags::RDHUP) {
-            return invalid("shut down for receiving");
+            return Err(invalid("shut down for receiving"));
         }
         reset(&socket)?;
         Self::prepared(socket, options)

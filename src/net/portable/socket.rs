@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Type};
 
-use super::super::address::{group_address, is_group_address, is_wildcard};
+use super::super::address::{bound_address, group_address, is_group_address, is_wildcard};
 use super::super::error::named;
 use super::super::options::{Instruction, SEND_BUFFER, SocketOptions};
 use super::super::wait;
@@ -63,20 +63,8 @@ impl Socket {
     /// `InvalidInput` if it is not a bound, unconnected, open `AF_INET6` datagram socket on a unicast or wildcard
     /// address; otherwise those of the calls that prepare it.
     pub fn adopt(socket: impl Into<socket2::Socket>, options: &SocketOptions) -> io::Result<Self> {
-        let invalid = |what| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         let socket: socket2::Socket = socket.into();
-        let local =
-            socket.local_addr()?.as_socket_ipv6().filter(|_| socket.r#type().is_ok_and(|kind| kind == Type::DGRAM));
-        let Some(local) = local else { return invalid("not an IPv6 datagram socket") };
-        if local.port() == 0 {
-            return invalid("not bound to a port");
-        }
-        if socket.peer_addr().is_ok() {
-            return invalid("connected to a peer");
-        }
-        if is_group_address(*local.ip()) {
-            return Err(group_address());
-        }
+        bound_address(&socket)?;
         Self::prepared(socket, options)
     }
 
