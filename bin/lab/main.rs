@@ -13,6 +13,7 @@ mod explain;
 mod floor;
 mod grade;
 mod interrupt;
+mod markup;
 mod parallel;
 mod pcap;
 mod process;

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use super::outcome::{Grade, ScoreLine, StepOutcome, shown};
 use crate::check::report::{CheckReport, CheckVerdict, Finding};
 use crate::check::table::Level;
+use crate::markup;
 
 /// A part of a page.
 enum Block {
@@ -193,29 +194,12 @@ pub fn printable(text: &str) -> String {
 
 /// Text in a line of Markdown.
 fn inline(text: &str) -> String {
-    let mut out = String::new();
-    for character in printable(text).replace('\n', " ").chars() {
-        if "\\`*_[]<>|#&~!".contains(character) {
-            out.push('\\');
-        }
-        out.push(character);
-    }
-    out
+    markup::markdown(&printable(text).replace('\n', " "))
 }
 
-/// Text in HTML.
+/// Text in HTML. A replaced character stays visible: it may be an attempt to deceive the reader.
 pub fn escape(text: &str) -> String {
-    let mut out = String::new();
-    for character in printable(text).chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            character => out.push(character),
-        }
-    }
-    out
+    markup::html(&printable(text))
 }
 
 fn longest_run(text: &str, wanted: char) -> usize {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::GeneratedQuiz;
 use super::question::QuizQuestion;
 use crate::Failure;
+use crate::markup;
 
 /// The result of a file of answers.
 #[derive(Debug, serde::Serialize)]
@@ -144,9 +145,8 @@ pub fn csv(graded: &[GradedAnswers]) -> Result<String, Failure> {
 /// Text from another person, without control characters, and shortened.
 fn printable(text: &str) -> String {
     const MOST: usize = 80;
-    let plain = |character: char| if character.is_control() { ' ' } else { character };
     let rest = if text.chars().count() > MOST { "…" } else { "" };
-    text.chars().take(MOST).map(plain).collect::<String>() + rest
+    markup::one_line(&text.chars().take(MOST).collect::<String>()) + rest
 }
 
 #[cfg(test)]

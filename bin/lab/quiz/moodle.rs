@@ -3,6 +3,7 @@
 
 use super::GeneratedQuiz;
 use super::question::{AnswerValue, QuizQuestion, UsualMistake, hex};
+use crate::markup;
 
 /// Larger integers are compared as text: Moodle's numerical questions are floating-point numbers, exact to 15 digits.
 const EXACT: i64 = 1_000_000_000_000_000;
@@ -141,33 +142,14 @@ fn category(seed: &str) -> String {
     seed.chars().map(|character| if kept(character) { character } else { ' ' }).collect()
 }
 
-/// For XML and HTML. Control characters are not part of XML 1.0 (section 2.2).
+/// For XML and HTML. Control characters, which are not part of XML 1.0 (section 2.2), become spaces.
 fn escaped(text: &str) -> String {
-    let mut escaped = String::new();
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\n' => escaped.push('\n'),
-            character if character.is_control() => escaped.push(' '),
-            character => escaped.push(character),
-        }
-    }
-    escaped
+    markup::html(&text.split('\n').map(markup::one_line).collect::<Vec<_>>().join("\n"))
 }
 
 /// For GIFT: escapes the characters with a special meaning.
 fn gift_escaped(text: &str) -> String {
-    let mut escaped = String::new();
-    for character in text.chars() {
-        if "\\~=#{}:".contains(character) {
-            escaped.push('\\');
-        }
-        escaped.push(if character == '\n' { ' ' } else { character });
-    }
-    escaped
+    markup::backslashed(text, "\\~=#{}:").replace('\n', " ")
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::io;
 use super::GeneratedQuiz;
 use super::question::{QuizQuestion, letter};
 use crate::Failure;
+use crate::markup::{self, one_line};
 
 const HOW_TO_ANSWER: &str = "Write your answers into a file like this, a line for each question. Integers are decimal, \
     or hexadecimal after 0x; octets are hexadecimal, apart or not; what follows # is ignored.";
@@ -29,21 +30,21 @@ pub fn text(quiz: &GeneratedQuiz) -> String {
 
 /// As Markdown.
 pub fn markdown(quiz: &GeneratedQuiz) -> String {
-    let mut text = format!("# {}\n", escaped(&title(quiz)));
+    let mut text = format!("# {}\n", markup::markdown(&title(quiz)));
     if quiz.has_trace() {
-        text += &format!("\n{}\n\n```text\n{}\n```\n", escaped(&quiz.trace.about), quiz.trace.table());
+        text += &format!("\n{}\n\n```text\n{}\n```\n", markup::markdown(&quiz.trace.about), quiz.trace.table());
     }
     for (number, question) in (1..).zip(&quiz.questions) {
-        text += &format!("\n## Question {number}\n\n{}\n", escaped(&question.stem));
+        text += &format!("\n## Question {number}\n\n{}\n", markup::markdown(&question.stem));
         if !question.dump.is_empty() {
             text += &format!("\n```text\n{}\n```\n", question.dump);
         }
         for (place, option) in question.options.iter().enumerate() {
             let blank = if place == 0 { "\n" } else { "" };
-            text += &format!("{blank}- {}) {}\n", letter(place), escaped(option));
+            text += &format!("{blank}- {}) {}\n", letter(place), markup::markdown(option));
         }
     }
-    text + &format!("\n## Answers\n\n{}\n\n```text\n{}```\n", escaped(HOW_TO_ANSWER), empty_answers(quiz))
+    text + &format!("\n## Answers\n\n{}\n\n```text\n{}```\n", markup::markdown(HOW_TO_ANSWER), empty_answers(quiz))
 }
 
 #[derive(serde::Serialize)]
@@ -113,11 +114,6 @@ fn empty_answers(quiz: &GeneratedQuiz) -> String {
     (1..).zip(&quiz.questions).map(line).collect()
 }
 
-/// A seed is any text, but a heading and a comment must be one line.
-fn one_line(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
-}
-
 fn indented(text: &str) -> String {
     text.lines().map(|line| format!("     {line}")).collect::<Vec<_>>().join("\n")
 }
@@ -133,16 +129,4 @@ fn wrapped(text: &str, indent: usize) -> String {
         }
     }
     lines.join(&format!("\n{}", " ".repeat(indent)))
-}
-
-/// For Markdown: characters of markup are escaped, so that they are plain text.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::new();
-    for character in text.chars() {
-        if "\\`*_{}[]<>#|".contains(character) {
-            escaped.push('\\');
-        }
-        escaped.push(character);
-    }
-    escaped
 }
