@@ -7,6 +7,7 @@
 mod pcap;
 
 use std::io::Write;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
@@ -157,28 +158,37 @@ fn arguments_that_cannot_be_parsed_are_exit_status_2() {
     assert!(stderr.starts_with("lab: -: neither pcap nor pcapng"), "{stderr}");
 }
 
-/// An exchange with a lost request, a reply, its duplicate, and a request that stays unanswered.
-fn capture(name: &str) -> File {
+/// A capture of datagrams between a port of ::1 and the server's, 10000: milliseconds, the port, whether it goes to the
+/// server, and its octets.
+fn written(name: &str, datagrams: impl IntoIterator<Item = (u64, u16, bool, Vec<u8>)>) -> File {
     let file = File::new(name);
     let mut capture = CaptureWriter::create(&file.0, &[("lo", "made by a test")]).unwrap();
-    let (client, server) = ("[::1]:4000".parse().unwrap(), "[::1]:10000".parse().unwrap());
-    let request = [0x00, 0, 0, 0, 4, 0, 0, 0, 2];
-    let reply = [0xff, 0, 0, 0, 6];
-    for (milliseconds, to_server, payload) in [
-        (0, true, &request[..]),
-        (1_200, true, &request),
-        (1_250, false, &reply),
-        (1_300, false, &reply),
-        (2_000, true, &[0x02, 0, 0, 0, 7]),
-    ] {
+    let server = "[::1]:10000".parse().unwrap();
+    for (milliseconds, port, to_server, payload) in datagrams {
+        let client = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
         let (from, to) = if to_server { (client, server) } else { (server, client) };
         let time = UNIX_EPOCH + Duration::from_secs(1_700_000_000) + Duration::from_millis(milliseconds);
+        let payload = &payload[..];
         capture
             .record(Record { interface: 0, time, direction: PacketDirection::In, from, to, payload, comment: "" })
             .unwrap();
     }
     capture.flush().unwrap();
     file
+}
+
+/// An exchange with a lost request, a reply, its duplicate, and a request that stays unanswered.
+fn capture(name: &str) -> File {
+    let request = vec![0x00, 0, 0, 0, 4, 0, 0, 0, 2];
+    let reply = vec![0xff, 0, 0, 0, 6];
+    let datagrams = [
+        (0, 4000, true, request.clone()),
+        (1_200, 4000, true, request),
+        (1_250, 4000, false, reply.clone()),
+        (1_300, 4000, false, reply),
+        (2_000, 4000, true, vec![0x02, 0, 0, 0, 7]),
+    ];
+    written(name, datagrams)
 }
 
 #[test]
@@ -293,29 +303,18 @@ fn json_has_an_object_for_each_datagram() {
 /// Trains of segments, which a capture holds as one datagram each: of extended requests, of classic ones, which only their
 /// answers give away, and of replies; and a malformed request that is none.
 fn trains(name: &str) -> File {
-    let file = File::new(name);
-    let mut capture = CaptureWriter::create(&file.0, &[("lo", "made by a test")]).unwrap();
-    let server = "[::1]:10000".parse().unwrap();
     let ask = |id: u8, operand: u8| [&[0x1e, b'+', 1, 0, 0, 0, 0, 0, 0, 0, 0, id][..], &[operand, 1]].concat();
     let answer = |id: u8, value: u8| [0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, id, value];
     let sum = |operand: u8| [0, 0, 0, 0, 1, 0, 0, 0, operand];
-    for (port, to_server, payload) in [
+    let datagrams = [
         (4000, true, [ask(1, 2), ask(2, 3)].concat()),
         (4000, false, [answer(1, 3), answer(2, 9)].concat()),
         (4001, true, [sum(4), sum(5), sum(6)].concat()),
         (4001, false, [[0xff, 0, 0, 0, 5], [0xff, 0, 0, 0, 6], [0xff, 0, 0, 0, 7]].concat()),
         (4001, true, [sum(7), sum(8)].concat()),
         (4002, true, vec![0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 1, 0, 0, 0, 0, 7]),
-    ] {
-        let client = std::net::SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port));
-        let (from, to) = if to_server { (client, server) } else { (server, client) };
-        let (time, payload) = (UNIX_EPOCH + Duration::from_secs(1_700_000_000), &payload[..]);
-        capture
-            .record(Record { interface: 0, time, direction: PacketDirection::In, from, to, payload, comment: "" })
-            .unwrap();
-    }
-    capture.flush().unwrap();
-    file
+    ];
+    written(name, datagrams.map(|(port, to_server, payload)| (0, port, to_server, payload)))
 }
 
 #[test]

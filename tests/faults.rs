@@ -17,7 +17,7 @@ use calc6::responder::{Limits, Verdict, respond};
 use calc6::wire::{MAX_REPLY, Operator, extended};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use receiving::Receive as _;
+use receiving::{Receive as _, until_answered};
 use rustix::process::Signal;
 use serving::forging::Forger;
 use serving::{Server, namespace, peer};
@@ -148,7 +148,7 @@ fn an_interface_that_goes_and_comes_back() {
         thread::sleep(Duration::from_millis(50));
         link.far(&server, "ip link set far up");
         link.far(&server, "ip addr replace fd00::2/64 dev far nodad");
-        until_answered(&asker);
+        until_answered(&asker, &SUM);
     }
     let totals = server.stop();
     assert!(totals.contains("replies not sent"), "{totals}");
@@ -340,20 +340,6 @@ fn ask(socket: &UdpSocket, request: &[u8]) -> Vec<u8> {
     panic!("no reply to {request:02x?}");
 }
 
-/// Asks until the first answer, for at most ten seconds, and takes in what answers are left over.
-fn until_answered(socket: &UdpSocket) {
-    let until = Instant::now() + Duration::from_secs(10);
-    socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-    loop {
-        assert!(Instant::now() < until, "no answer any more");
-        let _ = socket.send(&SUM);
-        if socket.receive(&mut [0; 99]).is_ok() {
-            break;
-        }
-    }
-    while socket.receive(&mut [0; 99]).is_ok() {}
-}
-
 fn patient(port: u16) -> Client {
     let config = Config::default().with_timeout(Duration::from_millis(5)).with_retries(12).with_probe(false);
     Client::new(vec![SocketAddrV6::new(Ipv6Addr::LOCALHOST, port, 0, 0)], config)
@@ -417,7 +403,7 @@ impl Link {
         for line in ["ip link set lo up", "ip addr add fd00::2/64 dev far nodad", "ip link set far up"] {
             link.far(server, line);
         }
-        until_answered(&peer("[fd00::1]:0", ("fd00::2", server.port)));
+        until_answered(&peer("[fd00::1]:0", ("fd00::2", server.port)), &SUM);
         link
     }
 

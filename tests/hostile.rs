@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use receiving::Receive as _;
+use receiving::{Receive as _, until_answered};
 use serving::forging::Forger;
 use serving::{Server, namespace, peer};
 
@@ -62,7 +62,7 @@ fn flood_a_victim(request: &[u8], reply: u64, time: Duration) {
         thread::sleep(Duration::from_millis(1));
     }
     // Queued requests are still answered.
-    until_answered(&peer("[::1]:0", ("::1", server.port)));
+    until_answered(&peer("[::1]:0", ("::1", server.port)), &SUM);
     let seconds = begun.elapsed().as_secs_f64();
     let octets = counted("victim");
     let within = 2000 + (1000.0 * seconds).ceil() as u64;
@@ -112,7 +112,7 @@ fn flood_with_neighbours(time: Duration) {
         namespace::run(&format!("nsenter -t {pid} -n {line}"));
     }
     let client = peer("[fd00::1]:0", ("fd00::2", server.port));
-    until_answered(&client);
+    until_answered(&client, &SUM);
     let to = SocketAddrV6::new("fd00::2".parse().unwrap(), server.port, 0, 0);
     let over = AtomicBool::new(false);
     let (mut asked, mut answered) = (0_u32, 0_u32);
@@ -256,20 +256,6 @@ fn ask(peer: &UdpSocket) -> Vec<u8> {
     let mut reply = [0; 100];
     let length = peer.receive(&mut reply).expect("a reply");
     reply[..length].to_vec()
-}
-
-/// Asks until the first answer, for at most ten seconds, and discards further ones.
-fn until_answered(socket: &UdpSocket) {
-    let until = Instant::now() + Duration::from_secs(10);
-    socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-    loop {
-        assert!(Instant::now() < until, "no answer");
-        let _ = socket.send(&SUM);
-        if socket.receive(&mut [0; 99]).is_ok() {
-            break;
-        }
-    }
-    while socket.receive(&mut [0; 99]).is_ok() {}
 }
 
 fn number_after(text: &str, name: &str) -> u64 {

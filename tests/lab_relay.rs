@@ -121,31 +121,37 @@ fn each_client_has_a_port_of_its_own_and_gets_its_own_answers() {
     assert!(report.ends_with(totals), "{report}");
 }
 
+/// What the relay passed on to `server` of all that it was sent before.
+fn survivors(server: &UdpSocket, relay: &Relay) -> Vec<Vec<u8>> {
+    // The relay reads datagrams in order: when one of these arrives, all earlier ones have been read.
+    let fence = std::iter::repeat_with(socket).take(100);
+    fence.for_each(|other| assert!(other.send_to(b"fence", relay.address).is_ok()));
+    let arrivals = std::iter::repeat_with(|| {
+        let mut buffer = [0; 16];
+        let length = server.receive(&mut buffer).unwrap();
+        buffer[..length].to_vec()
+    });
+    // A fence may have lost its last octets; what the tests send begins otherwise.
+    arrivals.take_while(|arrival| !arrival.starts_with(b"fe")).collect()
+}
+
 #[test]
 fn the_same_seed_loses_the_same_datagrams() {
-    let survivors = |seed: &str| {
+    let survivors_of = |seed: &str| {
         let server = socket();
         let relay = Relay::start(server.local_addr().unwrap(), &["--loss", "40%", "--seed", seed]);
         let client = socket();
         for number in 0..100_u8 {
             client.send_to(&[number], relay.address).unwrap();
         }
-        // The relay reads datagrams in order: when one of these arrives, the hundred have been read.
-        let fence = std::iter::repeat_with(socket).take(100);
-        fence.for_each(|other| assert!(other.send_to(b"fence", relay.address).is_ok()));
-        let arrivals = std::iter::repeat_with(|| {
-            let mut buffer = [0; 16];
-            let length = server.receive(&mut buffer).unwrap();
-            buffer[..length].to_vec()
-        });
-        let survivors: Vec<_> = arrivals.take_while(|arrival| arrival != b"fence").collect();
+        let survivors = survivors(&server, &relay);
         assert!(relay.stop().contains("to the server: "));
         survivors
     };
-    let first = survivors("5");
+    let first = survivors_of("5");
     assert!((40..80).contains(&first.len()), "{first:?}");
-    assert_eq!(first, survivors("5"));
-    assert_ne!(first, survivors("6"));
+    assert_eq!(first, survivors_of("5"));
+    assert_ne!(first, survivors_of("6"));
 }
 
 /// Sends a hundred numbered datagrams, as trains or one by one, through a relay; returns those that arrive, and the
@@ -158,16 +164,7 @@ fn numbered_through(options: &[&str], segmentation: bool) -> (Vec<Vec<u8>>, Stri
     let mut batch = SendBatch::new(100, 8, segmentation);
     (0..100_u64).for_each(|number| batch.append(Some(address), None, &number.to_be_bytes()));
     assert_eq!(batch.flush(&client).datagrams, 100);
-    let fence = std::iter::repeat_with(socket).take(100);
-    fence.for_each(|other| assert!(other.send_to(b"fence", relay.address).is_ok()));
-    let arrivals = std::iter::repeat_with(|| {
-        let mut buffer = [0; 16];
-        let length = server.receive(&mut buffer).unwrap();
-        buffer[..length].to_vec()
-    });
-    // A fence may have lost its last octets; numbers begin with zeroes.
-    let survivors = arrivals.take_while(|arrival| !arrival.starts_with(b"fe")).collect();
-    (survivors, relay.stop())
+    (survivors(&server, &relay), relay.stop())
 }
 
 #[test]

@@ -5,6 +5,7 @@
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::net::UnixDatagram;
+use std::time::{Duration, Instant};
 
 /// Receiving again after an interruption.
 pub trait Receive {
@@ -27,6 +28,20 @@ impl Receive for UnixDatagram {
 /// As recvfrom(2).
 pub fn receive_from(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
     again(|| socket.recv_from(buffer))
+}
+
+/// Sends `request` until the first answer, for at most ten seconds, and discards further answers.
+pub fn until_answered(socket: &UdpSocket, request: &[u8]) {
+    let until = Instant::now() + Duration::from_secs(10);
+    socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    loop {
+        assert!(Instant::now() < until, "no answer");
+        let _ = socket.send(request);
+        if socket.receive(&mut [0; 99]).is_ok() {
+            break;
+        }
+    }
+    while socket.receive(&mut [0; 99]).is_ok() {}
 }
 
 fn again<T>(mut receive: impl FnMut() -> io::Result<T>) -> io::Result<T> {
