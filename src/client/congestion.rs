@@ -1,5 +1,6 @@
 //! How many requests may be unanswered at a time: slow start, additive increase, multiplicative decrease (RFC 8085,
-//! section 3.1.2; RFC 5681, section 3.1). Pure.
+//! section 3.1.2; RFC 5681, section 3.1). Pure. Both ways to ask much at a time have it: the pipeline, a window for each
+//! server, and the tasks that share a client on Tokio.
 
 /// A congestion window, in requests.
 #[derive(Debug, Clone)]

@@ -1,8 +1,11 @@
 //! The requests of one connection: which are unanswered, and how an arriving reply counts. Time is an argument.
 //!
-//! The library's `client::pipeline` does not serve here: it repeats requests, bounds their number by a congestion
-//! window, and finds them by random identifiers in a hash map. A measurement must do none of that: each request is sent
-//! once, at the rate that was asked for, and is found by its number in a ring, in the classic form too.
+//! A measurement has one thing in common with the library's clients: how octets name a request (`wire::extended::id`).
+//! The rest differs on purpose. A client counts one reply a request and ignores all others; here every datagram counts,
+//! as in time, late or duplicate. A client repeats a request, and its congestion window follows the losses; here each
+//! request is sent once, and the load is what was asked for: a fixed window, or a rate. A client finds a request by a
+//! random identifier in a hash map; here identifiers are consecutive, and the number of a request is its place in a
+//! ring, in the classic form too, whose replies have no identifier.
 
 /// The state of the request that last used an entry.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
