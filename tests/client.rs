@@ -347,7 +347,7 @@ fn file_names_in_place_of_operators_are_explained() {
     for name in ["a", "b"] {
         fs::write(folder.path().join(name), "").unwrap();
     }
-    let quoting = "it is a file's name, which the shell puts in place of * and ?: quote them, -op '*', or write mul";
+    let quoting = "it is a file name, which the shell substitutes for * and ?: quote them, -op '*', or write mul";
     let client = |line: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_client"));
         command.args(line.split_whitespace()).current_dir(folder.path());
@@ -370,7 +370,7 @@ fn file_names_in_place_of_operators_are_explained() {
     command.args(["-op", "/home/someone", "::1", "9", "1"]).env("HOME", "/home/someone");
     run(command, b"").complained(
         2,
-        "-op: \"/home/someone\" is not an operator; the shell puts the home folder in place of ~: quote it, -op '~', \
+        "-op: \"/home/someone\" is not an operator; the shell substitutes the home folder for ~: quote it, -op '~', \
          or write xor",
     );
 }

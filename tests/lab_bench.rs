@@ -306,9 +306,9 @@ fn nobody_there_and_wrong_words_are_said() {
 
     for (words, message) in [
         (&["--operator", "gcd"][..], "add --form extended"),
-        (&["--operator", "nonsense"], "an operator is a symbol"),
+        (&["--operator", "nonsense"], "expected an operator: a symbol"),
         (&["--operands", "65"], "at most 64 operands"),
-        (&["--rate", "0"], "a rate is a number"),
+        (&["--rate", "0"], "expected requests per second"),
         (&["--floor", "--string"], "cannot be combined with"),
         (&["--compare", "::1", "0"], "--compare: \"0\": expected a port from 1 to 65535"),
     ] {

@@ -72,7 +72,7 @@ const SERVERS: &[Case] = &[
         "answers-malformed",
         0,
         &["amplification", "silent-empty", "silent-header", "silent-ragged", "silent-replies"],
-        &[("ragged-read", "answers an error")],
+        &[("ragged-read", "answers with an error")],
     ),
     ("answers-replies", 0, &["silent-replies"], &[]),
     ("over-64", 0, &[], &[("over-64", "computes all 65")]),
@@ -424,7 +424,7 @@ fn fuzzing_verifies_our_server_and_finds_a_rare_crash() {
     let output = lab().args(words).arg(wrong("server")).args(["{host}", "{port}", "crash-ragged"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let outcome: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(outcome["wrong"][0]["came"], "signal 6 (SIGABRT)", "{outcome}");
+    assert_eq!(outcome["wrong"][0]["found"], "signal 6 (SIGABRT)", "{outcome}");
     let shrunk = outcome["wrong"][0]["shrunk"].as_str().unwrap();
     // Over 40 octets and ragged: 42, all of them 0.
     assert_eq!(shrunk, format!("00 {}", "00".repeat(41)), "{outcome}");
@@ -460,7 +460,7 @@ fn the_reports_are_complete() {
         "FAIL   2.3   sum: opcode 0 is the sum, and with F = 0 one 32-bit integer in network byte order",
         "             sent      00 0000000100000003000000050000000700000009",
         "             expected  ff 00000019 (25)",
-        "             came      ff 19000000",
+        "             found     ff 19000000",
         "             likely    the result is in little-endian order",
         "             not judged see 2.3 sum",
     ] {
@@ -487,7 +487,7 @@ fn a_server_that_does_not_listen_is_told_why() {
         assert_eq!((output.status.code(), &report["passed"]), (Some(1), &Value::Bool(false)), "{report}");
         let answers = &report["findings"][0];
         assert_eq!((&answers["key"], &answers["verdict"]), (&"answers".into(), &"broken".into()));
-        assert!(answers["came"].as_str().unwrap().starts_with(came), "{answers}");
+        assert!(answers["found"].as_str().unwrap().starts_with(came), "{answers}");
     };
     told(&["false"], "nothing: exit status 1");
     told(
@@ -549,7 +549,7 @@ fn a_remote_server_that_dies_is_said_so() {
     server.wait().unwrap();
     assert_eq!(found.broken, ["survives"]);
     assert_eq!(found.crashes[0]["datagram"], "(empty)");
-    assert_eq!(found.crashes[0]["how"], "it does not answer any more");
+    assert_eq!(found.crashes[0]["how"], "it no longer answers");
 }
 
 /// Runs every case, several at once, and compares.
@@ -598,13 +598,13 @@ fn run(words: &[&str]) -> Found {
     for finding in of("not-judged") {
         let see = text(&finding["see"]);
         let cause = findings.iter().find(|finding| finding["key"] == see.as_str());
-        let explained = cause.map_or(!text(&finding["came"]).is_empty(), |cause| cause["verdict"] != "holds");
+        let explained = cause.map_or(!text(&finding["found"]).is_empty(), |cause| cause["verdict"] != "holds");
         assert!(explained, "{finding}");
     }
     Found {
         code: output.status.code(),
         broken: of("broken").map(|finding| text(&finding["key"])).collect(),
-        notes: of("noted").map(|finding| (text(&finding["key"]), text(&finding["came"]))).collect(),
+        notes: of("noted").map(|finding| (text(&finding["key"]), text(&finding["found"]))).collect(),
         crashes: report["crashes"].clone(),
     }
 }

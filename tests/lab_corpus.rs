@@ -122,7 +122,7 @@ fn check(program: &Program, folder: &Path) -> Found {
         broken: broken.iter().map(|finding| of(finding, "key")).filter(|key| listed || key != USUAL).collect(),
         words: broken
             .iter()
-            .map(|finding| (of(finding, "key"), ["came", "likely", "try"].map(|name| of(finding, name)).join("\n")))
+            .map(|finding| (of(finding, "key"), ["found", "likely", "try"].map(|name| of(finding, name)).join("\n")))
             .collect(),
         report: broken.iter().map(|finding| format!("{finding:#}\n")).collect(),
     }

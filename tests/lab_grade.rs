@@ -201,8 +201,8 @@ fn a_machine_without_namespaces_is_said_once() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
-        "lab: cannot make namespaces here (needs unshare, of util-linux): nothing was graded; --isolation none runs \
-         submissions unprotected\n"
+        "lab: cannot create namespaces here (needs unshare of the package util-linux): nothing was graded; \
+         --isolation none runs submissions unprotected\n"
     );
     for isolation in ["none", "auto"] {
         let output = lab(&["--isolation", isolation]);
@@ -236,7 +236,7 @@ fn what_a_step_writes_and_how_long_it_takes_is_limited() {
     for (build, words) in [
         ("for file in 1 2 3 4; do head -c 2M /dev/zero >$file; done", "build: it wrote more than 4 MiB"),
         ("while :; do mktemp >/dev/null; head -c 1M /dev/zero >$(mktemp); done", "build: it wrote more than 4 MiB"),
-        ("sleep 60", "build: its time was over (2 s)"),
+        ("sleep 60", "build: it exceeded its time limit (2 s)"),
     ] {
         let output = with_build(folder.path(), build, &["--disk", "4", "--timeout", "2s"]);
         let stdout = String::from_utf8(output.stdout).unwrap();
@@ -431,7 +431,7 @@ fn points_and_the_formats_of_platforms() {
     // What identifies the submission has to be there.
     fs::write(path("wrong.toml"), "[points]\nserver.summ = 1\n").unwrap();
     for (options, status, words) in [
-        (["--rubric".to_owned(), path("wrong.toml")], 2, "\"server.summ\" is no check"),
+        (["--rubric".to_owned(), path("wrong.toml")], 2, "\"server.summ\" is not a check"),
         (["--rubric".to_owned(), path("none.toml")], 1, "cannot read"),
     ] {
         let output = with_build(Path::new(&path("submissions")), "true", &[&options[0], &options[1]]);

@@ -115,7 +115,7 @@ fn every_client_meets_every_server_and_who_breaks_a_clause_is_told() {
     assert_eq!(row("3 joe"), ["3 joe", "-", "-", "-", "-"], "{stdout}");
     assert_eq!(row(&format!("4 {OWN}")), [&format!("4 {OWN}"), "ok", little_endian, "-", "ok"], "{stdout}");
     assert!(stdout.contains("server of bob breaks 2.3, with "), "{stdout}");
-    assert!(stdout.contains("came      ff 19000000: the right result is 25"), "{stdout}");
+    assert!(stdout.contains("found     ff 19000000: the right result is 25"), "{stdout}");
     assert!(stdout.contains("client of bob breaks 2.1, with "), "{stdout}");
     assert!(!stdout.contains("of ada breaks") && !stdout.contains(&format!("of {OWN} breaks")), "{stdout}");
 

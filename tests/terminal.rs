@@ -71,7 +71,7 @@ fn a_prompt_answers_and_remembers() {
         terminal.ends(&format!("{shown}> "));
     }
     terminal.types("help\r");
-    terminal.ends("help, quit       this help; the end, as is Ctrl-D\n> ");
+    terminal.ends("help, quit       this help; exit (also Ctrl-D)\n> ");
     terminal.types("quit\r");
     let left = terminal.end();
     succeeded(&left);

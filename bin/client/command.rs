@@ -289,9 +289,9 @@ fn no_operator(word: &str) -> String {
     let known = "expected one of + - * / % ^ gcd lcm min max & | ~ or a word such as mul (--help lists them)";
     let from_tilde = std::env::home_dir().is_some_and(|home| home.as_os_str() == word);
     let because = if from_tilde {
-        "; the shell puts the home folder in place of ~: quote it, -op '~', or write xor"
+        "; the shell substitutes the home folder for ~: quote it, -op '~', or write xor"
     } else if !word.is_empty() && std::fs::symlink_metadata(word).is_ok() {
-        "; it is a file's name, which the shell puts in place of * and ?: quote them, -op '*', or write mul"
+        "; it is a file name, which the shell substitutes for * and ?: quote them, -op '*', or write mul"
     } else {
         ""
     };

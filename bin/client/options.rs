@@ -112,7 +112,7 @@ pub const GROUPS: &[OptionGroup] = &[
                 "Read them from a file: any number of integers, separated by white space or commas; \
                 # starts a comment. A single - in place of operands reads standard input.",
             ),
-            valued("", "max-result", Value::Octets, "Refuse results of more octets. Default: 1M."),
+            valued("", "max-result", Value::Octets, "Refuse results of more than OCTETS. Default: 1M."),
             Spec {
                 many: true,
                 ..valued(

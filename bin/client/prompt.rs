@@ -63,7 +63,7 @@ fn answer_lines(session: &mut Session, editor: &mut Editor<PromptHelper<'_>, Fil
             Err(ReadlineError::Interrupted) => continue,
             Err(ReadlineError::Eof) => return Ok(()),
             Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                output::say("the line is not UTF-8: dropped\n");
+                output::say("the line is not UTF-8: ignored\n");
                 continue;
             }
             Err(ReadlineError::Io(error)) => return Err(error.into()),

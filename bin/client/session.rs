@@ -18,7 +18,7 @@ gcd(12, 18)      a function: any operator by its word
 _                the last result
 trace on, off    draw what is sent and received
 describe         what the server is and can do
-help, quit       this help; the end, as is Ctrl-D
+help, quit       this help; exit (also Ctrl-D)
 ";
 
 /// The commands that do not ask the server.

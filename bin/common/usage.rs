@@ -197,7 +197,7 @@ impl Port {
         let found = dns_lookup::getaddrinfo(None, Some(service), Some(hints)).ok();
         found.and_then(|mut found| found.find_map(Result::ok)).map(|found| found.sockaddr.port()).ok_or_else(|| {
             let service = Typed(service);
-            format!("port {service}: no UDP service of that name is known (see services(5)); a number is right too")
+            format!("port {service}: no UDP service of that name is known (see services(5)); a number is accepted too")
         })
     }
 }

@@ -10,7 +10,7 @@ use super::{Failure, target};
 use crate::common::usage::{Port, whole};
 use calc6::net::{ReceiveBatch, SYSTEM, Segmentation, SendBatch, SocketOptions, Wait, bind_group, mapped};
 
-/// Serve the least that a datagram server can do: recvmmsg, five fixed octets, sendmmsg
+/// Serves the minimum that a datagram server can do: recvmmsg, five fixed octets, sendmmsg
 ///
 /// It is the reference of `make bench`: compare requests per second of processor time under the same load. With
 /// --segments replies to one peer leave as segments of one message, and segments of one message are received together.
@@ -21,7 +21,7 @@ pub struct Arguments {
     /// Port to serve; 0 lets the system choose one
     #[arg(value_parser = Port::to_serve)]
     port: Port,
-    /// Most datagrams that one system call takes or sends
+    /// Most datagrams that one system call receives or sends
     #[arg(long, value_name = "N", default_value = "32", value_parser = whole::<NonZeroUsize>(1..=1024))]
     batch: NonZeroUsize,
     /// How to use the address that each datagram was sent to; only with all addresses (::)
@@ -46,7 +46,7 @@ enum Address {
 /// Serves until the process is ended.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if arguments.packet_info != Address::None && !SYSTEM.packet_info {
-        let what = "this system does not tell where datagrams were sent to: expected --packet-info none";
+        let what = "this system does not report where datagrams were sent to: expected --packet-info none";
         return Err(Failure::Run(what.into()));
     }
     let address = mapped(target::resolve(&arguments.host, &arguments.port)?[0]);

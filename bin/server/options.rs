@@ -41,7 +41,7 @@ pub struct AccessOptions {
     /// no limit
     #[arg(long, value_name = "RATE", env = "CALC6_RATE_LIMIT", default_value_t = Setting::On(Policy::default()))]
     rate_limit: Setting,
-    /// Answer what the rate limit would drop, and count it
+    /// Answer what the rate limit would drop, but count it
     #[arg(long, env = "CALC6_RATE_LIMIT_DRY_RUN", value_parser = BoolishValueParser::new())]
     rate_limit_dry_run: bool,
 }

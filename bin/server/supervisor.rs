@@ -127,7 +127,7 @@ impl Watchdog {
             if rounds != seen.rounds {
                 *seen = WorkerProgress { rounds, since: now };
             } else if now - seen.since > HUNG_AFTER {
-                warn!("worker {worker} has not moved for {:?}: the watchdog is not notified", now - seen.since);
+                warn!("worker {worker} has made no progress for {:?}: the watchdog is not notified", now - seen.since);
                 alive = false;
             }
         }

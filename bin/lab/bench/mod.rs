@@ -349,7 +349,7 @@ impl BenchedServer {
         let process = KNOWS_PROCESSES.then(|| child.id());
         if process.is_none() {
             eprintln!(
-                "lab bench: this system does not tell the processor time of servers: only their rates are compared"
+                "lab bench: this system does not report the processor time of servers: only their rates are compared"
             );
         }
         let mut server = Self {
@@ -476,13 +476,13 @@ fn rate(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix("/s").unwrap_or(text);
     match number.parse::<f64>() {
         Ok(rate) if (0.001..=1e9).contains(&rate) => Ok(rate),
-        _ => Err("a rate is a number of requests a second, such as 50000 or 50000/s".into()),
+        _ => Err("expected requests per second, such as 50000 or 50000/s".into()),
     }
 }
 
 fn operator(text: &str) -> Result<Operator, String> {
     Operator::from_word(text)
-        .ok_or_else(|| "an operator is a symbol such as + or *, or a word such as sum or gcd".into())
+        .ok_or_else(|| "expected an operator: a symbol such as + or *, or a word such as sum or gcd".into())
 }
 
 #[cfg(test)]

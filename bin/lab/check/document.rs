@@ -36,7 +36,7 @@ struct FindingDocument {
     #[serde(default)]
     expected: String,
     #[serde(default)]
-    came: String,
+    found: String,
     #[serde(default)]
     likely: String,
     #[serde(default, rename = "try")]
@@ -52,9 +52,9 @@ impl TryFrom<ReportDocument> for CheckReport {
         let role = ["server", "client"].into_iter().find(|known| *known == role).ok_or("an unknown role")?;
         let check = |key: &str| find(role, key).ok_or_else(|| format!("an unknown check: {key}"));
         let finding = |finding: FindingDocument| {
-            let FindingDocument { key, verdict, sent, expected, came, likely, hint, see } = finding;
+            let FindingDocument { key, verdict, sent, expected, found, likely, hint, see } = finding;
             let see = see.map(|key| check(&key).map(|check| check.key)).transpose()?;
-            Ok(Finding { check: check(&key)?, verdict, sent, expected, came, likely, hint, see })
+            Ok(Finding { check: check(&key)?, verdict, sent, expected, found, likely, hint, see })
         };
         let findings = findings.into_iter().map(finding).collect::<Result<_, String>>()?;
         Ok(Self { subject, role, findings, crashes })

@@ -24,14 +24,14 @@ pub struct Wrong {
     pub sent: String,
     /// What it owed.
     pub expected: String,
-    /// What came.
-    pub came: String,
+    /// What was found.
+    pub found: String,
     /// The smallest datagram found that ends the server too, in hex.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shrunk: Option<String>,
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Clone, Debug, Default, serde::Deserialize, serde::Serialize)]
 pub struct FuzzSummary {
     /// The seed of the run.
@@ -83,8 +83,8 @@ pub fn run(
         if let Some(how) = &asked.end {
             let shrunk = if prober.can_restart() { shrink_crash(prober, &datagram)? } else { None };
             let shrunk = shrunk.map(|datagram| hex(&datagram));
-            let expected = "that it goes on serving".into();
-            outcome.wrong.push(Wrong { sent: hex(&datagram), expected, came: how.clone(), shrunk });
+            let expected = "that it keeps serving".into();
+            outcome.wrong.push(Wrong { sent: hex(&datagram), expected, found: how.clone(), shrunk });
             if !prober.can_restart() {
                 break;
             }
@@ -162,7 +162,7 @@ fn octets(random: &mut ChaCha8Rng, length: usize) -> Vec<u8> {
 
 /// Compares an answer with what the protocol fixes; what the course leaves open is not judged.
 fn verify(asked: &Probe, with_extended: bool, owed: &mut u64) -> Option<Wrong> {
-    let wrong = |expected: String| Wrong { sent: hex(&asked.sent), expected, came: asked.came(), shrunk: None };
+    let wrong = |expected: String| Wrong { sent: hex(&asked.sent), expected, found: asked.found(), shrunk: None };
     if asked.replies.len() > 1 {
         return Some(wrong("one datagram at most".into()));
     }

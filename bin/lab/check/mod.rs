@@ -96,7 +96,7 @@ struct FuzzArguments {
 ///
 /// In the command, {host}, {port}, {op} (+ or *), {string} (-s or nothing; {string:--text} for another option) and
 /// {operands} are replaced. Without a {port}, what is missing of `-op {op} {string} {host} {port} {operands}` is
-/// appended: `python3 client.py --op {op}` is enough. A client that refuses -op is asked with --op.
+/// appended: `python3 client.py --op {op}` is enough. A client that refuses -op is called with --op.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "lab check client [OPTIONS] -- COMMAND...")]
 struct ClientArguments {
@@ -129,10 +129,10 @@ struct SubjectArguments {
     /// Command of a server to start
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
-    /// Address that a started server is told to listen on [default: ::1, or 127.0.0.1 where there is no ::1]
+    /// Address that a started server listens on [default: ::1, or 127.0.0.1 where there is no ::1]
     #[arg(long, value_name = "ADDRESS")]
     host: Option<IpAddr>,
-    /// How long to wait for a reply that the server owes; longer by itself if the server is slow
+    /// How long to wait for a reply that the server owes; extended automatically if the server is slow
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
     patience: Duration,
     /// How long a started server may take until it listens
@@ -147,7 +147,7 @@ struct OutputArguments {
     /// Write one JSON object instead of text
     #[arg(long)]
     json: bool,
-    /// Write a JUnit report to a file besides
+    /// Also write a JUnit report to this file
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
 }
@@ -206,7 +206,7 @@ fn fuzz(arguments: &FuzzArguments) -> Result<ExitCode, Failure> {
     let subject = arguments.subject.name();
     let mut prober = match arguments.subject.prober()? {
         Found::Server(prober) => *prober,
-        Found::None(advice) => return Err(Failure::Run(format!("{}: {}", advice.came, advice.likely))),
+        Found::None(advice) => return Err(Failure::Run(format!("{}: {}", advice.found, advice.likely))),
     };
     let outcome = fuzz::run(&mut prober, seed, arguments.count, arguments.duration, arguments.extended)?;
     let mut out = io::stdout().lock();
@@ -216,8 +216,8 @@ fn fuzz(arguments: &FuzzArguments) -> Result<ExitCode, Failure> {
     } else {
         let fuzz::FuzzSummary { seed, datagrams, owed, answered, wrong } = &outcome;
         writeln!(out, "{subject}, seed {seed}")?;
-        for fuzz::Wrong { sent, expected, came, shrunk } in wrong {
-            writeln!(out, "wrong\n  sent      {sent}\n  expected  {expected}\n  came      {came}")?;
+        for fuzz::Wrong { sent, expected, found, shrunk } in wrong {
+            writeln!(out, "wrong\n  sent      {sent}\n  expected  {expected}\n  found     {found}")?;
             if let Some(shrunk) = shrunk {
                 writeln!(out, "  smallest  {shrunk}")?;
             }

@@ -23,13 +23,13 @@ pub enum CheckVerdict {
     NotJudged,
 }
 
-/// What came of one check.
+/// The result of one check.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Finding {
     /// What was checked.
     #[serde(flatten)]
     pub check: &'static Check,
-    /// How it came out.
+    /// The verdict.
     pub verdict: CheckVerdict,
     /// The datagrams that were sent, in hex.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -37,9 +37,9 @@ pub struct Finding {
     /// What should have come.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub expected: String,
-    /// What came, or why it was not judged.
+    /// What was found, or why it was not judged.
     #[serde(skip_serializing_if = "String::is_empty")]
-    pub came: String,
+    pub found: String,
     /// The mistake that explains it best.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub likely: String,
@@ -58,33 +58,33 @@ pub struct Advice {
     pub likely: String,
     /// One thing to try.
     pub hint: String,
-    /// What came, where that is not a datagram.
-    pub came: String,
+    /// What was found, where that is not a datagram.
+    pub found: String,
 }
 
 impl Advice {
     /// A mistake, and what to try.
     pub fn new(likely: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { likely: likely.into(), hint: hint.into(), came: String::new() }
+        Self { likely: likely.into(), hint: hint.into(), found: String::new() }
     }
 
-    /// With what came.
-    pub fn with_came(self, came: impl Into<String>) -> Self {
-        Self { came: came.into(), ..self }
+    /// With what was found.
+    pub fn with_found(self, found: impl Into<String>) -> Self {
+        Self { found: found.into(), ..self }
     }
 }
 
 /// A judgement without its check.
 #[derive(Clone, Debug)]
 pub struct Judgement {
-    /// How it came out.
+    /// The verdict.
     pub verdict: CheckVerdict,
     /// The datagrams that were sent.
     pub sent: Vec<Vec<u8>>,
     /// What should have come.
     pub expected: String,
-    /// What came.
-    pub came: String,
+    /// What was found.
+    pub found: String,
     /// The mistake that explains it, if one does.
     pub advice: Advice,
     /// The check because of which this one cannot be judged.
@@ -118,28 +118,28 @@ pub struct CheckReport {
 }
 
 impl Judgement {
-    fn new(verdict: CheckVerdict, sent: Vec<Vec<u8>>, came: String) -> Self {
-        Self { verdict, sent, expected: String::new(), came, advice: Advice::default(), see: None }
+    fn new(verdict: CheckVerdict, sent: Vec<Vec<u8>>, found: String) -> Self {
+        Self { verdict, sent, expected: String::new(), found, advice: Advice::default(), see: None }
     }
 
     /// It is as required.
-    pub fn holds(sent: impl Into<Vec<Vec<u8>>>, came: impl Into<String>) -> Self {
-        Self::new(CheckVerdict::Holds, sent.into(), came.into())
+    pub fn holds(sent: impl Into<Vec<Vec<u8>>>, found: impl Into<String>) -> Self {
+        Self::new(CheckVerdict::Holds, sent.into(), found.into())
     }
 
     /// It is not.
-    pub fn broken(sent: impl Into<Vec<Vec<u8>>>, expected: impl Into<String>, came: impl Into<String>) -> Self {
-        Self { expected: expected.into(), ..Self::new(CheckVerdict::Broken, sent.into(), came.into()) }
+    pub fn broken(sent: impl Into<Vec<Vec<u8>>>, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { expected: expected.into(), ..Self::new(CheckVerdict::Broken, sent.into(), found.into()) }
     }
 
     /// What the subject does where nothing is required.
-    pub fn noted(sent: impl Into<Vec<Vec<u8>>>, came: impl Into<String>) -> Self {
-        Self::new(CheckVerdict::Noted, sent.into(), came.into())
+    pub fn noted(sent: impl Into<Vec<Vec<u8>>>, found: impl Into<String>) -> Self {
+        Self::new(CheckVerdict::Noted, sent.into(), found.into())
     }
 
     /// It cannot be judged here, which is not a mistake.
-    pub fn not_judged(came: impl Into<String>) -> Self {
-        Self::new(CheckVerdict::NotJudged, Vec::new(), came.into())
+    pub fn not_judged(found: impl Into<String>) -> Self {
+        Self::new(CheckVerdict::NotJudged, Vec::new(), found.into())
     }
 
     /// Another mistake makes it unjudgeable.
@@ -147,11 +147,11 @@ impl Judgement {
         Self { see: Some(key), ..Self::new(CheckVerdict::NotJudged, Vec::new(), String::new()) }
     }
 
-    /// With the mistake that explains it; its `came`, if it has one, replaces what came.
+    /// With the mistake that explains it; its `found`, if it has one, replaces what was found.
     pub fn because(mut self, advice: impl Into<Option<Advice>>) -> Self {
         if let Some(mut advice) = advice.into() {
-            if !advice.came.is_empty() {
-                self.came = std::mem::take(&mut advice.came);
+            if !advice.found.is_empty() {
+                self.found = std::mem::take(&mut advice.found);
             }
             self.advice = advice;
         }
@@ -165,14 +165,14 @@ impl Judgement {
 }
 
 impl CheckReport {
-    /// Adds what a check came to.
+    /// Adds the result of a check.
     pub fn add(&mut self, check: &'static Check, judgement: Judgement) {
-        let Judgement { verdict, sent, expected, came, advice: Advice { likely, hint, .. }, see } = judgement;
+        let Judgement { verdict, sent, expected, found, advice: Advice { likely, hint, .. }, see } = judgement;
         let sent = sent.iter().map(|datagram| hex(datagram)).collect();
         // What is not judged because of something that was itself not judged has the same cause.
         let cause = |key| self.findings.iter().find(|finding| finding.check.key == key).and_then(|finding| finding.see);
         let see = see.map(|key| cause(key).unwrap_or(key));
-        self.findings.push(Finding { check, verdict, sent, expected, came, likely, hint, see });
+        self.findings.push(Finding { check, verdict, sent, expected, found, likely, hint, see });
     }
 
     /// The first of a check's needs that does not hold, or was itself not judged because of a mistake.
@@ -288,13 +288,13 @@ impl Finding {
         match self.verdict {
             CheckVerdict::Holds => Ok(()),
             CheckVerdict::NotJudged => line("not judged", &self.reason(report)),
-            CheckVerdict::Noted => line("it", &self.came),
+            CheckVerdict::Noted => line("it", &self.found),
             CheckVerdict::Broken => {
                 for sent in &self.sent {
                     line("sent", sent)?;
                 }
                 line("expected", &self.expected)?;
-                line("came", &self.came)?;
+                line("found", &self.found)?;
                 line("likely", &self.likely)?;
                 line("try", &self.hint)?;
                 line("why", why)
@@ -304,14 +304,14 @@ impl Finding {
 
     fn test_case(&self, report: &CheckReport) -> TestCase {
         let Check { key, clause, title, why, level, .. } = self.check;
-        let Self { expected, came, likely, hint, .. } = self;
+        let Self { expected, found, likely, hint, .. } = self;
         let sent = self.sent.join("\n");
         let details =
-            format!("sent: {sent}\nexpected: {expected}\ncame: {came}\nlikely: {likely}\ntry: {hint}\nwhy: {why}");
+            format!("sent: {sent}\nexpected: {expected}\nfound: {found}\nlikely: {likely}\ntry: {hint}\nwhy: {why}");
         let status = match self.verdict {
             CheckVerdict::Broken if *level == Level::Must => {
                 let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-                let message = if likely.is_empty() { came.clone() } else { format!("{came}: {likely}") };
+                let message = if likely.is_empty() { found.clone() } else { format!("{found}: {likely}") };
                 status.set_message(message).set_type(*clause).set_description(details.as_str());
                 status
             }
@@ -332,7 +332,7 @@ impl Finding {
 
     /// Why it was not judged.
     fn reason(&self, report: &CheckReport) -> String {
-        let Some(key) = self.see else { return self.came.clone() };
+        let Some(key) = self.see else { return self.found.clone() };
         let clause = report.finding(key).map(|finding| finding.check.clause);
         format!("see {} {key}", clause.unwrap_or_default())
     }

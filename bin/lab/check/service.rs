@@ -70,7 +70,7 @@ impl Service {
             match launch(recipe, address) {
                 Ok(program) => return Ok(Self { recipe: recipe.clone(), address, program }),
                 // Somebody else was faster.
-                Err(StartError::NotListening(advice)) if in_use(&advice.came) && attempts.next().is_some() => {}
+                Err(StartError::NotListening(advice)) if in_use(&advice.found) && attempts.next().is_some() => {}
                 Err(error) => return Err(error),
             }
         }
@@ -182,7 +182,7 @@ fn ended_early(end: &str, words: &str, asked: IpAddr) -> Advice {
         _ if asked.is_ipv4() => "Start it by hand with 127.0.0.1 and a port, and look at what it writes.",
         _ => "Start it by hand with ::1 and a port, and look at what it writes.",
     };
-    Advice::new("it ended before it listened", hint).with_came(format!("nothing: {end}"))
+    Advice::new("it ended before it listened", hint).with_found(format!("nothing: {end}"))
 }
 
 /// Where it listens, if that is a place that a student's mistake leads to.
@@ -194,7 +194,7 @@ fn misplaced(program: &Program, asked: SocketAddr) -> Option<Advice> {
     if !udp.iter().chain(&tcp).any(taken) {
         return None;
     }
-    let came = |at: SocketAddr, transport| format!("nothing: it listens on {transport} {at}, and was told {asked}");
+    let found = |at: SocketAddr, transport| format!("nothing: it listens on {transport} {at}, not on {asked}");
     if let Some(socket) = program.family().sockets(Transport::Udp).into_iter().find(taken) {
         let advice = match socket.local {
             at if at.port() != asked.port() => {
@@ -208,12 +208,12 @@ fn misplaced(program: &Program, asked: SocketAddr) -> Option<Advice> {
                 Advice::new("it is bound to another address", "Bind to the host that the command line names, or to ::.")
             }
         };
-        return Some(advice.with_came(came(socket.local, "UDP")));
+        return Some(advice.with_found(found(socket.local, "UDP")));
     }
     let socket = program.family().sockets(Transport::Tcp).into_iter().find(taken)?;
     let advice =
-        Advice::new("it listens on TCP, not UDP", "Make the socket with SOCK_DGRAM; listen and accept go away.");
-    Some(advice.with_came(came(socket.local, "TCP")))
+        Advice::new("it listens on TCP, not UDP", "Make the socket with SOCK_DGRAM; remove listen and accept.");
+    Some(advice.with_found(found(socket.local, "TCP")))
 }
 
 /// It runs, and does not listen.
@@ -238,10 +238,10 @@ fn not_bound(program: &mut Program, asked: SocketAddr, start_time: Duration) -> 
         ),
         (None, None) if !KNOWS_PROCESSES => (
             Advice::new(
-                "it does not come to its bind, or bind fails",
+                "it does not reach bind, or bind fails",
                 "Look at what socket and bind return; does it wait for input before it calls them?",
             ),
-            "what it does instead this system does not tell".to_owned(),
+            "this system does not report what it does instead".to_owned(),
         ),
         (None, None) if family.has_sockets() => (
             Advice::new(
@@ -258,8 +258,8 @@ fn not_bound(program: &mut Program, asked: SocketAddr, start_time: Duration) -> 
             "it has no socket".to_owned(),
         ),
     };
-    let came = format!("nothing: after {seconds} s it did not bind UDP {asked}; {place}{}", words(program));
-    advice.with_came(came)
+    let found = format!("nothing: after {seconds} s it did not bind UDP {asked}; {place}{}", words(program));
+    advice.with_found(found)
 }
 
 /// Replaces placeholders in every word; appends `default` if there is no `{port}`.

@@ -55,10 +55,10 @@ fn instead_of_an_error(request: &[u8], reply: &View<'_>, found: &Field, expected
         let wrapped = View::reply(&buffer[..wrapped.len], Some(request));
         let fault = match result(&wrapped) {
             Some(wrapped) if number(wrapped) == number(found) => {
-                Fault::remark("2.9", "the result modulo 2^32: a silently wrong number, where an error should come")
+                Fault::remark("2.9", "the result modulo 2^32: a wrong number without an error")
             }
-            Some(_) => Fault::wrong("2.9", "the result does not fit 32 bits: an error should come"),
-            None => Fault::wrong("2.10", "the result has over 256 digits: an error should come"),
+            Some(_) => Fault::wrong("2.9", "the result does not fit 32 bits: expected an error"),
+            None => Fault::wrong("2.10", "the result has over 256 digits: expected an error"),
         };
         return Some(fault.at(found.bits.clone()));
     }

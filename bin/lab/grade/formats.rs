@@ -171,7 +171,7 @@ pub fn github(grade: &Grade) -> String {
             }
             StepOutcome::Fuzzed { summary } => {
                 for wrong in &summary.wrong {
-                    let text = format!("sent {}\nexpected {}\ncame {}", wrong.sent, wrong.expected, wrong.came);
+                    let text = format!("sent {}\nexpected {}\nfound {}", wrong.sent, wrong.expected, wrong.found);
                     annotate("error", &title("wrong answer"), &printable(&text));
                 }
             }
@@ -223,7 +223,7 @@ fn summary(grade: &Grade) -> String {
     let points = format!("{} of {} points", shown(grade.score.points), shown(grade.score.max));
     match &grade.score.missing[..] {
         [] => points,
-        missing => format!("{points}: required, and not met: {}", missing.join(", ")),
+        missing => format!("{points}: required, but not met: {}", missing.join(", ")),
     }
 }
 
@@ -264,7 +264,7 @@ fn failure(step: &StepOutcome) -> String {
             let wrong = summary.wrong.iter();
             printable(
                 &wrong
-                    .map(|wrong| format!("sent {} expected {} came {}\n", wrong.sent, wrong.expected, wrong.came))
+                    .map(|wrong| format!("sent {} expected {} found {}\n", wrong.sent, wrong.expected, wrong.found))
                     .collect::<String>(),
             )
         }

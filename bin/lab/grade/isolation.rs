@@ -13,9 +13,9 @@ use crate::process::{NAMESPACES, has_root};
 pub enum Isolation {
     /// Network, process and mount namespaces for each step; needs Linux, and root or user namespaces
     Namespaces,
-    /// Nothing but limits: for graders whose container holds one submission and is thrown away
+    /// Nothing but limits: for graders whose container holds one submission and is then discarded
     None,
-    /// Namespaces where they can be made, else nothing, with a warning
+    /// Namespaces where they can be created, otherwise nothing, with a warning
     Auto,
 }
 
@@ -48,9 +48,9 @@ impl Confinement {
             unshare.args(["sh", "-c", "ip link set lo up"]).stdin(Stdio::null());
             match unshare.output() {
                 Ok(output) if output.status.success() => return Ok(Self::Namespaces { user: *user }),
-                Ok(output) if output.status.code() == Some(NOT_FOUND) => needs = "needs ip, of iproute2",
+                Ok(output) if output.status.code() == Some(NOT_FOUND) => needs = "needs ip of the package iproute2",
                 Ok(_) => {}
-                Err(_) => needs = "needs unshare, of util-linux",
+                Err(_) => needs = "needs unshare of the package util-linux",
             }
         }
         Self::without(needs, isolation)
@@ -60,11 +60,12 @@ impl Confinement {
     fn without(reason: &str, isolation: Isolation) -> Result<Self, Failure> {
         match isolation {
             Isolation::Auto => {
-                eprintln!("lab grade: cannot make namespaces here ({reason}): submissions run unprotected");
+                eprintln!("lab grade: cannot create namespaces here ({reason}): submissions run unprotected");
                 Ok(Self::None)
             }
             _ => Err(Failure::Run(format!(
-                "cannot make namespaces here ({reason}): nothing was graded; --isolation none runs submissions unprotected"
+                "cannot create namespaces here ({reason}): nothing was graded; --isolation none runs submissions \
+                 unprotected"
             ))),
         }
     }

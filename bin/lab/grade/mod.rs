@@ -65,7 +65,7 @@ pub struct Arguments {
     /// Check the extended form of servers too
     #[arg(long)]
     extended: bool,
-    /// Send so many random datagrams to each server too, as `lab check fuzz` does
+    /// Send N random datagrams to each server too, as `lab check fuzz` does
     #[arg(long, value_name = "N", requires = "server", value_parser = whole::<u64>(1..=u64::MAX))]
     fuzz: Option<u64>,
     /// Seed of these datagrams, the same for all submissions
@@ -92,7 +92,7 @@ pub struct Arguments {
     /// Check through a relay with these options of lab relay, such as "--loss 30% --seed 3"
     #[arg(long, value_name = "OPTIONS", value_parser = Through::parse, allow_hyphen_values = true)]
     through: Option<Through>,
-    /// How long a server may take until it listens, likewise
+    /// How long a server may take until it listens; longer than in lab check, for the same reason
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     start_time: Duration,
     /// What a submission may write in all, in its folder and in TMPDIR, in MiB
@@ -122,7 +122,7 @@ pub struct Arguments {
     /// Write GitHub Actions' annotations after the table
     #[arg(long, conflicts_with = "json")]
     github: bool,
-    /// Run every client against every server too, and against calc6's own: who is at fault where a pair fails
+    /// Run every client against every server too, and against calc6's own: which side is at fault if a pair fails
     #[arg(long, conflicts_with = "single")]
     pairs: bool,
     /// Build, and run the pairs, without the checks

@@ -124,7 +124,7 @@ fn step_blocks(blocks: &mut Vec<Block>, title: &str, step: &StepOutcome) {
             for wrong in &summary.wrong {
                 verbatim(
                     blocks,
-                    &format!("sent      {}\nexpected  {}\ncame      {}", wrong.sent, wrong.expected, wrong.came),
+                    &format!("sent      {}\nexpected  {}\nfound     {}", wrong.sent, wrong.expected, wrong.found),
                 );
             }
         }
@@ -171,7 +171,7 @@ pub fn details(finding: &Finding) -> String {
     let sent = finding.sent.iter().map(|sent| ("sent", sent.as_str()));
     let rest = [
         ("expected", finding.expected.as_str()),
-        ("came", &finding.came),
+        ("found", &finding.found),
         ("likely", &finding.likely),
         ("try", &finding.hint),
         ("why", finding.check.why),

@@ -151,8 +151,12 @@ impl Line {
 fn items(names: &[String]) -> Result<Vec<Item>, String> {
     let mut items = Vec::new();
     for name in names {
-        let unknown =
-            || format!("{name:?} is no check: expected build, fuzz, server.KEY or client.KEY (lab check shows keys)");
+        let unknown = || {
+            format!(
+                "{name:?} is not a check: expected build, fuzz, server.KEY or client.KEY (lab check shows \
+                        keys)"
+            )
+        };
         let (role, key) = match (name.as_str(), name.split_once('.')) {
             ("build", _) => {
                 items.push(Item::Build);
@@ -210,7 +214,7 @@ mod tests {
     fn what_is_wrong_in_a_rubric_is_said() {
         for (text, words) in [
             ("", "no points"),
-            ("[points]\nserver.summ = 1", "\"server.summ\" is no check"),
+            ("[points]\nserver.summ = 1", "\"server.summ\" is not a check"),
             ("[points]\nserver.signed-text = 1", "informative"),
             ("[points]\nbuild = -1", "from 0 to 1000000"),
             ("[[group]]\nname = 'a'\npoints = 1\nchecks = []", "no checks"),

@@ -69,7 +69,7 @@ impl fmt::Display for How {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => f.write_str(&describe(*status)),
-            Self::OutOfTime(time) => write!(f, "its time was over ({} s)", time.as_secs_f64()),
+            Self::OutOfTime(time) => write!(f, "it exceeded its time limit ({} s)", time.as_secs_f64()),
             Self::WroteTooMuch(limit) => write!(f, "it wrote more than {} MiB", limit >> 20),
             Self::Interrupted => f.write_str("interrupted"),
         }

@@ -8,7 +8,7 @@ use crate::Failure;
 use crate::markup::{self, one_line};
 
 const HOW_TO_ANSWER: &str = "Write your answers into a file like this, a line for each question. Integers are decimal, \
-    or hexadecimal after 0x; octets are hexadecimal, apart or not; what follows # is ignored.";
+    or hexadecimal after 0x; octets are hexadecimal, with or without spaces; text after # is ignored.";
 
 /// As plain text.
 pub fn text(quiz: &GeneratedQuiz) -> String {

@@ -92,7 +92,7 @@ pub struct Arguments {
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     idle: Duration,
     /// Datagrams of one peer as segments of one message (UDP_SEGMENT and UDP_GRO of udp(7)), in and out: `auto`, where
-    /// the system can, or `off`. Each datagram has a fate of its own either way
+    /// the system can, or `off`. Each datagram is impaired on its own in both cases
     #[arg(long, value_name = "WHEN", default_value_t)]
     segmentation: Segmentation,
     /// Write the datagrams in and out to a pcapng file, with the fate of each one as its comment; they are then sent one

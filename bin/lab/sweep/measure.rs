@@ -163,7 +163,7 @@ impl SweepServer {
             Ok(service) => Ok(Self { address: service.address(), name, service: Some(service.into()) }),
             Err(StartError::Failure(failure)) => Err(failure),
             Err(StartError::NotListening(advice)) => {
-                Err(Failure::Run(format!("the server {name}: {}: {}", advice.came, advice.likely)))
+                Err(Failure::Run(format!("the server {name}: {}: {}", advice.found, advice.likely)))
             }
         }
     }
@@ -174,7 +174,7 @@ impl SweepServer {
         let ended = service.lock().map_or(None, |mut service| service.ended());
         match ended {
             Some(how) => Err(Failure::Run(format!(
-                "the server {} ended: {how}; lab check server finds the datagram that did it",
+                "the server {} ended: {how}; lab check server finds the datagram that caused it",
                 self.name
             ))),
             None => Ok(()),

@@ -48,7 +48,7 @@ pub struct Arguments {
     /// Values of the range, both ends included
     #[arg(long, value_name = "N", default_value = "10", value_parser = whole::<usize>(2..=1000))]
     steps: usize,
-    /// Let each value be the same multiple of the one before, not the same distance from it
+    /// Space the values evenly on a logarithmic scale
     #[arg(long)]
     logarithmic: bool,
     /// Runs of the client for each value

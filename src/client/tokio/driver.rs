@@ -369,7 +369,7 @@ mod tests {
         awaited
     }
 
-    /// How many sockets are connected to this port (proc_net(5)); `None` where the system does not tell.
+    /// How many sockets are connected to this port (proc_net(5)); `None` where the system does not report it.
     fn sockets_to(port: u16) -> Option<usize> {
         let peer = format!(":{port:04X} ");
         let table = std::fs::read_to_string("/proc/self/net/udp6").ok()?;

@@ -187,7 +187,7 @@ impl Socket {
         };
         let capabilities = wanted.enable(&socket);
         if wanted.packet_info && !capabilities.packet_info {
-            let what = "this system does not tell where datagrams were sent to (IPV6_RECVPKTINFO, IP_PKTINFO)";
+            let what = "this system does not report where datagrams were sent to (IPV6_RECVPKTINFO, IP_PKTINFO)";
             return Err(io::Error::new(io::ErrorKind::Unsupported, what));
         }
         Ok(Self { inner: socket, local, capabilities })

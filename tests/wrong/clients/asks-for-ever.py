@@ -1,6 +1,6 @@
-# mistake: it repeats without end
+# mistake: it repeats forever
 # finding: gives-up
-# says: went on
+# says: continued
 import socket
 
 import calculator

@@ -1,6 +1,6 @@
 # mistake: every result is sent as text
 # finding: sum
-# says: text, though F is 0
+# says: text, although F is 0
 import calculator
 
 server = calculator.bound_socket()

@@ -1,6 +1,6 @@
 /* mistake: bit-fields in the order of the diagram, which is not the order of this machine's compiler
  * finding: product text-sum
- * says: other end of the octet */
+ * says: wrong end of the octet */
 #include "calculator.h"
 
 struct header {

@@ -1,4 +1,4 @@
-/* mistake: a time-out copied from the client: after three quiet seconds the server ends
+/* mistake: a time-out copied from the client: after three seconds without a request the server ends
  * finding: quiet
  * says: no request comes */
 #include "calculator.h"

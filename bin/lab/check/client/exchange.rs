@@ -26,13 +26,13 @@ pub fn judge_run(run: ClientRun, prefix: Option<&str>) -> Judged {
         "text-product" => ("text-product-request", "text-reply"),
         _ => ("sum-request", "integer-reply"),
     };
-    let came = run.came();
+    let found = run.found();
     let sent = match run.requests.is_empty() {
-        true => Judgement::broken([], "a datagram to the host and port it was told", format!("none; {came}")),
+        true => Judgement::broken([], "a datagram to the given host and port", format!("none; {found}")),
         false => Judgement::holds([], ""),
     };
     let survived = match run.crashed() {
-        true => Judgement::broken([], "an end of its own", came),
+        true => Judgement::broken([], "the program ends by itself", found),
         false => Judgement::holds([], ""),
     };
     // A server may set the unused bits; who then reports an error does not ignore them.

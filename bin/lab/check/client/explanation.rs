@@ -64,10 +64,10 @@ pub(super) fn explain_result(run: &ClientRun, results: &[String], expected: &str
         ),
         (printed, _) if expected.len() > 10 && (integer.is_some() || printed.len() < expected.len()) => Advice::new(
             "the text is turned into an integer that cannot hold it",
-            "Print the digits as they came; they need not become a number.",
+            "Print the digits as they are; they need not become a number.",
         ),
         (printed, _) if printed.starts_with(expected) && run.scenario.text => Advice::new(
-            "more is printed than came: no NUL ends the text, and what is left in the buffer follows",
+            "more is printed than was received: no NUL ends the text, and old contents of the buffer follow",
             "printf(\"%.*s\", length - 1, reply + 1), with recv's result as the length.",
         ),
         _ => return None,
@@ -94,14 +94,14 @@ fn no_result(run: &ClientRun) -> Option<Advice> {
             }
         }
         Some(status) if !status.success() && !run.stderr.is_empty() => Advice::new(
-            "it ends when a datagram does not count, where it should go on waiting",
-            "Judge each datagram by its length and its first octet; where it is none that counts, receive again.",
+            "it ends when a datagram does not count; it should keep waiting",
+            "Judge each datagram by its length and its first octet; if it does not count, receive again.",
         ),
         Some(_) => {
-            Advice::new("it ended without a result", "Does it go on receiving after a datagram that does not count?")
+            Advice::new("it ended without a result", "Does it keep receiving after a datagram that does not count?")
         }
         None => Advice::new(
-            "it waits although the reply has come",
+            "it waits although the reply has arrived",
             "Does it wait for a second datagram, or for more octets?",
         ),
     })

@@ -15,7 +15,7 @@ impl Runs {
             Some((_, octets)) => {
                 Judgement::broken([], hex(&expected), hex(octets)).because(diagnose(&expected, octets, run))
             }
-            None => Judgement::broken([], hex(&expected), format!("nothing; {}", run.came())),
+            None => Judgement::broken([], hex(&expected), format!("nothing; {}", run.found())),
         }
     }
 
@@ -34,7 +34,7 @@ impl Runs {
             return Judgement::see("survives");
         }
         let expected_words = format!("\"{}{expected}\", and exit status 0", self.printed.prefix());
-        Judgement::broken(run.answered.clone(), expected_words, run.came())
+        Judgement::broken(run.answered.clone(), expected_words, run.found())
             .because(explain_result(run, &results, expected))
     }
 
@@ -48,9 +48,9 @@ impl Runs {
         let decoy = DECOY.to_string();
         let printed = run.succeeded() && !results.is_empty() || results.contains(&decoy);
         match printed {
-            false => Judgement::holds([], run.came()),
-            true => Judgement::broken(run.answered.clone(), "no result", run.came()).because(Advice::new(
-                "S is 0, which says error, and the payload is printed all the same",
+            false => Judgement::holds([], run.found()),
+            true => Judgement::broken(run.answered.clone(), "no result", run.found()).because(Advice::new(
+                "S is 0, which says error, and the payload is printed nevertheless",
                 "Test the reply's first octet: if (!(octet & 0x80)) it is an error.",
             )),
         }
@@ -61,13 +61,15 @@ impl Runs {
         match run.status {
             Some(status) if status.code().is_some_and(|code| code != 0) => Judgement::holds([], describe(status)),
             Some(status) if status.success() => {
-                Judgement::broken(run.answered.clone(), "an exit status other than 0", run.came()).because(Advice::new(
-                    "the exit status 0 says that all went well",
-                    "return 1 from main, exit(1), sys.exit(1), System.exit(1).",
-                ))
+                Judgement::broken(run.answered.clone(), "an exit status other than 0", run.found()).because(
+                    Advice::new(
+                        "the exit status 0 says that all went well",
+                        "return 1 from main, exit(1), sys.exit(1), System.exit(1).",
+                    ),
+                )
             }
             _ if run.crashed() => Judgement::see("survives"),
-            _ => Judgement::broken(run.answered.clone(), "an exit status other than 0", run.came()),
+            _ => Judgement::broken(run.answered.clone(), "an exit status other than 0", run.found()),
         }
     }
 }
@@ -94,8 +96,8 @@ pub(super) fn sends(runs: &Runs) -> Judgement {
              look at argv. Other words: lab check client -- COMMAND --operator {op} {string:--text} {host} {port} {operands}",
         ),
         words if words.contains("invalid argument") => Advice::new(
-            "the system refuses the address: its length is that of an IPv4 address, perhaps",
-            "sizeof(struct sockaddr_in6), or what getaddrinfo says, and not sizeof(struct sockaddr).",
+            "the system refuses the address: perhaps its length is that of an IPv4 address",
+            "sizeof(struct sockaddr_in6), or what getaddrinfo returns, not sizeof(struct sockaddr).",
         ),
         words if words.contains("gaierror") || words.contains("family") || words.contains("unreachable") => {
             Advice::new(
@@ -109,8 +111,7 @@ pub(super) fn sends(runs: &Runs) -> Judgement {
             "Run it by hand with ::1 and a port, and look at what it writes.",
         ),
     };
-    Judgement::broken([], "a datagram to the host and port it was told", format!("none; {}", run.came()))
-        .because(advice)
+    Judgement::broken([], "a datagram to the given host and port", format!("none; {}", run.found())).because(advice)
 }
 
 pub(super) fn one_request(runs: &Runs) -> Judgement {
@@ -122,7 +123,7 @@ pub(super) fn one_request(runs: &Runs) -> Judgement {
     match requests.len() {
         1 => Judgement::holds([], all),
         _ => Judgement::broken([], "one datagram, as it was answered at once", all).because(Advice::new(
-            "a request goes out again although it was answered, or in two sends",
+            "a request is sent again although it was answered, or it is sent in two parts",
             "Send once, and again only when no reply has come in time.",
         )),
     }
@@ -141,15 +142,15 @@ pub(super) fn unused_zero(runs: &Runs) -> Judgement {
 
 pub(super) fn stranger(runs: &Runs) -> Judgement {
     if runs.lossy {
-        return Judgement::not_judged("the relay hands on what comes from the server only");
+        return Judgement::not_judged("the relay forwards only what comes from the server");
     }
     let run = runs.of("stranger");
     match run.stdout.contains(&DECOY.to_string()) {
-        false => Judgement::holds([], run.came()),
+        false => Judgement::holds([], run.found()),
         true => Judgement::broken(
             run.answered[..1].to_vec(),
             format!("{DECOY}, from another port, not printed"),
-            run.came(),
+            run.found(),
         )
         .because(Advice::new(
             "replies from any source are accepted: no connect, and the source of the reply is not compared",
@@ -161,10 +162,12 @@ pub(super) fn stranger(runs: &Runs) -> Judgement {
 pub(super) fn survives(runs: &Runs) -> Judgement {
     match runs.all().find(|run| run.crashed()) {
         None => Judgement::holds([], ""),
-        Some(run) => Judgement::broken(run.answered.clone(), "an end of its own", run.came()).because(Advice::new(
-            "a length that is not checked before it is used",
-            "Compile with -fsanitize=address,undefined, and run it again.",
-        )),
+        Some(run) => {
+            Judgement::broken(run.answered.clone(), "the program ends by itself", run.found()).because(Advice::new(
+                "a length that is not checked before it is used",
+                "Compile with -fsanitize=address,undefined, and run it again.",
+            ))
+        }
     }
 }
 
@@ -174,16 +177,16 @@ pub(super) fn repeats(runs: &Runs) -> Judgement {
     if run.requests.len() < 2 {
         let advice = match run.status {
             None => Advice::new(
-                "no time-out: recv waits without end",
+                "no time-out: recv waits forever",
                 "SO_RCVTIMEO or poll in C, settimeout in Python, setSoTimeout in Java; then send again.",
             ),
             Some(_) => Advice::new(
                 "it gives up after the first time-out",
-                "A loop around send and recv: the same request again, some three times.",
+                "Put send and recv in a loop: send the same request again, about three times.",
             ),
         };
-        let came = format!("one request; it {}{}", run.end(), run.complaint());
-        return Judgement::broken([], "the same request again", came).because(advice);
+        let found = format!("one request; it {}{}", run.end(), run.complaint());
+        return Judgement::broken([], "the same request again", found).because(advice);
     }
     let Some((_, other)) = run.requests.iter().find(|(_, octets)| octets != first) else {
         return runs.prints("repeats");
@@ -218,9 +221,9 @@ pub(super) fn late(runs: &Runs) -> Judgement {
 pub(super) fn gives_up(runs: &Runs) -> Judgement {
     let run = runs.of("silence");
     if run.status.is_none() {
-        let came = format!("{} requests; it went on for {:.0} s", run.requests.len(), runs.patience.as_secs_f64());
-        return Judgement::broken([], "an end, with an exit status other than 0", came)
-            .because(Advice::new("it repeats without end", "Count the tries, and end after three or four."));
+        let found = format!("{} requests; it continued for {:.0} s", run.requests.len(), runs.patience.as_secs_f64());
+        return Judgement::broken([], "an end, with an exit status other than 0", found)
+            .because(Advice::new("it repeats forever", "Count the tries, and end after three or four."));
     }
     first_broken([runs.prints_none("silence"), runs.fails("silence")])
 }
@@ -232,8 +235,8 @@ pub(super) fn timer(runs: &Runs) -> Judgement {
         return Judgement::holds([], "");
     }
     let expected = format!("the request again, or an end, after {:.1} s as when nothing comes", usual.as_secs_f64());
-    let came = format!("neither within {:.1} s", run.took.as_secs_f64());
-    Judgement::broken(run.answered.clone(), expected, came).because(Advice::new(
+    let found = format!("neither within {:.1} s", run.took.as_secs_f64());
+    Judgement::broken(run.answered.clone(), expected, found).because(Advice::new(
         "the whole time-out starts again after each ignored datagram",
         "Set one deadline after sending, and wait only for the rest of it.",
     ))
@@ -257,5 +260,5 @@ pub(super) fn told(runs: &Runs, name: &str) -> Judgement {
         Some((_, octets)) => format!("sends {} octets, {}", octets.len(), hex(&octets[..octets.len().min(24)])),
         None => "sends nothing".into(),
     };
-    Judgement::noted([], format!("{sent}; {}", run.came()))
+    Judgement::noted([], format!("{sent}; {}", run.found()))
 }

@@ -89,7 +89,10 @@ pub fn diagnose(expected: &[u8], got: &[u8], run: &ClientRun) -> Option<Advice> 
         octets
             if octets.len() == operands.len() && octets.chunks(4).any(|octets| octets == [0x7f, 0xff, 0xff, 0xff]) =>
         {
-            Advice::new("an operand is 2147483647: atoi or strtol ends there", "strtoul, into a uint32_t.")
+            Advice::new(
+                "an operand is 2147483647: the largest value of atoi, or of strtol",
+                "Use strtoul, and a uint32_t.",
+            )
         }
         _ => return None,
     };
@@ -109,9 +112,9 @@ fn wrong_header(expected: u8, got: u8, run: &ClientRun) -> Advice {
         b'+' | b'*' => format!("the operator's character, '{}', is sent as the header", char::from(got)),
         b'0' | b'1' => format!("a digit as a character, '{}', is sent as the header", char::from(got)),
         got if got == reversed && expected & 1 != 0 => {
-            "F stands at the other end of the octet: it is the least significant bit".to_owned()
+            "F is at the wrong end of the octet: it is the least significant bit".to_owned()
         }
-        got if got == reversed => "the bits stand at the other end of the octet".to_owned(),
+        got if got == reversed => "the bits are at the wrong end of the octet".to_owned(),
         got if got == expected << 4 || got == expected << 3 => {
             "the fields are shifted too far: the unused bits come first".to_owned()
         }

@@ -437,12 +437,12 @@ impl ClientRun {
     pub fn end(&self) -> String {
         match self.status {
             Some(status) => format!("ended with {}", describe(status)),
-            None => "went on waiting".into(),
+            None => "kept waiting".into(),
         }
     }
 
     /// What it wrote and how it ended, in words.
-    pub fn came(&self) -> String {
+    pub fn found(&self) -> String {
         let stdout = match self.stdout.trim_end() {
             "" => "nothing on standard output".to_owned(),
             stdout => format!("\"{}\" on standard output", shown(stdout)),

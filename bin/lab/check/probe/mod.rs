@@ -52,7 +52,7 @@ const LESSONS: usize = 3;
 const STEADY: usize = 4;
 
 /// The end of a server that still runs.
-pub const MUTE: &str = "it does not answer any more";
+pub const MUTE: &str = "it no longer answers";
 
 /// Whether a datagram has to be answered.
 #[derive(Clone, Copy, PartialEq)]
@@ -284,7 +284,7 @@ impl Prober {
             Err(StartError::NotListening(advice)) => {
                 self.gone = true;
                 if let Some(end) = self.observed.ends.last_mut() {
-                    end.how = format!("{}; then it did not start again: {}", end.how, advice.came);
+                    end.how = format!("{}; then it did not start again: {}", end.how, advice.found);
                 }
             }
         }

@@ -22,7 +22,7 @@ pub struct Probe {
     pub sent: Vec<u8>,
     /// What it was answered with, without the control's answer; several, if there were several.
     pub replies: Vec<ReceivedReply>,
-    /// How the server ended, or that it does not answer any more.
+    /// How the server ended, or that it no longer answers.
     pub end: Option<String>,
 }
 
@@ -32,8 +32,8 @@ impl Probe {
         self.replies.first().map(|reply| &reply.octets[..])
     }
 
-    /// What came, in words.
-    pub fn came(&self) -> String {
+    /// What was found, in words.
+    pub fn found(&self) -> String {
         match (&self.replies[..], &self.end) {
             ([], Some(end)) => format!("nothing: {end}"),
             ([], None) => "nothing".into(),

@@ -18,7 +18,7 @@ pub const CHECKS: &[ServerCheck] = &[
         "answers",
         "1.1",
         "a request is answered",
-        "Nothing else can be judged of a server that is silent.",
+        "Nothing else can be checked if the server does not answer.",
         &[],
         Now(answers),
     ),
@@ -43,7 +43,7 @@ pub const CHECKS: &[ServerCheck] = &[
         "success",
         "2.5",
         "a success starts with a header octet whose most significant bit, S, is 1",
-        "By S alone a client tells a result from an error.",
+        "Only S tells a client whether a reply is a result or an error.",
         &["others"],
         Now(success),
     ),
@@ -101,7 +101,7 @@ pub const CHECKS: &[ServerCheck] = &[
         "opcode-7",
         "4.4",
         "opcode 7 with classic lengths is answered by an error",
-        "In the course it is an unknown opcode like the others; extended servers treat these lengths so too.",
+        "In the course it is an unknown opcode like the others; extended servers treat these lengths in the same way.",
         &["unknown-opcode"],
         Now(|session| unknown_opcodes(session, &[7])),
     ),
@@ -117,7 +117,7 @@ pub const CHECKS: &[ServerCheck] = &[
         "one-operand",
         "2.1",
         "a single operand is its own sum and product",
-        "The least number of operands is 1; a loop that starts with the second must know what to begin with.",
+        "The least number of operands is 1; a loop that starts with the second needs the right initial value.",
         &["sum", "product"],
         Now(|session| {
             all([Operator::Sum, Operator::Product].map(|operator| integers(session, operator, &[&[77], &[5]])))
@@ -127,7 +127,7 @@ pub const CHECKS: &[ServerCheck] = &[
         "zero",
         "2.4",
         "zero is a result: the octets 00000000, or the one digit 0",
-        "0 is no failure, and conversions written by hand often make an empty string of it.",
+        "0 is not a failure, and hand-written conversions often turn it into an empty string.",
         &["text-sum", "product"],
         Now(zero),
     ),
@@ -237,11 +237,11 @@ fn others(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
             "connect() on the server's socket: from then on it receives from its first client only",
             "Remove connect; take the client's address from recvfrom, and give it to sendto.",
         );
-        let came = format!("none: the server's socket is connected to {}", socket.remote);
+        let found = format!("none: the server's socket is connected to {}", socket.remote);
         return Ok(Judgement::broken(
             [request(Operator::Sum, Format::Integer, &ODD)],
             "an answer to the next client",
-            came,
+            found,
         )
         .because(advice));
     }
@@ -384,9 +384,8 @@ fn again(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
                 "Do not remember requests: clients repeat them when a datagram was lost.",
             );
             let sent = [datagram.clone(), datagram.clone()];
-            return Ok(
-                Judgement::broken(sent, "an answer to each", format!("{}, then nothing", first.came())).because(advice)
-            );
+            return Ok(Judgement::broken(sent, "an answer to each", format!("{}, then nothing", first.found()))
+                .because(advice));
         }
     }
     Ok(Judgement::not_judged("datagrams are lost on the way"))

@@ -46,8 +46,8 @@ pub const CHECKS: &[ServerCheck] = &[
             clause: "4.9",
             level: Must,
             title: "requests that come together, or right after any other datagram, are all answered",
-            why: "The kernel keeps what arrives until the socket is read: on one machine nothing is lost but by the \
-                  server itself.",
+            why: "The kernel keeps what arrives until the socket is read: on one machine only the server itself can \
+                  lose datagrams.",
             needs: &["others"],
         },
         judge: AtEnd(burst),
@@ -57,8 +57,8 @@ pub const CHECKS: &[ServerCheck] = &[
             key: "leaks",
             clause: "4.9",
             level: Must,
-            title: "an answered request leaves nothing: no process, thread or descriptor",
-            why: "A server runs for months. If each request leaves something, it fails after some thousand.",
+            title: "an answered request leaves no process, thread or descriptor running or open",
+            why: "A server runs for months. If each request leaves something, it fails after a few thousand.",
             needs: &["others"],
         },
         judge: Now(leaks),
@@ -161,8 +161,8 @@ fn burst(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
                 "One socket, bound once before the loop, keeps what arrives in the meantime.",
             ),
         };
-        let came = format!("{answered} of {BURST} were answered");
-        return Ok(Judgement::broken(requests, format!("{BURST} answers to as many clients"), came).because(advice));
+        let found = format!("{answered} of {BURST} were answered");
+        return Ok(Judgement::broken(requests, format!("{BURST} answers to as many clients"), found).because(advice));
     }
     if let Some(sent) = session.prober.observed.swallowed.take() {
         let advice = match (before, after) {
@@ -192,7 +192,7 @@ fn burst(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
 
 fn new_socket() -> Advice {
     Advice::new(
-        "the server makes a new socket for each request: what arrives until it has one again is lost",
+        "the server makes a new socket for each request: what arrives before the next one exists is lost",
         "Call socket and bind once, before the loop, and close nowhere in it.",
     )
 }
@@ -200,7 +200,7 @@ fn new_socket() -> Advice {
 fn leaks(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     let Some(before) = usage(session) else { return Ok(Judgement::not_judged("lab did not start it")) };
     if !KNOWS_PROCESSES {
-        return Ok(Judgement::not_judged("this system does not tell what other processes use"));
+        return Ok(Judgement::not_judged("this system does not report what other processes use"));
     }
     let datagram = request(Operator::Sum, Format::Integer, &ODD);
     for _ in 0..LEAK_REQUESTS {
@@ -272,7 +272,9 @@ fn quiet_server(recipe: &Recipe, host: IpAddr, patience: Duration) -> Result<Jud
     let service = match Service::start(recipe, host) {
         Ok(service) => service,
         Err(StartError::Failure(failure)) => return Err(failure),
-        Err(StartError::NotListening(_)) => return Ok(Judgement::not_judged("a second one does not start beside it")),
+        Err(StartError::NotListening(_)) => {
+            return Ok(Judgement::not_judged("a second one does not start while the first one runs"));
+        }
     };
     let mut prober = Prober::new(service.address(), Some(service), patience);
     prober.ask(&request(Operator::Sum, Format::Integer, &ODD))?;
@@ -282,7 +284,7 @@ fn quiet_server(recipe: &Recipe, host: IpAddr, patience: Duration) -> Result<Jud
 
 fn after_quiet(prober: &mut Prober) -> Result<Judgement, Failure> {
     let seconds = QUIET.as_secs();
-    let expected = format!("an answer after {seconds} quiet seconds");
+    let expected = format!("an answer after {seconds} seconds without a request");
     let datagram = request(Operator::Sum, Format::Integer, &ODD);
     if let Some(how) = prober.service().and_then(Service::ended) {
         let advice = Advice::new(
@@ -302,7 +304,7 @@ fn other_peer(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
         }
         None if session.prober.gone() => [Judgement::see("survives"), Judgement::see("survives")],
         None if !session.prober.target().ip().to_canonical().is_loopback() => {
-            let judgement = Judgement::not_judged("it is not on this machine, and has but one address here");
+            let judgement = Judgement::not_judged("it is on another machine, and has only one address here");
             [judgement.clone(), judgement]
         }
         None => {
@@ -415,7 +417,7 @@ fn survives(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
             Advice::new("the server ends after a request", "Put recvfrom and sendto in an endless loop.")
         }
         end if end.datagram.is_empty() => Advice::new(
-            "an empty datagram, for which recvfrom returns 0, is taken for the end of input",
+            "an empty datagram, for which recvfrom returns 0, is treated as the end of input",
             "Continue the loop when the length is 0: in UDP that is not an end of file.",
         ),
         end if end.how.contains("ddress already in use") => Advice::new(
@@ -434,13 +436,13 @@ fn survives(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
             Advice::new("it ends on a datagram that it does not expect", "Go on with the loop; exit only at the start.")
         }
     };
-    Ok(Judgement::broken([end.datagram.clone()], "that it goes on serving", end.how.clone()).because(advice))
+    Ok(Judgement::broken([end.datagram.clone()], "that it keeps serving", end.how.clone()).because(advice))
 }
 
 fn amplification(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     let Some(asked) = &session.prober.observed.amplified else { return Ok(Judgement::holds([], "")) };
     let longest = asked.replies.iter().map(|reply| &reply.octets).max_by_key(|octets| octets.len());
     let expected = format!("at most {} octets for {}", AMPLIFICATION * asked.sent.len(), asked.sent.len());
-    let came = longest.map(|octets| format!("{} octets: {}", octets.len(), hex(&octets[..octets.len().min(24)])));
-    Ok(Judgement::broken([asked.sent.clone()], expected, came.unwrap_or_default()))
+    let found = longest.map(|octets| format!("{} octets: {}", octets.len(), hex(&octets[..octets.len().min(24)])));
+    Ok(Judgement::broken([asked.sent.clone()], expected, found.unwrap_or_default()))
 }

@@ -100,8 +100,8 @@ fn zero_product(session: &mut ServerSession<'_>) -> Result<Advice, Failure> {
     let of_few = judge(&after, Operator::Product, Format::Integer, &ODD).is_good();
     Ok(match of_64 || of_few {
         true => Advice::new(
-            "the whole buffer is multiplied, with the zeros after the operands that came",
-            "Use the length that came: recvfrom's result in C, packet.getLength() and not getData().length in Java.",
+            "the whole buffer is multiplied, with the zeros after the received operands",
+            "Use the received length: recvfrom's result in C, packet.getLength() and not getData().length in Java.",
         ),
         false => Advice::new(
             "the product starts with 0, and stays 0",
@@ -132,7 +132,7 @@ pub fn text(asked: &Probe, operator: Operator, operands: &[u32]) -> Option<Advic
             Advice::new("S is 0: an error", "Set S, the most significant bit of the first octet: 0x80.")
         }
         _ if value.is_some_and(|value| digits == value.to_be_bytes()) => Advice::new(
-            "an integer, though F is 1: F is not looked at, or at the other end of the octet",
+            "an integer, although F is 1: F is ignored, or read at the wrong end of the octet",
             "F is the least significant bit: octet & 1. Where it is 1, send the digits (snprintf, str, Integer.toString).",
         ),
         text if text.trim_end_matches('\0') == right => Advice::new(
@@ -140,12 +140,12 @@ pub fn text(asked: &Probe, operator: Operator, operands: &[u32]) -> Option<Advic
             "Give sendto 1 + strlen(digits) octets.",
         ),
         text if text.starts_with(&right) && text.contains('\0') => Advice::new(
-            "what is left in the buffer after the digits is sent too",
+            "old contents of the buffer after the digits are sent too",
             "Give sendto 1 + strlen(digits) octets.",
         ),
         text if text.chars().rev().collect::<String>() == right => Advice::new(
             "the digits are in reverse order",
-            "n % 10 gives the last digit first: write from the end, or turn them round (or use snprintf).",
+            "n % 10 gives the last digit first: write from the end, or reverse them (or use snprintf).",
         ),
         text if text.trim_start_matches(' ') == right => {
             Advice::new("spaces before the digits: a width in printf's format", "\"%u\" and no width.")
@@ -155,7 +155,7 @@ pub fn text(asked: &Probe, operator: Operator, operands: &[u32]) -> Option<Advic
             Advice::new("a line feed or space after the digits", "Digits only: no \"\\n\" in the format.")
         }
         text if text.contains(&right) && text.chars().any(char::is_alphabetic) => {
-            Advice::new("words around the digits", "The reply has the digits only; words are the client's to print.")
+            Advice::new("words around the digits", "The reply has only the digits; the client prints the words.")
         }
         text if text.strip_suffix(".0").is_some_and(|text| text == right) => {
             Advice::new("a floating-point number", "Compute with integers.")
@@ -223,7 +223,7 @@ pub fn zero(asked: &Probe) -> Option<Advice> {
         None => Advice::new("0 is a result, and there is no answer to it", "Does 0 stand for a failure somewhere?"),
         Some([first, ..]) if first & SUCCESS_BIT == 0 => Advice::new(
             "0 is a result like any other, and is answered as an error",
-            "Let the function that computes say by other means than 0 that it failed.",
+            "Let the function that computes report a failure by other means than 0.",
         ),
         Some([_]) => Advice::new(
             "the digits of 0 are missing: the loop that writes digits ends before the first one",
@@ -265,7 +265,7 @@ pub fn most_operands(session: &mut ServerSession<'_>) -> Result<Advice, Failure>
 pub fn no_answer(session: &mut ServerSession<'_>, asked: &Probe) -> Result<Option<Advice>, Failure> {
     if asked.end.is_some() {
         return Ok(Some(Advice::new(
-            "it ended when the first request came",
+            "it ended when the first request arrived",
             "Read its last line; send the request by hand, with a debugger attached.",
         )));
     }
@@ -273,7 +273,7 @@ pub fn no_answer(session: &mut ServerSession<'_>, asked: &Probe) -> Result<Optio
         session.prober.service().and_then(|service| service.socket()).is_some_and(|socket| socket.waiting > 0);
     if waiting {
         return Ok(Some(Advice::new(
-            "the request waits in the server's socket: the program does not come to its recvfrom",
+            "the request waits in the server's socket: the program does not reach recvfrom",
             "Does it wait for input, for another socket, or in an endless loop?",
         )));
     }

@@ -46,12 +46,13 @@ pub const MISTAKES: &[Mistake] = &[
         effect: Effect::Both(swapped, |value| value.to_le_bytes().to_vec()),
     },
     Mistake {
-        likely: "text, though F is 0",
+        likely: "text, although F is 0",
         hint: "F is the least significant bit of the first octet: octet & 1. Where it is 0, send 4 octets.",
         effect: Effect::Octets(|value| value.to_string().into_bytes()),
     },
     Mistake {
-        likely: "the result of the other operation: the opcode is taken from other bits, at the other end of the octet perhaps",
+        likely: "the result of the other operation: the opcode is taken from other bits, perhaps at the wrong end of \
+                 the octet",
         hint: "opcode = octet >> 1 & 7. Bit-fields of a struct begin at the least significant bit on most machines.",
         effect: Effect::Result(|operator, operands| exact_u64(other(operator), operands)),
     },

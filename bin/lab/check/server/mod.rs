@@ -68,8 +68,9 @@ pub fn not_listening(advice: Advice, with_extended: bool) -> CheckReport {
         report.add(
             check,
             match check.key {
-                "answers" => Judgement::broken([], "a server at the host and port it was told", "nothing")
-                    .because(advice.clone()),
+                "answers" => {
+                    Judgement::broken([], "a server at the given host and port", "nothing").because(advice.clone())
+                }
                 _ => Judgement::see("answers"),
             },
         );

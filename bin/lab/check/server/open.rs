@@ -48,7 +48,7 @@ pub const RECOMMENDED: &[ServerCheck] = &[
         "4.1",
         Should,
         "datagrams that start as replies, 0xff or 0x7f, are not answered",
-        "Two servers that answer each other's errors loop without end, started by one datagram with a forged source \
+        "Two servers that answer each other's errors loop forever, started by one datagram with a forged source \
          (CVE-2024-2169).",
         &["others"],
         Now(silent_replies),
@@ -116,7 +116,7 @@ pub const NOTED: &[ServerCheck] = &[
         "2.7",
         Informative,
         "what is read where the last operand is not whole",
-        "A loop that counts operands by rounding up reads beyond what came: old octets of other clients.",
+        "A loop that counts operands by rounding up reads beyond the datagram: old octets of other clients.",
         &["sum"],
         Now(ragged_read),
     ),
@@ -125,7 +125,7 @@ pub const NOTED: &[ServerCheck] = &[
         "2.5",
         Informative,
         "the value of the reply's seven unused bits",
-        "Clients ignore them. All ones mark a reply as such, and no server need answer it.",
+        "Clients ignore them. If all of them are 1, a server recognises a reply, and does not answer it.",
         &["success"],
         Now(reply_unused),
     ),
@@ -211,7 +211,7 @@ fn overflow_kind(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> 
             Some([_, value @ ..]) if value == low.to_be_bytes() => "wraps modulo 2^32",
             Some([_, 0xff, 0xff, 0xff, 0xff]) => "saturates at 2^32 - 1",
             Some([_, 0x7f, 0xff, 0xff, 0xff]) => "saturates at 2^31 - 1",
-            Some(_) => "answers some other number",
+            Some(_) => "answers with another number",
         });
         sent.push(asked.sent);
     }
@@ -249,7 +249,7 @@ fn signed_text(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
         b"-1294967296" => "signed: as a negative number",
         _ => "neither as an unsigned nor as a signed number",
     };
-    Ok(Judgement::noted([asked.sent.clone()], format!("{kind}: {}", asked.came())))
+    Ok(Judgement::noted([asked.sent.clone()], format!("{kind}: {}", asked.found())))
 }
 
 fn trailing_nul(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
@@ -266,12 +266,12 @@ fn over_64(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     let asked = session.prober.try_datagram(&request(Operator::Sum, Format::Integer, &operands))?;
     let kind = match asked.reply() {
         None => "does not answer",
-        Some([first, ..]) if first & SUCCESS_BIT == 0 => "answers an error",
+        Some([first, ..]) if first & SUCCESS_BIT == 0 => "answers with an error",
         Some([_, value @ ..]) if value == 2145_u32.to_be_bytes() => "computes all 65",
         Some([_, value @ ..]) if value == 2080_u32.to_be_bytes() => {
-            "computes the first 64 and says nothing of the rest"
+            "computes the first 64 and ignores the rest silently"
         }
-        Some(_) => "answers some other number",
+        Some(_) => "answers with another number",
     };
     Ok(Judgement::noted([asked.sent.clone()], kind))
 }
@@ -291,7 +291,7 @@ fn ragged_read(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
         let value = match (asked.reply(), format) {
             (None, _) => None,
             (Some([first, ..]), _) if first & SUCCESS_BIT == 0 => {
-                kind = "answers an error";
+                kind = "answers with an error";
                 None
             }
             (Some([_, value @ ..]), Format::Integer) => <[u8; 4]>::try_from(value).ok().map(u32::from_be_bytes),
@@ -304,7 +304,7 @@ fn ragged_read(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
             Some(12) => kind = "takes the received octets as a smaller integer",
             Some(0x0005_0007) => kind = "takes the missing octets as 0",
             Some(value) if value == stale => kind = "reads the missing octets from an earlier request: an over-read",
-            Some(_) => kind = "answers some other number: an over-read, perhaps of uninitialised memory",
+            Some(_) => kind = "answers with another number: an over-read, perhaps of uninitialised memory",
         }
         sent.push(cut);
     }
@@ -319,15 +319,15 @@ fn reply_unused(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
         Some([first, ..]) => format!("0x{:02x}", first & !SUCCESS_BIT),
         _ => "no reply".into(),
     };
-    let came = format!("{} in a success, {} in an error", bits(&success), bits(&error));
-    Ok(Judgement::noted([success.sent, error.sent], came))
+    let found = format!("{} in a success, {} in an error", bits(&success), bits(&error));
+    Ok(Judgement::noted([success.sent, error.sent], found))
 }
 
 fn stray_octets(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     let unknown = with_first(2 << 1, request(Operator::Sum, Format::Integer, &[4, 2, 3]));
     let requests =
         [request(Operator::Sum, Format::Integer, &ODD), request(Operator::Product, Format::Text, &ODD), unknown];
-    let mut came = String::from("none seen");
+    let mut found = String::from("none seen");
     for request in &requests {
         let first = session.prober.ask(request)?;
         for fill in [0x41_u32, 0x5a5a_5a5a, 0xffff_ffff] {
@@ -337,9 +337,9 @@ fn stray_octets(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
             if let (Some(a), Some(b)) = (first.reply(), again.reply())
                 && a != b
             {
-                came = format!("{} and {}", hex(a), hex(b));
+                found = format!("{} and {}", hex(a), hex(b));
             }
         }
     }
-    Ok(Judgement::noted(requests, came))
+    Ok(Judgement::noted(requests, found))
 }

@@ -132,19 +132,19 @@ pub fn judge_error(asked: &Probe) -> Judgement {
     }
 }
 
-/// It is as required: what came says so.
+/// It is as required: what was found says so.
 pub fn holds(asked: &Probe) -> Judgement {
-    Judgement::holds([asked.sent.clone()], asked.came())
+    Judgement::holds([asked.sent.clone()], asked.found())
 }
 
 /// It is not.
 pub fn broken(asked: &Probe, expected: impl Into<String>) -> Judgement {
-    Judgement::broken([asked.sent.clone()], expected, asked.came())
+    Judgement::broken([asked.sent.clone()], expected, asked.found())
 }
 
 /// It is not: `why` says what the octets mean.
 pub fn broken_because(asked: &Probe, expected: impl Into<String>, why: &str) -> Judgement {
-    Judgement::broken([asked.sent.clone()], expected, format!("{}: {why}", asked.came()))
+    Judgement::broken([asked.sent.clone()], expected, format!("{}: {why}", asked.found()))
 }
 
 /// The operands of the course's examples.

@@ -184,14 +184,14 @@ impl PairPlan {
 
 /// The server was started, but does not listen.
 fn not_listening(advice: Advice) -> PairExchange {
-    let Advice { likely, hint, came } = advice;
+    let Advice { likely, hint, found } = advice;
     let fault = PairFault {
         side: PairSide::Server,
         clause: "1.1".into(),
         title: "a request is answered".into(),
         sent: Vec::new(),
-        expected: "a server at the host and port it was told".into(),
-        came,
+        expected: "a server at the given host and port".into(),
+        found,
         likely,
         hint,
     };

@@ -33,7 +33,7 @@ pub struct PairRecord<'a> {
 
 /// Judges both sides of an exchange.
 pub fn judge(observed: &PairRecord<'_>, run: ClientRun, prefix: Option<&str>) -> PairExchange {
-    let (scenario, crashed, came) = (run.scenario, run.crashed(), run.came());
+    let (scenario, crashed, found) = (run.scenario, run.crashed(), run.found());
     let first = run.requests.first().map(|(_, octets)| octets.clone());
     let (waited, replies) = (run.took, run.answered.clone());
     let judged = client::judge_run(run, prefix);
@@ -58,8 +58,8 @@ pub fn judge(observed: &PairRecord<'_>, run: ClientRun, prefix: Option<&str>) ->
                 title: "a client waits for a second at first, and repeats its request".into(),
                 sent,
                 expected: "that it still waits".into(),
-                came: format!(
-                    "it gave up after {} ms; the reply came after {} ms",
+                found: format!(
+                    "it gave up after {} ms; the reply arrived after {} ms",
                     waited.as_millis(),
                     after.as_millis()
                 ),
@@ -68,14 +68,15 @@ pub fn judge(observed: &PairRecord<'_>, run: ClientRun, prefix: Option<&str>) ->
             }),
             Some(after) => {
                 remark = format!(
-                    "the reply came after {:.1} s, when the client had given up after {:.1} s: nobody breaks a clause",
+                    "the reply arrived after {:.1} s, when the client had given up after {:.1} s: neither side breaks \
+                     a clause",
                     after.as_secs_f64(),
                     waited.as_secs_f64()
                 );
             }
             None if crashed => {
                 let (check, _) = &judged.survives;
-                faults.push(of_client(check, &Judgement::broken([], "an end of its own", came), sent));
+                faults.push(of_client(check, &Judgement::broken([], "the program ends by itself", found), sent));
             }
             None => {
                 let (check, judgement) = &judged.result;
@@ -93,7 +94,7 @@ fn of_client(check: &Check, judgement: &Judgement, sent: Vec<String>) -> PairFau
         title: check.title.into(),
         sent,
         expected: judgement.expected.clone(),
-        came: judgement.came.clone(),
+        found: judgement.found.clone(),
         likely: judgement.advice.likely.clone(),
         hint: judgement.advice.hint.clone(),
     }
@@ -124,7 +125,7 @@ fn of_server(observed: &PairRecord<'_>, first: Option<&[u8]>) -> Option<PairFaul
     // The datagrams of the sequence: the first has the number 1.
     let mut judged: Vec<&PassedDatagram> = Vec::new();
     let start = datagrams.first()?.at;
-    let fault = |clause: &str, title: &str, request: Option<&[u8]>, came: String| {
+    let fault = |clause: &str, title: &str, request: Option<&[u8]>, found: String| {
         let mut buffer = [0; MAX_REPLY_CEILING];
         PairFault {
             side: PairSide::Server,
@@ -132,7 +133,7 @@ fn of_server(observed: &PairRecord<'_>, first: Option<&[u8]>) -> Option<PairFaul
             title: title.into(),
             sent: request.map(hex).into_iter().collect(),
             expected: request.and_then(|request| Some(hex(right_reply(request, &mut buffer)?))).unwrap_or_default(),
-            came,
+            found,
             likely: String::new(),
             hint: String::new(),
         }
@@ -166,8 +167,8 @@ fn of_server(observed: &PairRecord<'_>, first: Option<&[u8]>) -> Option<PairFaul
                     .map(|request| &request.octets[..]),
                 _ => None,
             };
-            let came = format!("{}: {}", hex(&datagram.octets), wrong.text);
-            return Some(fault(wrong.clause, "the reply says what its request asks for", request, came));
+            let found = format!("{}: {}", hex(&datagram.octets), wrong.text);
+            return Some(fault(wrong.clause, "the reply says what its request asks for", request, found));
         }
     }
     let first = first?;
@@ -176,16 +177,16 @@ fn of_server(observed: &PairRecord<'_>, first: Option<&[u8]>) -> Option<PairFaul
         return None;
     }
     if let Some(stray) = stray {
-        let came = format!("{} from port {}", hex(&stray.octets), stray.from.port());
+        let found = format!("{} from port {}", hex(&stray.octets), stray.from.port());
         let title = format!("the reply comes from the port that was asked, {}", observed.server.port());
         let hint = "Answer with sendto on the socket that received: recvfrom and sendto take the same one.";
-        return Some(PairFault { hint: hint.into(), ..fault("4.8", &title, Some(first), came) });
+        return Some(PairFault { hint: hint.into(), ..fault("4.8", &title, Some(first), found) });
     }
-    let came = match &observed.server_end {
+    let found = match &observed.server_end {
         Some(how) => format!("nothing: it ended: {how}"),
         None => "nothing".to_owned(),
     };
-    Some(fault("1.1", "a request is answered", Some(first), came))
+    Some(fault("1.1", "a request is answered", Some(first), found))
 }
 
 /// How long after its request the first reply came, if that was after the end of the client.

@@ -87,7 +87,7 @@ pub struct PairFault {
     /// What was expected.
     pub expected: String,
     /// What came instead.
-    pub came: String,
+    pub found: String,
     /// The mistake that explains it best, if one is known.
     pub likely: String,
     /// One thing to try.
@@ -126,7 +126,7 @@ impl Matrix {
     pub fn of(course: &Course<'_>, grades: &[Grade], built: &[Option<Workplace>]) -> Result<Self, Failure> {
         let (own_server, own_client) = (own("server")?, own("client")?);
         let own_place = Workplace::new(|copy| fs::create_dir(copy))
-            .map_err(|error| Failure::run("cannot make a temporary folder", error))?;
+            .map_err(|error| Failure::run("cannot create a temporary folder", error))?;
         let side = |command: &'_ Option<Words>, own: &'_ Words| {
             let submitted = command.iter().flat_map(|Words(command)| {
                 let built = grades.iter().zip(built);

@@ -12,8 +12,9 @@ use crate::grade::page::{escape, printable};
 use crate::process::shown;
 
 /// What the cells mean.
-const LEGEND: &str = "S and C with a clause of docs/protocol.md: the server or the client breaks it; in brackets: and yet the results were right;\n\
-                      ?: it does not work, and nobody breaks a clause; !: it could not be run; -: not built";
+const LEGEND: &str = "S and C with a clause of docs/protocol.md: the server or the client breaks it; in brackets: the \
+                      results were right nevertheless;\n\
+                      ?: it does not work, and neither side breaks a clause; !: it could not be run; -: not built";
 
 /// What one side does wrong, and with which partners.
 struct FaultGroup<'a> {
@@ -95,7 +96,7 @@ impl Matrix {
     fn csv(&self) -> Result<Vec<u8>, csv::Error> {
         let mut table = csv::Writer::from_writer(Vec::new());
         let heading = [
-            "server", "client", "asked", "works", "at fault", "clause", "sent", "expected", "came", "likely", "remark",
+            "server", "client", "asked", "works", "at fault", "clause", "sent", "expected", "found", "likely", "remark",
         ];
         table.write_record(heading)?;
         for Pair { server, client, outcome } in &self.pairs {
@@ -112,9 +113,9 @@ impl Matrix {
                         if faults.is_empty() {
                             row(asked, *works, ["", "", "", "", "", "", remark])?;
                         }
-                        for PairFault { side, clause, sent, expected, came, likely, .. } in faults {
+                        for PairFault { side, clause, sent, expected, found, likely, .. } in faults {
                             let sent = sent.join(", ");
-                            row(asked, *works, [side.word(), clause, &sent, expected, came, likely, remark])?;
+                            row(asked, *works, [side.word(), clause, &sent, expected, found, likely, remark])?;
                         }
                     }
                 }
@@ -292,7 +293,7 @@ impl PairOutcome {
         let Self::Done { exchanges } = self else { return };
         for exchange in exchanges {
             for fault in &exchange.faults {
-                let right = if exchange.works { "; the result was right all the same" } else { "" };
+                let right = if exchange.works { "; the result was right nevertheless" } else { "" };
                 let _ = writeln!(
                     out,
                     "<h3>{}: the {} breaks {}{right}</h3>",
@@ -322,7 +323,7 @@ impl PairFault {
         let rest = [
             ("required", self.title.as_str()),
             ("expected", &self.expected),
-            ("came", &self.came),
+            ("found", &self.found),
             ("likely", &self.likely),
             ("try", &self.hint),
         ];
@@ -341,7 +342,7 @@ mod tests {
             title: "what is required".into(),
             sent: vec!["00 00000001".into()],
             expected: String::new(),
-            came: "<b>\x1b[2J".into(),
+            found: "<b>\x1b[2J".into(),
             likely: String::new(),
             hint: String::new(),
         }

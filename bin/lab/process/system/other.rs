@@ -105,5 +105,5 @@ pub fn own_network() -> io::Result<()> {
 /// # Errors
 /// `Unsupported`.
 pub fn processor_time(_: u32) -> io::Result<Duration> {
-    Err(io::Error::new(ErrorKind::Unsupported, "this system does not tell the processor time of other processes"))
+    Err(io::Error::new(ErrorKind::Unsupported, "this system does not report the processor time of other processes"))
 }

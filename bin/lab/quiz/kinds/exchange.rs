@@ -22,7 +22,7 @@ pub fn source(draw: &mut SeededDraw) -> Option<QuizQuestion> {
         ((server, service), port, ""),
         ((other, service), port, "another address: anybody can send to the client's port"),
         ((server, service + 1), port, "another port of the server: a new socket, not the one that was asked"),
-        ((server, port), service, "the ports are exchanged"),
+        ((server, port), service, "the ports are swapped"),
         ((server, service), port + 1, "it goes to another port of the client, and so to another socket"),
     ];
     let (mut right, mut wrong) = (None, Vec::new());
@@ -77,15 +77,15 @@ pub fn next_repeat(draw: &mut SeededDraw) -> Option<QuizQuestion> {
         return None;
     }
     let stem = format!(
-        "A client of the specification has sent a request {known}. No reply comes. At which time, in ms, does it send the \
-         request next?"
+        "A client that follows the specification has sent a request {known}. No reply comes. At which time, in ms, \
+         does it send the request next?"
     );
     let next = 2 * wait;
     let why = format!(
         "The last wait was {wait} ms and waits double, so the next one is {next} ms: {last} + {next} = {right}."
     );
     let question = QuizQuestion::open(stem, AnswerValue::number(right), "5.1", why)
-        .wrong_number(last + wait, "waits double: a crowd of clients with constant waits would crush a busy server")
+        .wrong_number(last + wait, "waits double: many clients with constant waits would overload a busy server")
         .wrong_number(next, "that is the wait, counted from the last request")
         .wrong_number(2 * last, "the wait doubles, not the time since the first request");
     Some(question)
@@ -97,8 +97,7 @@ pub fn repeat(draw: &mut SeededDraw, trace: &QuizTrace) -> Option<QuizQuestion> 
     let frame = one_of(draw, &repeats)?;
     let Relation::RepeatOf { request, .. } = frame.relation else { return None };
     let number = frame.number;
-    let stem =
-        format!("Which datagram of the capture is the first repeat of the request no. {request}? Give its number.");
+    let stem = format!("Which datagram of the capture is the first repeat of request no. {request}? Give its number.");
     let why = format!(
         "No. {number} has the octets, the source and the destination of no. {request}: a client repeats every octet, from \
          the same socket."
@@ -111,9 +110,8 @@ pub fn answers(draw: &mut SeededDraw, trace: &QuizTrace) -> Option<QuizQuestion>
     let frame = one_of(draw, &certain_replies(trace))?;
     let Relation::ReplyTo { request, .. } = frame.relation else { return None };
     let (number, from, to) = (frame.number, frame.from, frame.to);
-    let stem =
-        format!("Which request does the datagram no. {number} of the capture answer? Give the request's number.");
-    let why = format!("No. {request} went from {to} to {from}; its reply takes the way back.");
+    let stem = format!("Which request does datagram no. {number} of the capture answer? Give the request's number.");
+    let why = format!("No. {request} went from {to} to {from}; its reply goes in the opposite direction.");
     Some(or_another(QuizQuestion::open(stem, AnswerValue::number(request), "4.8", why), trace, in_words))
 }
 
@@ -127,11 +125,11 @@ pub fn result(draw: &mut SeededDraw, trace: &QuizTrace) -> Option<QuizQuestion> 
     let Relation::ReplyTo { request, .. } = frame.relation else { return None };
     let right: Number = frame.result.as_ref()?.parse().ok()?;
     let kind = View::request(&trace.frame(request)?.octets).kind();
-    let stem = format!("Which number did the server send as the result in the datagram no. {}?", frame.number);
+    let stem = format!("Which number did the server send as the result in datagram no. {}?", frame.number);
     let why = format!("It answers no. {request} ({kind}), whose bit F says how to read the result: {right}.");
     let payload = Number::from_unsigned_octets(&frame.octets[1..]);
     let question = QuizQuestion::open(stem, AnswerValue::Number(right), "2.4", why)
-        .wrong_number(payload, "that is all after the first octet, read as one integer");
+        .wrong_number(payload, "that is everything after the first octet, read as one integer");
     Some(question)
 }
 
@@ -173,9 +171,9 @@ pub fn round_trip(draw: &mut SeededDraw, trace: &QuizTrace) -> Option<QuizQuesti
         return None;
     }
     let stem =
-        format!("How many microseconds after the request no. {request} did its reply, no. {}, arrive?", frame.number);
+        format!("How many microseconds after request no. {request} did its reply, no. {}, arrive?", frame.number);
     let why = format!(
-        "{:.6} s less {:.6} s. The request was not repeated, so it is certain which one was answered.",
+        "{:.6} s minus {:.6} s. The request was not repeated, so it is certain which one was answered.",
         frame.time.as_secs_f64(),
         asked.time.as_secs_f64()
     );
@@ -224,7 +222,7 @@ pub fn second_reply(draw: &mut SeededDraw, trace: &QuizTrace) -> Option<QuizQues
         false => "The request was sent once, so the network has repeated the reply",
     };
     let stem =
-        format!("The request no. {request} is answered twice. Which datagram does the client ignore? Give its number.");
+        format!("Request no. {request} is answered twice. Which datagram does the client ignore? Give its number.");
     let why = format!("{cause}; the first reply ends the exchange, and no. {number} comes after it.");
     Some(or_another(QuizQuestion::open(stem, AnswerValue::number(number), "2.8", why), trace, in_words))
 }
@@ -295,7 +293,7 @@ fn in_words(frame: &TraceFrame) -> String {
     let number = frame.number;
     match frame.relation {
         Relation::First => format!("no. {number} is the first request with these octets from its port"),
-        Relation::RepeatOf { request, .. } => format!("no. {number} repeats the request no. {request}"),
+        Relation::RepeatOf { request, .. } => format!("no. {number} repeats request no. {request}"),
         Relation::ReplyTo { request, .. } => format!("no. {number} is the first reply to no. {request}"),
         Relation::AnotherReplyTo { request } => format!("no. {number} is another reply to no. {request}"),
         Relation::ReplyToNothing => format!("no. {number} is a reply to no request that is shown"),

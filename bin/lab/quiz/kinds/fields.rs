@@ -80,10 +80,10 @@ pub fn first_octet(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     );
     let octet = |octet: u8| format!("{octet:#04x}");
     let mut wrong = [
-        (code | f << 3, "opcode and F change places"),
-        (code << 4 | f, "the opcode stands in the upper half of the octet"),
+        (code | f << 3, "opcode and F are swapped"),
+        (code << 4 | f, "the opcode is not in the upper half of the octet"),
         (f << 7 | code << 1, "F is the least significant bit, not the most significant"),
-        (first ^ 1, "the bit F is the other one"),
+        (first ^ 1, "the bit F has the other value"),
         (first ^ 2, "that is the other opcode"),
         (0x80 | first, "the most significant bit says success in replies; in requests it is unused and 0"),
         (operator.octet(), "the ASCII code of the operator belongs to the extended form"),
@@ -107,9 +107,9 @@ pub fn asks_for(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     let other_opcode = flipped(&request, opcode.bits.end - 1);
     let mut wrong = [
         (view.byte_swapped(), "the operands are in network byte order: the most significant octet comes first"),
-        (flipped(&request, f.bits.start), "F is the other one"),
-        (flipped(&other_opcode, f.bits.start), "opcode and F are other ones"),
-        (other_opcode, "the opcode is the other one"),
+        (flipped(&request, f.bits.start), "F has the other value"),
+        (flipped(&other_opcode, f.bits.start), "opcode and F have other values"),
+        (other_opcode, "that is the other opcode"),
     ];
     draw.shuffle(&mut wrong);
     let stem = "What does this classic request ask for?";

@@ -19,7 +19,10 @@ pub fn text_result(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     let reversed = digits(payload.iter().rev().copied().collect())?;
     let codes = digits(payload.iter().flat_map(|octet| format!("{octet:02x}").into_bytes()).collect())?;
     let stem = "The request had F = 1. Which number is the result in this classic reply?";
-    let why = format!("With F = 1 the payload is ASCII digits: 30 to 39 in hexadecimal are 0 to 9. It says {right}.");
+    let why = format!(
+        "With F = 1 the payload is ASCII digits: 30 to 39 in hexadecimal are 0 to 9. Together they are \
+                       {right}."
+    );
     let question = QuizQuestion::open(stem, AnswerValue::Number(right), "2.4", why)
         .about(&reply)
         .wrong_number(Number::from_unsigned_octets(payload), "that is the payload as an integer, as for F = 0")
@@ -43,7 +46,7 @@ pub fn twos_complement(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     let stem = "Which number is the result in this extended reply, whose Format is 0?";
     let why = format!(
         "After the header of 12 octets comes two's complement in network byte order. Its most significant bit is 1, so it \
-         is negative: {unsigned} less 2^{} is {right}.",
+         is negative: {unsigned} minus 2^{} is {right}.",
         8 * octets.len()
     );
     let question = QuizQuestion::open(stem, AnswerValue::Number(right.clone()), "3.8", why)
@@ -97,7 +100,7 @@ pub fn least_width(draw: &mut SeededDraw) -> Option<QuizQuestion> {
          {width}."
     );
     let question = QuizQuestion::open(stem, AnswerValue::number(width as u64), "3.6", why)
-        .wrong_number(unsigned, "so many octets hold it unsigned; two's complement needs a bit for the sign")
+        .wrong_number(unsigned, "so many octets hold it as unsigned; two's complement needs a bit for the sign")
         .wrong_number(unsigned + 1, "the sign needs a bit, not an octet")
         .wrong_number(all, "Width is that of each operand")
         .wrong_number(4, "4 octets are the width of the classic form");

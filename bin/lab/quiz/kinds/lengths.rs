@@ -41,7 +41,7 @@ pub fn operand_count(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     );
     let question = QuizQuestion::open(stem, AnswerValue::number(found), "2.1", why)
         .wrong_number((length as u64 - 1) / 4, "UDP's Length includes its own header of 8 octets")
-        .wrong_number(length as u64 / 4, "the headers of UDP and of the request were not taken off")
+        .wrong_number(length as u64 / 4, "the headers of UDP and of the request were not subtracted")
         .wrong_number(found + 1, "one too many: the request's header is one octet");
     Some(question)
 }
@@ -55,7 +55,7 @@ pub fn extended_length(draw: &mut SeededDraw) -> Option<QuizQuestion> {
         format!("How many octets of UDP payload does an extended request with {count} operands of Width {width} have?");
     let why = format!("{header} octets of header, and {count} times {width}: {length}.");
     let question = QuizQuestion::open(stem, AnswerValue::number(length), "3.1", why)
-        .wrong_number(length - header + 1, "a header of one octet is the classic form's")
+        .wrong_number(length - header + 1, "a header of one octet belongs to the classic form")
         .wrong_number(length - header, "the header was forgotten")
         .wrong_number(header + 4 * u64::from(count), "operands have Width octets here, not 4")
         .wrong_number(length - 8, "the request identifier has 8 octets and belongs to the header");
@@ -95,8 +95,8 @@ pub fn longest_reply(draw: &mut SeededDraw) -> Option<QuizQuestion> {
          have at most?"
     );
     let why = format!(
-        "Three times the request is {}, and no reply has over {MAX_REPLY} octets: the smaller of both is {most}. So whoever \
-         forges a source gains little.",
+        "Three times the request is {}, and no reply has over {MAX_REPLY} octets: the smaller of both is {most}. So \
+         forging a source gains an attacker little.",
         3 * length
     );
     let fragments = format!("{MAX_REPLY} octets are the limit, so that no path fragments the reply");
@@ -118,11 +118,15 @@ pub fn padded_struct(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     );
     let (intended, ..) = done_in_words(&request);
     let (shifted, ..) = done_in_words(&padded[..length - 3]);
-    let question =
-        QuizQuestion::choice(format!("{stem} What does a server of the specification do?"), right, clause, why)
-            .wrong_text(intended, "there is padding after the header")
-            .wrong_text(shifted, "the whole datagram counts, and its length is not 1 + 4n")
-            .wrong_text("It answers with an error.", "an error could be the answer to an error");
+    let question = QuizQuestion::choice(
+        format!("{stem} What does a server that follows the specification do?"),
+        right,
+        clause,
+        why,
+    )
+    .wrong_text(intended, "there is padding after the header")
+    .wrong_text(shifted, "the whole datagram counts, and its length is not 1 + 4n")
+    .wrong_text("It answers with an error.", "an error could be the answer to an error");
     Some(question)
 }
 

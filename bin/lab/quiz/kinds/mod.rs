@@ -132,8 +132,8 @@ pub const KINDS: &[QuestionKind] = &[
         "which operand arrives if the client forgets htonl?",
         order::no_htonl,
     ),
-    datagram("no-ntohl", QuestionTopic::Order, 3, "what comes of a server that converts nothing?", order::no_ntohl),
-    datagram("text-result", QuestionTopic::Formats, 1, "which number do these digits say?", formats::text_result),
+    datagram("no-ntohl", QuestionTopic::Order, 3, "what does a server answer that converts nothing?", order::no_ntohl),
+    datagram("text-result", QuestionTopic::Formats, 1, "which number do these digits represent?", formats::text_result),
     datagram("twos-complement", QuestionTopic::Formats, 2, "which number is this result?", formats::twos_complement),
     datagram(
         "text-payload",
@@ -147,7 +147,7 @@ pub const KINDS: &[QuestionKind] = &[
         "request-length",
         QuestionTopic::Lengths,
         1,
-        "how many octets has a classic request?",
+        "how many octets does a classic request have?",
         lengths::request_length,
     ),
     datagram(
@@ -170,7 +170,7 @@ pub const KINDS: &[QuestionKind] = &[
         "padded-struct",
         QuestionTopic::Lengths,
         2,
-        "what becomes of a struct with padding?",
+        "what happens to a struct with padding?",
         lengths::padded_struct,
     ),
     datagram(
@@ -196,7 +196,7 @@ pub const KINDS: &[QuestionKind] = &[
     trace("repeat", 1, "which datagram is a repeat?", exchange::repeat),
     trace("answers", 1, "which request does this reply answer?", exchange::answers),
     trace("result", 1, "what did the server mean?", exchange::result),
-    trace("clients", 2, "from how many sockets is asked?", exchange::clients),
+    trace("clients", 2, "how many sockets sent requests?", exchange::clients),
     trace("round-trip", 2, "how long did the reply take?", exchange::round_trip),
     trace("unanswered", 2, "how many requests have no reply?", exchange::unanswered),
     trace("second-reply", 2, "which datagram is a second reply to a request?", exchange::second_reply),

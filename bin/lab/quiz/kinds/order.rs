@@ -80,7 +80,7 @@ pub fn no_htonl(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     );
     let question = QuizQuestion::open(stem, AnswerValue::Number(right), "1.3", why)
         .wrong_number(typed, "that is what was typed; the server's ntohl swaps what was never swapped")
-        .wrong_number(typed.rotate_left(16), "the halves are exchanged; all four octets are reversed")
+        .wrong_number(typed.rotate_left(16), "the halves are swapped; all four octets are reversed")
         .wrong_number(u32::from((typed as u16).swap_bytes()), "that is htons, for 16 bits");
     Some(question)
 }
@@ -106,6 +106,6 @@ pub fn no_ntohl(draw: &mut SeededDraw) -> Option<QuizQuestion> {
          the top: {right} instead of {exact}. Without a carry, as in 1 + 3, the two mistakes cancel out."
     );
     let question = QuizQuestion::open(stem, AnswerValue::Number(right), "1.3", why)
-        .wrong_number(exact, "so it would be without a carry from the least significant octet");
+        .wrong_number(exact, "that would be right without a carry from the least significant octet");
     Some(question)
 }

@@ -48,7 +48,7 @@ pub fn server_does(draw: &mut SeededDraw) -> Option<QuizQuestion> {
         (wrapped.map(answers), "that is modulo 2^32: a silently wrong number"),
         (result(&flipped(&whole, 6)).map(answers), "that would be the other opcode"),
     ];
-    let stem = "What does a server of the specification do with this datagram?";
+    let stem = "What does a server that follows the specification do with this datagram?";
     let mut question = QuizQuestion::choice(stem, right, clause, why).about(&datagram);
     for (text, words) in guesses {
         if let Some(text) = text {
@@ -117,7 +117,8 @@ pub fn wrapped(draw: &mut SeededDraw) -> Option<QuizQuestion> {
          send?"
     );
     let why = format!(
-        "{exact} needs more than 32 bits; modulo 2^32 it is {right}. A server of the specification sends an error instead."
+        "{exact} needs more than 32 bits; modulo 2^32 it is {right}. A server that follows the specification sends an \
+         error instead."
     );
     let question = QuizQuestion::open(stem, AnswerValue::Number(right), "2.9", why)
         .wrong_number(exact, "that does not fit 32 bits")
@@ -146,7 +147,7 @@ pub fn identifier(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     };
     let candidates = [
         (changed(|id| id.reverse()), "the identifier is in the other byte order; it is copied as it is"),
-        (changed(|id| id[7] ^= 1), "the last octet of the identifier is another one"),
+        (changed(|id| id[7] ^= 1), "the last octet of the identifier is different"),
         (changed(|id| id.fill(0)), "the identifier is 0; that of the request is copied"),
         (changed(|id| id.rotate_left(1)), "the identifier has moved by an octet"),
     ];
@@ -181,8 +182,8 @@ pub fn counts(draw: &mut SeededDraw) -> Option<QuizQuestion> {
     let candidates = vec![
         (elsewhere, "the payload is in the other format"),
         (right[..right.len() - 1].to_vec(), "it is one octet too short"),
-        ([&right[..], &[0; 4]].concat(), "it is too long, or not all of it are digits"),
-        (right[..1].to_vec(), "a success without a result is none"),
+        ([&right[..], &[0; 4]].concat(), "it is too long, or has other characters than digits"),
+        (right[..1].to_vec(), "a success without a result is not a success"),
         ([&right[..1], b"4a2"].concat(), "that is neither 4 octets nor decimal digits"),
     ];
     let asked = asked_for(&request)?;

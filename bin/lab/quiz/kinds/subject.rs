@@ -72,7 +72,7 @@ pub fn extended_request(
     Some(datagram[..len].to_vec())
 }
 
-/// What a server of the specification does.
+/// What a server that follows the specification does.
 pub fn done(request: &[u8]) -> ServerReaction {
     done_within(request, &Limits::default())
 }

@@ -145,13 +145,14 @@ impl Protection {
         privileges::drop_capabilities()?;
         let running = identity.map(|identity| format!("running as {}", identity.name()));
         let root = (running.is_none() && privileges::is_root())
-            .then(|| "running as root: name a user to become with --user".to_owned());
+            .then(|| "running as root: choose a user to become with --user".to_owned());
         let files = match files {
             _ if options.no_sandbox => Some("no sandbox"),
             Files::Closed => None,
-            Files::PartlyClosed => {
-                Some("the kernel supports only a part of Landlock: files are closed, but not everything else")
-            }
+            Files::PartlyClosed => Some(
+                "the kernel supports only a part of Landlock: files are inaccessible, but other rules are not \
+                      enforced",
+            ),
             Files::Open => Some("the kernel has no Landlock: files stay accessible"),
         };
         let unfiltered = unfiltered.map(|error| in_full(&error));

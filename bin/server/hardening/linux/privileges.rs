@@ -30,7 +30,7 @@ pub enum PrivilegeError {
         source: Errno,
     },
     /// The user is root.
-    #[error("the user {0:?} is root: name one with fewer rights")]
+    #[error("the user {0:?} is root: choose one with fewer rights")]
     Root(String),
     /// Only root may become another user.
     #[error("only root can become {0}: start the server as root, or without --user")]
@@ -46,7 +46,7 @@ pub enum PrivilegeError {
         source: Errno,
     },
     /// Capabilities cannot be given up.
-    #[error("cannot give up all capabilities")]
+    #[error("cannot drop all capabilities")]
     Capabilities(#[source] io::Error),
     /// The system calls succeeded, but privileges are left.
     #[error("still privileged after becoming {0}")]

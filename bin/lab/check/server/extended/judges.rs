@@ -53,9 +53,9 @@ impl ServerSession<'_> {
     /// Expects success with this number; wider integers than needed are a finding of their own.
     fn expect(&mut self, request: &[u8], format: Format, result: &str) -> Result<Judgement, Failure> {
         let asked = self.extended(request)?;
-        let came =
+        let found =
             asked.reply().and_then(|reply| extended::Reply::decode(reply).ok()).filter(extended::Reply::is_success);
-        let number = came.map(|reply| match format {
+        let number = found.map(|reply| match format {
             Format::Integer => Number::from_octets(reply.result()).to_string(),
             Format::Text => String::from_utf8_lossy(reply.result()).into_owned(),
         });
@@ -70,12 +70,12 @@ impl ServerSession<'_> {
     pub(super) fn statuses(&mut self, cases: &[(Vec<u8>, Status)]) -> Result<Judgement, Failure> {
         for (request, status) in cases {
             let asked = self.extended(request)?;
-            let came =
+            let found =
                 asked.reply().and_then(|reply| extended::Reply::decode(reply).ok()).map(|reply| reply.status_octet());
-            if came != Some(status.octet()) {
+            if found != Some(status.octet()) {
                 let expected = format!("status {} ({})", status.octet(), status.text());
-                return Ok(match came {
-                    Some(came) => broken_because(&asked, expected, &format!("status {came}")),
+                return Ok(match found {
+                    Some(found) => broken_because(&asked, expected, &format!("status {found}")),
                     None => broken(&asked, expected),
                 });
             }
@@ -238,7 +238,7 @@ impl ServerSession<'_> {
             self.prober.ask(&other)?;
             let again = self.extended(&request)?;
             if again.reply() != first.reply() {
-                return Ok(broken(&again, first.came()));
+                return Ok(broken(&again, first.found()));
             }
         }
         Ok(holds(&first))

@@ -44,7 +44,7 @@ pub const CHECKS: &[ServerCheck] = &[
     operator("x-power", "power; 0^0 is 1", Now(|session| session.vectors(Operator::Power, POWER))),
     operator("x-gcd", "greatest common divisor, never negative", Now(|session| session.vectors(Operator::Gcd, GCD))),
     operator("x-lcm", "least common multiple, never negative", Now(|session| session.vectors(Operator::Lcm, LCM))),
-    operator("x-min", "the least operand", Now(|session| session.vectors(Operator::Min, MIN))),
+    operator("x-min", "the smallest operand", Now(|session| session.vectors(Operator::Min, MIN))),
     operator("x-max", "the greatest operand", Now(|session| session.vectors(Operator::Max, MAX))),
     operator(
         "x-and",
@@ -163,14 +163,14 @@ pub const CHECKS: &[ServerCheck] = &[
     extended(
         "x-order",
         "3.9",
-        "of several failures the first in the order of the checks decides",
+        "of several failures, the first in the order of the checks decides",
         X_GOLDEN,
         Now(|session| session.order()),
     ),
     extended(
         "x-too-large",
         "3.10",
-        "a reply that does not fit is status 4 with a count, and with that room exact",
+        "a reply that does not fit is status 4 with a count, and exact where there is that much room",
         X_GOLDEN,
         Now(|session| session.too_large()),
     ),
