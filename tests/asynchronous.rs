@@ -1,165 +1,30 @@
 //! The asynchronous client against servers in this process: results are right under loss, delay and forgery, and no
 //! task or socket remains.
 
+#[path = "asynchronous/failing.rs"]
+mod failing;
 mod seed;
+#[path = "asynchronous/support.rs"]
+mod support;
 
 use std::collections::HashSet;
-use std::future::{Future, poll_fn};
 use std::io;
-use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use calc6::arithmetic::{self, Number};
 use calc6::client::tokio::Client;
-use calc6::client::{Config, Error, ErrorKind, Event, Forms, Progress, UnansweredReason};
-use calc6::responder::{Limits, Verdict, respond};
-use calc6::server;
+use calc6::client::{Config, Error, ErrorKind, Event, Forms, Progress};
 use calc6::wire::{Format, Operator};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use support::{LIMIT, Scripted, Server, answer, client, extended, quick, run, start, sum, tasks};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::timeout;
-
-/// The time limit of each test, also on a busy machine.
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// The real server, until it is dropped.
-struct Server {
-    address: SocketAddrV6,
-    handle: server::Handle,
-    serving: Option<JoinHandle<io::Result<server::Totals>>>,
-}
-
-impl Server {
-    fn start() -> Server {
-        let config = server::Config::default().with_rate_limit_dry_run(true);
-        let server = server::Server::bind(SocketAddr::from((Ipv6Addr::LOCALHOST, 0)), config).unwrap();
-        let (address, handle) = (server.local_addr(), server.handle());
-        Server { address, handle, serving: Some(thread::spawn(|| server.run())) }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.handle.stop();
-        let ended = self.serving.take().map(JoinHandle::join);
-        assert!(thread::panicking() || ended.is_some_and(|ended| matches!(ended, Ok(Ok(_)))), "the server failed");
-    }
-}
-
-/// A server that calls a function for each datagram, and sends back what it returns.
-struct Scripted {
-    address: SocketAddrV6,
-    stop: Arc<AtomicBool>,
-    serving: Option<JoinHandle<()>>,
-}
-
-impl Scripted {
-    fn start(script: impl FnMut(&[u8], SocketAddr) -> Vec<Vec<u8>> + Send + 'static) -> Scripted {
-        Scripted::on(UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).unwrap(), script)
-    }
-
-    fn on(socket: UdpSocket, mut script: impl FnMut(&[u8], SocketAddr) -> Vec<Vec<u8>> + Send + 'static) -> Scripted {
-        let SocketAddr::V6(address) = socket.local_addr().unwrap() else { panic!("IPv6") };
-        socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let serving = thread::spawn(move || {
-            let mut buffer = [0; 2048];
-            while !stopped.load(Ordering::Relaxed) {
-                // A timeout of the socket, or the report that an earlier reply reached no socket.
-                let Ok((len, from)) = socket.recv_from(&mut buffer) else { continue };
-                for reply in script(&buffer[..len], from) {
-                    let _ = socket.send_to(&reply, from);
-                }
-            }
-        });
-        Scripted { address, stop, serving: Some(serving) }
-    }
-
-    fn silent() -> Scripted {
-        Scripted::start(|_, _| vec![])
-    }
-}
-
-impl Drop for Scripted {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        let ended = self.serving.take().map(JoinHandle::join);
-        assert!(thread::panicking() || ended.is_some_and(|ended| ended.is_ok()), "the script failed");
-    }
-}
-
-/// The reply of the real server.
-fn answer(request: &[u8]) -> Vec<u8> {
-    let mut reply = [0; 1232];
-    match respond(request, &mut reply, &Limits::default()) {
-        Verdict::Reply(answer) => reply[..answer.len].to_vec(),
-        Verdict::Silence(reason) => panic!("{reason:?}: {request:02x?}"),
-    }
-}
-
-/// A configuration for networks as fast as loopback.
-fn quick() -> Config {
-    let mut config = Config::default();
-    config.retransmission.first_wait = Duration::from_millis(30);
-    config.retransmission.retries = 12;
-    config
-}
-
-/// One that gives up soon.
-fn hasty() -> Config {
-    let mut config = quick();
-    config.retransmission.retries = 1;
-    config
-}
-
-fn extended(config: Config) -> Config {
-    let mut config = config;
-    config.forms = Forms::Extended;
-    config
-}
-
-/// Runs a test to its end, on several threads.
-fn run(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(LIMIT, test).await.expect("the test ends in time") });
-    runtime.shutdown_background();
-}
-
-async fn client(address: SocketAddrV6, config: Config) -> Client {
-    Client::connect_with(address, config).await.unwrap()
-}
-
-fn sum(operands: &[i64]) -> (Operator, Vec<Number>) {
-    (Operator::Sum, operands.iter().copied().map(Number::from).collect())
-}
-
-/// The reasons in an error that reports that no server answered.
-#[track_caller]
-fn reasons(result: Result<Number, Error>) -> Vec<UnansweredReason> {
-    match result {
-        Err(Error::Unanswered(all)) => all.into_addresses().into_iter().map(|one| one.reason).collect(),
-        other => panic!("{other:?}"),
-    }
-}
-
-/// Polls a future once.
-async fn start<F: Future>(future: std::pin::Pin<&mut F>) {
-    let mut future = future;
-    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_ready())).await;
-}
-
-/// The number of tasks of the runtime.
-fn tasks() -> usize {
-    tokio::runtime::Handle::current().metrics().num_alive_tasks()
-}
 
 #[test]
 fn every_operator_in_every_form() {
@@ -398,170 +263,6 @@ fn the_task_ends_with_the_last_clone() {
         while tasks() > 0 {
             yield_now().await;
         }
-    });
-}
-
-#[test]
-fn a_runtime_that_has_ended_is_reported() {
-    let silent = Scripted::silent();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let client = runtime.block_on(client(silent.address, Config::default()));
-    drop(runtime);
-    run(async move {
-        let error = client.evaluate(Operator::Sum, [1]).await.unwrap_err();
-        assert_eq!(error.to_string(), "the client's task has ended");
-    });
-}
-
-#[test]
-fn all_questions_to_a_silent_server_end() {
-    run(async {
-        let silent = Scripted::silent();
-        let client = client(silent.address, hasty()).await;
-        let asked = (0..100).map(|number| client.evaluate(Operator::Sum, [number]));
-        let mut asked: Vec<_> = asked.map(Box::pin).collect();
-        for future in &mut asked {
-            start(future.as_mut()).await;
-        }
-        let (mut silent, mut stopped) = (0, 0);
-        for future in asked {
-            match reasons(future.await)[..] {
-                [UnansweredReason::Silent { transmissions: 2, .. }] => silent += 1,
-                [UnansweredReason::Stopped] => stopped += 1,
-                ref other => panic!("{other:?}"),
-            }
-        }
-        assert_eq!(silent + stopped, 100);
-        assert!((1..=8).contains(&silent), "{silent} were asked at the same time");
-    });
-}
-
-#[test]
-fn the_deadline_also_ends_questions_in_the_queue() {
-    run(async {
-        let silent = Scripted::silent();
-        let mut config = Config::default();
-        config.retransmission.deadline = Some(Duration::from_millis(100));
-        let client = client(silent.address, config).await;
-        let (mut deadline, mut unasked) = (0, 0);
-        let mut tasks = JoinSet::new();
-        for number in 0..50 {
-            let client = client.clone();
-            tasks.spawn(async move { client.evaluate(Operator::Sum, [number]).await });
-        }
-        while let Some(done) = tasks.join_next().await {
-            match reasons(done.unwrap())[..] {
-                [UnansweredReason::Deadline { .. }] => deadline += 1,
-                [UnansweredReason::Unasked] => unasked += 1,
-                ref other => panic!("{other:?}"),
-            }
-        }
-        assert_eq!(deadline + unasked, 50);
-        assert!(unasked >= 42, "{deadline} were asked at the same time");
-        assert!(client.evaluate_many([sum(&[1]), sum(&[2])]).await.is_err());
-    });
-}
-
-#[test]
-fn a_port_without_a_server_is_reported() {
-    run(async {
-        // Connected to itself, it receives no datagrams of others.
-        let closed = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).unwrap();
-        closed.connect(closed.local_addr().unwrap()).unwrap();
-        let SocketAddr::V6(address) = closed.local_addr().unwrap() else { panic!("IPv6") };
-        let client = client(address, Config::default()).await;
-        let result = client.evaluate(Operator::Sum, [1, 2]).await;
-        assert!(result.as_ref().unwrap_err().to_string().ends_with("no server listens there (connection refused)"));
-        assert!(matches!(reasons(result)[..], [UnansweredReason::Refused]));
-        assert!(client.evaluate_many([sum(&[1]), sum(&[2])]).await.is_err());
-    });
-}
-
-#[test]
-fn a_server_that_is_only_starting_is_waited_for() {
-    run(async {
-        // A port of ::1 without a server.
-        let address = Scripted::silent().address;
-        let client = client(address, Config::default()).await;
-        let starting = tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_millis(60)).await;
-            Scripted::on(UdpSocket::bind(address).unwrap(), |request, _| vec![answer(request)])
-        });
-        assert_eq!(client.evaluate(Operator::Sum, [1, 2]).await.unwrap(), 3);
-        starting.await.unwrap();
-    });
-}
-
-#[test]
-fn a_server_that_goes_away_is_noticed_and_its_successor_too() {
-    run(async {
-        let first = Scripted::start(|request, _| vec![answer(request)]);
-        let address = first.address;
-        let client = client(address, extended(hasty())).await;
-        for number in 0..10 {
-            assert_eq!(client.evaluate(Operator::Sum, [number]).await.unwrap(), number);
-        }
-        drop(first);
-        // On the socket that they share, either one's datagram was refused.
-        let gone = tokio::join!(
-            client.evaluate(Operator::Sum, [1]),
-            client.evaluate(Operator::Sum, [2]),
-            client.evaluate(Operator::Sum, [3])
-        );
-        for result in [gone.0, gone.1, gone.2] {
-            assert!(matches!(reasons(result)[..], [UnansweredReason::Refused]));
-        }
-        // The successor knows only classic.
-        let classic = Scripted::on(UdpSocket::bind(address).unwrap(), |_, _| vec![vec![0x00]]);
-        let error = client.evaluate(Operator::Sum, [1]).await.unwrap_err();
-        assert!(matches!(error, Error::ClassicOnly { .. }), "{error}");
-        drop(classic);
-        let _third = Scripted::on(UdpSocket::bind(address).unwrap(), |request, _| vec![answer(request)]);
-        assert_eq!(client.evaluate(Operator::Sum, [5]).await.unwrap(), 5);
-    });
-}
-
-#[test]
-fn a_peer_that_knows_only_classic_is_named() {
-    run(async {
-        let errors = Scripted::start(|_, _| vec![vec![0x00]]);
-        let silent = Scripted::start(|request, _| if request == [0; 5] { vec![answer(request)] } else { vec![] });
-        for (peer, evidence) in [
-            (&errors, "answered an extended request with a classic error"),
-            (&silent, "answered a classic request but ignored an extended one"),
-        ] {
-            let client = client(peer.address, hasty()).await;
-            let complaint = format!("::1 port {} knows only the classic form (it {evidence})", peer.address.port());
-            assert_eq!(client.evaluate(Operator::Gcd, [1, 2]).await.unwrap_err().to_string(), complaint);
-            assert_eq!(client.evaluate_many([sum(&[1, 2])]).await.unwrap_err().to_string(), complaint);
-        }
-    });
-}
-
-#[test]
-fn silence_moves_to_the_next_address() {
-    run(async {
-        let silent = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&silent);
-        let first = Scripted::start(move |_, _| {
-            counted.fetch_add(1, Ordering::Relaxed);
-            vec![]
-        });
-        let second = Server::start();
-        let client = Client::new(vec![first.address, second.address], quick()).unwrap();
-        let mut tasks = JoinSet::new();
-        for number in 0..100i64 {
-            let client = client.clone();
-            tasks.spawn(async move {
-                assert_eq!(client.evaluate(Operator::Sum, [number, -1]).await.unwrap(), number - 1);
-            });
-        }
-        while let Some(done) = tasks.join_next().await {
-            done.unwrap();
-        }
-        assert!(silent.load(Ordering::Relaxed) < 10, "the address that answered is asked first from then on");
-        let sums = client.evaluate_many((0..100).map(|number| sum(&[number]))).await.unwrap();
-        assert!(sums.into_iter().enumerate().all(|(number, sum)| sum.unwrap() == number as u64));
     });
 }
 
