@@ -57,6 +57,7 @@ mount --bind hosts /etc/hosts
 ./server 127.0.0.1 10000 &
 ./client --timeout 0.2 -op + both 10000 4 2 3
 ip address add fe80::6/64 dev lo nodad
+until ip -6 route show table local | grep -q fe80::6; do sleep 0.01; done
 ./server fe80::6%lo 10001 &
 ./client -op + fe80::6%lo 10001 4 2 3
 kill %1 %2

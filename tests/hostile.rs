@@ -232,10 +232,12 @@ fn a_group_address_is_not_served() {
 #[test]
 fn a_source_that_is_a_mapped_address_is_not_that_ipv4_address() {
     namespace::enter_site();
-    let server = Server::start(&["::", "0", "--workers", "1", "--allow", "127.0.0.1", "--allow", "::1"]);
+    let options = ["::", "0", "--workers", "1", "--allow", "127.0.0.1", "--allow", "::1", "--verbose"];
+    let mut server = Server::start(&options);
     let to = SocketAddrV6::new(namespace::SERVER, server.port, 0, 0);
     let mapped = Ipv4Addr::LOCALHOST.to_ipv6_mapped();
     Forger::new().send(SocketAddrV6::new(mapped, 40_000, 0, 0), to, &SUM);
+    server.line_with("mapped-source");
     assert_eq!(ask(&peer("[::1]:0", ("::1", server.port))), SUM_REPLY);
     let totals = server.stop();
     assert!(totals.contains("served 1, errors answered 0, dropped 1 (mapped-source 1)"), "{totals}");
