@@ -126,7 +126,7 @@ struct SubjectArguments {
     /// Host and port of a server that runs
     #[arg(num_args = 2, value_names = ["HOST", "PORT"], conflicts_with = "command", required_unless_present = "command")]
     target: Vec<String>,
-    /// Command of a server to start
+    /// Command that starts a server
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
     /// Address that a started server listens on [default: ::1, or 127.0.0.1 where there is no ::1]

@@ -53,13 +53,13 @@ pub struct Arguments {
     /// Grade only the submission of this name; may be repeated
     #[arg(long, value_name = "NAME", conflicts_with = "single")]
     only: Vec<OsString>,
-    /// Command of the shell that builds a submission, in its folder
+    /// Shell command that builds a submission, run in its folder
     #[arg(long, value_name = "COMMAND")]
     build: Option<String>,
-    /// Command of its server, as for `lab check server`
+    /// Command that starts its server, as for `lab check server`
     #[arg(long, value_name = "COMMAND", value_parser = words, required_unless_present = "client")]
     server: Option<Words>,
-    /// Command of its client, as for `lab check client`
+    /// Command that starts its client, as for `lab check client`
     #[arg(long, value_name = "COMMAND", value_parser = words)]
     client: Option<Words>,
     /// Check the extended form of servers too
@@ -95,7 +95,7 @@ pub struct Arguments {
     /// How long a server may take until it listens; longer than in lab check, for the same reason
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     start_time: Duration,
-    /// What a submission may write in all, in its folder and in TMPDIR, in MiB
+    /// Limit of what a submission may write in all, in its folder and in TMPDIR, in MiB
     #[arg(long, value_name = "MIB", default_value = "1024", value_parser = whole::<u64>(1..=1 << 40))]
     disk: u64,
     /// Points for checks, in TOML [default: one for each required check]

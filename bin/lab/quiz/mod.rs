@@ -30,8 +30,8 @@ const MOST: u64 = 200;
 
 /// Asks about datagrams and captures, differently for each student, and grades the answers
 ///
-/// What is right is computed from the octets by the code of the server and the client. The same seed and options give
-/// the same quiz on every machine. With --grade, exit status 1 if an answer is not right.
+/// The right answers are computed from the octets, by the code of the server and the client. The same seed and options
+/// give the same quiz on every machine. With --grade, exit status 1 if an answer is not right.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "A quiz for a student, with its key, and the grading of its answers:
   lab quiz --seed ada --format markdown --key ada.key > ada.md
@@ -41,7 +41,7 @@ Questions for Moodle; questions about a capture:
   lab quiz --seed ada --pcap lost.pcapng --count 5
 A file of answers has a line for each question: its number, a colon, and the answer. '#' begins a comment.")]
 pub struct Arguments {
-    /// Any text: each has a quiz of its own [default: a new one, shown; with --grade, the file's name without its
+    /// Any text; each text gives a different quiz [default: a new one, shown; with --grade, the file's name without its
     /// extension]
     #[arg(long, value_name = "STUDENT")]
     seed: Option<String>,
@@ -51,25 +51,25 @@ pub struct Arguments {
     /// Only questions about this; may be repeated
     #[arg(long, value_name = "TOPIC", value_enum)]
     topic: Vec<QuestionTopic>,
-    /// Only questions of this level, 1 (read off) to 3 (several rules); may be repeated
+    /// Only questions of this level, 1 (read one field) to 3 (apply several rules); may be repeated
     #[arg(long, value_name = "LEVEL", value_parser = whole::<u8>(1..=3))]
     level: Vec<u8>,
     /// Only questions of this kind, as --list names it; may be repeated
     #[arg(long, value_name = "KIND", value_parser = kind)]
     kind: Vec<&'static str>,
-    /// Capture that questions are about, pcap or pcapng [default: one of the seed's own]
+    /// Capture that questions are about, pcap or pcapng [default: one made from the seed]
     #[arg(long, value_name = "FILE")]
     pcap: Option<PathBuf>,
     /// The server's UDP port in the capture [default: the port that most datagrams went to]
     #[arg(long, value_name = "PORT", requires = "pcap", value_parser = whole::<u16>(1..=65535))]
     port: Option<u16>,
-    /// How to write it
+    /// Output format
     #[arg(long, value_enum, default_value = "text")]
     format: QuizFormat,
     /// Write the right answers and the reasons to a file, which --grade reads too
     #[arg(long, value_name = "FILE", conflicts_with_all = ["grade", "list"])]
     key: Option<PathBuf>,
-    /// Write the capture that is asked about as pcapng, for Wireshark
+    /// Write the capture of the questions as pcapng, for Wireshark
     #[arg(long, value_name = "FILE", conflicts_with_all = ["pcap", "grade", "list"])]
     write_pcap: Option<PathBuf>,
     /// Grade files of answers instead; the other options are those of the quiz

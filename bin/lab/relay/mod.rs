@@ -85,7 +85,7 @@ pub struct Arguments {
     /// one, shown]
     #[arg(long, value_name = "N", value_parser = whole::<u64>(0..=u64::MAX))]
     seed: Option<u64>,
-    /// Clients at the same time, each with its own port; datagrams of further ones are dropped
+    /// Most clients at the same time, each with its own port; datagrams of further ones are dropped
     #[arg(long, value_name = "N", default_value = "1000", value_parser = whole::<u32>(1..=1000000))]
     clients: u32,
     /// Time without a datagram after which a client is forgotten and its port closed

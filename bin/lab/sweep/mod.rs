@@ -24,7 +24,7 @@ use span::Span;
 ///
 /// One option is a range, such as --loss 0%..90%; the others are the same in all steps. In each step the client asks for
 /// the sum of 1, 3, 5, 7 and 9, --repeat times, each time through a relay of its own. Each of these runs has another
-/// seed; the n-th run of every step has the same one, so that steps differ in nothing but the range.
+/// seed; the n-th run of every step has the same one, so that steps differ only in the range.
 #[derive(Debug, clap::Args)]
 #[command(
     override_usage = "lab sweep [OPTIONS] --loss FROM..TO [HOST PORT]",
@@ -37,15 +37,15 @@ pub struct Arguments {
     /// Host and port of a server that runs [default: a server that lab starts]
     #[arg(num_args = 2, value_names = ["HOST", "PORT"], conflicts_with = "server")]
     target: Vec<String>,
-    /// Command of a server to start, as for lab check server [default: calc6's own]
+    /// Command that starts a server, as for lab check server [default: calc6's own]
     #[arg(long, value_name = "COMMAND", value_parser = words)]
     server: Option<Words>,
-    /// Command of the client, as for lab check client [default: calc6's own]
+    /// Command that starts the client, as for lab check client [default: calc6's own]
     #[arg(long, value_name = "COMMAND", value_parser = words)]
     client: Option<Words>,
     #[command(flatten)]
     network: NetworkArguments,
-    /// Values of the range, both ends included
+    /// Number of values of the range, both ends included
     #[arg(long, value_name = "N", default_value = "10", value_parser = whole::<usize>(2..=1000))]
     steps: usize,
     /// Space the values evenly on a logarithmic scale
@@ -57,7 +57,7 @@ pub struct Arguments {
     /// Seed of the first run of each step; the next ones follow
     #[arg(long, value_name = "N", default_value = "1", value_parser = whole::<u64>(0..=u64::MAX))]
     seed: u64,
-    /// How long a run may take; a client that still runs then is ended
+    /// How long a run may take; a client that still runs then is killed
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     timeout: Duration,
     /// How long a started server may take until it listens

@@ -20,7 +20,7 @@ const TRIES: usize = 60;
 /// What questions are about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum QuestionTopic {
-    /// Fields: where they stand, what they say
+    /// Fields: their positions and values
     Fields,
     /// Byte order
     Order,
