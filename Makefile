@@ -60,9 +60,15 @@ msrv: ## build with the oldest Rust that Cargo.toml names, if installed
 	  CARGO_TARGET_DIR=$(TARGET)/msrv cargo +$(MSRV) check --all-features; \
 	else echo "Rust $(MSRV) is not installed, so not checked here: rustup toolchain install $(MSRV) --profile minimal"; fi
 
+PACKAGES = Cargo.toml fuzz/Cargo.toml bin/playground/Cargo.toml
+DENY = $(CARGO) deny --locked --config deny.toml --manifest-path
+
 audit: ## licences, sources and advisories of every dependency
 	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }
-	$(CARGO) deny check
+	for package in $(PACKAGES); do $(DENY) $$package check licenses bans sources || exit 1; done
+	@$(CARGO) deny fetch db || { echo "licences and sources were checked, advisories were not: they need" \
+	  "https://github.com/RustSec/advisory-db (the lines above say why it cannot be fetched)" >&2; exit 1; }
+	for package in $(PACKAGES); do $(DENY) $$package check advisories || exit 1; done
 
 PLAYGROUND = $(TARGET)/playground
 
