@@ -1,7 +1,8 @@
 //! Server and floors under the same load, in turn: requests per second of server processor time, and their ratio.
 //!
 //! `cargo bench --bench floor [-- PAIRS [MILLISECONDS]]`. It runs in a network namespace of its own, where addresses
-//! other than loopback exist, because the rate limit exempts loopback: every protection is active. The floors are in C
+//! other than loopback exist, because the rate limit exempts loopback: every protection is active. Some rows have each
+//! program in a namespace of its own, behind a veth pair. The floors are in C
 //! (benches/floor.c): one call receives many datagrams and one sends many replies; one that also joins the replies to a
 //! peer into segments; and one that receives trains of requests, too.
 
@@ -55,6 +56,19 @@ fn main() {
             per_processor_second,
         );
         print_line(name, &server, &floor, goal);
+    }
+    for (name, load) in [
+        ("veth, ordinary, to mmsg", ORDINARY),
+        ("veth, ordinary, in bursts, to mmsg", IN_BURSTS),
+        ("veth, with segments, to mmsg", WITH_SEGMENTS),
+        ("veth, 256 sockets, 1 in flight", MANY_SOCKETS),
+    ] {
+        let start = || {
+            let floor = bench.pinned.start_behind_veth(bench.c_floor.to_str().expect("a path of letters"), &["::"]);
+            [floor, bench.pinned.start_behind_veth(env!("CARGO_BIN_EXE_server"), &["::", "0", UNLIMITED])]
+        };
+        let [floor, server] = bench.compare(load, start, per_processor_second);
+        print_line(name, &server, &floor, 0.0);
     }
     let [floor, server] = bench.compare(
         ONE_AT_A_TIME,

@@ -5,7 +5,7 @@ mod load;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddrV6;
+use std::net::{Ipv6Addr, SocketAddrV6};
 use std::process::{Child, Command, Stdio, exit};
 use std::time::Duration;
 
@@ -80,6 +80,14 @@ impl Pinned {
         cpu::pin(self.load).expect("sched_setaffinity");
         program
     }
+
+    /// As [`start`](Self::start), but in a network namespace of its own, at the other end of a veth pair; it has to serve
+    /// a wildcard address.
+    pub fn start_behind_veth(&self, path: &str, arguments: &[&str]) -> Program {
+        let mut program = self.start("unshare", &[&["--net", path], arguments].concat());
+        program.link();
+        program
+    }
 }
 
 /// The quantile of a share; sorts the values.
@@ -92,6 +100,9 @@ pub fn quantile(values: &mut [f64], share: f64) -> f64 {
 pub struct Program {
     child: Child,
     port: u16,
+    /// The addresses of load and server.
+    client: Ipv6Addr,
+    server: Ipv6Addr,
 }
 
 impl Program {
@@ -107,7 +118,24 @@ impl Program {
         };
         // The rest of its output is not read; it fits the pipe.
         std::mem::forget(stderr);
-        Program { child, port }
+        let [client, server] = [CLIENT, SERVER].map(|address| address.parse().expect("an address"));
+        Program { child, port, client, server }
+    }
+
+    /// Joins its network namespace to this one by a veth pair; it goes with the process.
+    fn link(&mut self) {
+        let pid = self.child.id();
+        let [client, server] =
+            [1, 2].map(|end| Ipv6Addr::new(0xfd00, 0xca1c, 7, (pid >> 16) as u16, pid as u16, 0, 0, end));
+        let far = format!("nsenter -t {pid} -n ip");
+        let setup = format!(
+            "set -e; ip link add near{pid} type veth peer name far netns {pid}
+             ip addr add {client}/112 dev near{pid} nodad; ip link set near{pid} up
+             {far} addr add {server}/112 dev far nodad; {far} link set far up"
+        );
+        let done = Command::new("sh").args(["-c", &setup]).status().expect("sh");
+        assert!(done.success(), "a veth pair is needed: apt-get install iproute2 util-linux");
+        (self.client, self.server) = (client, server);
     }
 
     /// The port it serves.
@@ -123,8 +151,8 @@ impl Program {
 
     /// A load of this shape.
     pub fn load_of(&self, request: &[u8], shape: LoadShape) -> Load {
-        let address = |text: &str, port| SocketAddrV6::new(text.parse().expect("an address"), port, 0, 0);
-        Load::new(address(CLIENT, 0), address(SERVER, self.port), request, shape).expect("sockets")
+        let (from, to) = (SocketAddrV6::new(self.client, 0, 0, 0), SocketAddrV6::new(self.server, self.port, 0, 0));
+        Load::new(from, to, request, shape).expect("sockets")
     }
 
     /// Runs a load and returns how many requests were answered, and the server's processor time.
