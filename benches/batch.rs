@@ -61,12 +61,13 @@ fn operands() -> (PathBuf, i64) {
 
 fn read(file: &Path) -> i64 {
     let mut text = IntegerReader::new(File::open(file).expect("written before"));
-    let mut sum = 0;
+    let (mut sum, mut words) = (0, [0; 512]);
     loop {
-        text.take_words(|operand| {
-            sum += operand;
-            true
-        });
+        let taken = text.take_words(&mut words);
+        sum += words[..taken].iter().sum::<i64>();
+        if taken == words.len() {
+            continue;
+        }
         match text.next_item().expect("integers") {
             TextItem::Word(operand) => sum += operand,
             TextItem::Pending => text.read().expect("written before"),

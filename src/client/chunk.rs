@@ -17,6 +17,9 @@ pub struct Chunk {
 /// What an operand is pushed as: 64 bits, whose low octets are kept.
 const WORD: usize = size_of::<u64>();
 
+/// Operands whose widths are looked at together.
+const TOGETHER: usize = 64;
+
 impl Chunk {
     /// An empty chunk for at most `room` octets of operands.
     pub fn new(room: usize) -> Chunk {
@@ -69,6 +72,42 @@ impl Chunk {
         true
     }
 
+    /// Adds operands from the first on, as many as there is room for, and says how many.
+    #[must_use]
+    pub fn push_words(&mut self, operands: &[i64]) -> usize {
+        let mut taken = 0;
+        while let rest @ [first, ..] = &operands[taken..] {
+            // Together, so that the width is looked at once and not for each.
+            let mut together = &rest[..rest.len().min(TOGETHER)];
+            let mut width = self.width_with(together);
+            let fit = (self.room / width).saturating_sub(self.count);
+            if fit < together.len() {
+                together = &together[..fit];
+                width = self.width_with(together);
+            }
+            if together.is_empty() || width > WORD || (width > self.width && !self.widen(width)) {
+                if !self.push(*first) {
+                    break;
+                }
+                taken += 1;
+                continue;
+            }
+            let write =
+                [write::<1>, write::<2>, write::<3>, write::<4>, write::<5>, write::<6>, write::<7>, write::<8>];
+            write[width - 1](together, &mut self.octets[self.count * width..]);
+            self.count += together.len();
+            taken += together.len();
+        }
+        taken
+    }
+
+    /// The least width for what it holds and these.
+    fn width_with(&self, operands: &[i64]) -> usize {
+        // The most significant bit of all that differs from its sign.
+        let magnitudes = operands.iter().fold(0, |all, operand| all | (operand ^ (operand >> 63)));
+        self.width.max(octet_len(magnitudes))
+    }
+
     /// As [`push`](Self::push), for an operand of any size up to 255 octets.
     #[must_use]
     pub fn push_number(&mut self, operand: &Number) -> bool {
@@ -104,6 +143,13 @@ impl Chunk {
         }
         self.width = width;
         true
+    }
+}
+
+/// Writes the low `WIDTH` octets of each operand, one after the other. A constant width makes it a few instructions each.
+fn write<const WIDTH: usize>(operands: &[i64], octets: &mut [u8]) {
+    for (place, operand) in octets.chunks_exact_mut(WIDTH).zip(operands) {
+        place.copy_from_slice(&operand.to_be_bytes()[WORD - WIDTH..]);
     }
 }
 
@@ -155,6 +201,33 @@ mod tests {
             prop_assert_eq!((chunk.width(), chunk.count()), (widest, held.len()));
             let read: Vec<Number> = chunk.octets().chunks_exact(widest).map(Number::from_octets).collect();
             prop_assert_eq!(read, held);
+        }
+
+        #[test]
+        fn words_are_pushed_together_as_one_by_one(
+            wide in prop::option::of(any::<i128>()),
+            words in prop::collection::vec(prop_oneof![-9i64..9, -70_000i64..70_000, any::<i64>()], 0..700),
+            narrow in any::<bool>(),
+            piece in 1usize..600,
+            room in 255usize..1220,
+        ) {
+            let words: Vec<i64> = words.into_iter().map(|word| if narrow { word % 100 } else { word }).collect();
+            let mut singly = Chunk::new(room);
+            let mut together = Chunk::new(room);
+            if let Some(wide) = wide {
+                prop_assert!(singly.push_number(&wide.into()) && together.push_number(&wide.into()));
+            }
+            let pushed = words.iter().take_while(|word| singly.push(**word)).count();
+            let mut taken = 0;
+            for piece in words.chunks(piece) {
+                let of_piece = together.push_words(piece);
+                taken += of_piece;
+                if of_piece < piece.len() {
+                    break;
+                }
+            }
+            prop_assert_eq!(taken, pushed);
+            prop_assert_eq!((together.width(), together.octets()), (singly.width(), singly.octets()));
         }
     }
 }

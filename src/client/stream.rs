@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::net::SocketAddrV6;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::Config;
@@ -17,6 +18,9 @@ use crate::arithmetic::Number;
 use crate::exchange::plan::{reducing, room};
 use crate::net::wait::{AsFd, BorrowedFd};
 use crate::wire::{Format, Operator, extended};
+
+/// Operands that are read together: more than most requests carry.
+const WORDS: usize = 512;
 
 /// Where a text comes from.
 pub trait TextSource: Read {
@@ -49,6 +53,9 @@ pub struct Stream<R, T> {
     chunk: Chunk,
     /// An operand that found no room in it.
     held: Option<Number>,
+    /// Operands that were read together, and those of them that are not in a chunk yet.
+    words: Box<[i64; WORDS]>,
+    unpacked: Range<usize>,
     /// Whether the chunk was given out.
     given: bool,
     /// Once there is more than one request.
@@ -83,6 +90,8 @@ impl<R: TextSource, T: FnMut(Progress)> Stream<R, T> {
             format,
             chunk: Chunk::new(room),
             held: None,
+            words: Box::new([0; WORDS]),
+            unpacked: 0..0,
             given: false,
             accumulator: None,
             max_result: config.max_result,
@@ -209,17 +218,11 @@ impl<R: TextSource, T: FnMut(Progress)> Stream<R, T> {
             debug_assert!(pushed);
         }
         loop {
-            let chunk = &mut self.chunk;
-            let mut rejected = None;
-            self.text.take_words(|operand| {
-                let pushed = chunk.push(operand);
-                if !pushed {
-                    rejected = Some(operand);
-                }
-                pushed
-            });
-            if let Some(rejected) = rejected {
-                self.held = Some(rejected.into());
+            if self.unpacked.is_empty() {
+                self.unpacked = 0..self.text.take_words(&mut self.words[..]);
+            }
+            self.unpacked.start += self.chunk.push_words(&self.words[self.unpacked.clone()]);
+            if !self.unpacked.is_empty() {
                 return Ok(true);
             }
             match self.text.next_item()? {

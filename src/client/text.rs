@@ -189,17 +189,28 @@ impl<R: Read> IntegerReader<R> {
         }
     }
 
-    /// Takes the next integers as long as they are decimal, fit 64 bits, stand between plain separators, and `take`
-    /// returns true; the one that it rejects is taken, too. What comes next is for [`next_item`](Self::next_item).
+    /// Takes the next integers, as many as `words` has room for, as long as they are decimal, fit 64 bits and stand
+    /// between plain separators, and says how many. What comes next is for [`next_item`](Self::next_item).
+    ///
+    /// ```
+    /// use calc6::client::text::{IntegerReader, TextItem};
+    /// let mut reader = IntegerReader::new("1 -2, 0x10 ".as_bytes());
+    /// reader.read()?;
+    /// let mut words = [0; 8];
+    /// assert_eq!(reader.take_words(&mut words), 2);
+    /// assert_eq!(words[..2], [1, -2]);
+    /// assert_eq!(reader.next_item()?, TextItem::Word(16));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
-    pub fn take_words(&mut self, mut take: impl FnMut(i64) -> bool) {
+    pub fn take_words(&mut self, words: &mut [i64]) -> usize {
         if self.in_comment {
-            return;
+            return 0;
         }
         let text = &self.buffer[..self.end];
         let (mut start, mut after_integer) = (self.start, self.after_integer);
-        let mut more = true;
-        while more {
+        let mut taken = 0;
+        for place in words {
             let mut next = start;
             while let Some(octet) = text.get(next) {
                 if *octet == b',' && after_integer {
@@ -213,9 +224,11 @@ impl<R: Read> IntegerReader<R> {
             let Some((word, length)) = plain_word(&text[next..]) else { break };
             start = next + length;
             after_integer = true;
-            more = take(word);
+            *place = word;
+            taken += 1;
         }
         (self.start, self.after_integer) = (start, after_integer);
+        taken
     }
 
     /// Goes on after the line's end, or after what was read of the line.
@@ -356,12 +369,9 @@ mod tests {
         let mut text = IntegerReader::new(Pieces(text, piece));
         let mut numbers = Vec::new();
         loop {
-            let mut taken = 0;
-            text.take_words(|word| {
-                numbers.push(word.into());
-                taken += 1;
-                taken < 3
-            });
+            let mut words = [0; 3];
+            let taken = text.take_words(&mut words);
+            numbers.extend(words[..taken].iter().copied().map(Number::from));
             match text.next_item().map_err(|error| error.to_string())? {
                 TextItem::Word(word) => numbers.push(word.into()),
                 TextItem::Number(number) => numbers.push(number),
