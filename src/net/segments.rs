@@ -181,7 +181,7 @@ impl<K: Key> Train<K> {
 /// The datagrams of a received train of `total` octets, divided every `segment`: the offset and length of each. A
 /// single datagram has a `segment` of 0. A datagram without octets is one datagram.
 #[derive(Clone, Copy, Debug)]
-pub struct Cut {
+pub struct SegmentBounds {
     at: usize,
     total: usize,
     segment: usize,
@@ -189,18 +189,18 @@ pub struct Cut {
     left: usize,
 }
 
-impl Cut {
+impl SegmentBounds {
     /// No datagram.
     pub const EMPTY: Self = Self { at: 0, total: 0, segment: 0, left: 0 };
 
-    /// See [`Cut`].
+    /// See [`SegmentBounds`].
     #[inline]
     pub fn new(total: usize, segment: usize) -> Self {
         Self { at: 0, total, segment: if segment == 0 { total } else { segment }, left: count(total, segment) }
     }
 }
 
-impl Iterator for Cut {
+impl Iterator for SegmentBounds {
     type Item = (usize, usize);
 
     #[inline]
@@ -303,11 +303,11 @@ mod tests {
         #[test]
         fn what_is_joined_is_cut_again(lengths in 1..200_usize, segment in 1..1300_usize, last in 1..1300_usize) {
             let total = (lengths - 1) * segment + last.min(segment);
-            let cut: Vec<(usize, usize)> = Cut::new(total, segment).collect();
-            prop_assert_eq!(cut.len(), lengths);
+            let bounds: Vec<(usize, usize)> = SegmentBounds::new(total, segment).collect();
+            prop_assert_eq!(bounds.len(), lengths);
             prop_assert_eq!(count(total, segment), lengths);
             let mut end = 0;
-            for (at, length) in cut {
+            for (at, length) in bounds {
                 prop_assert!(at == end && length > 0 && length <= segment);
                 end = at + length;
             }
@@ -334,9 +334,9 @@ mod tests {
 
     #[test]
     fn what_is_no_train_is_one_datagram() {
-        assert_eq!(Cut::new(0, 0).collect::<Vec<_>>(), [(0, 0)]);
-        assert_eq!(Cut::new(0, 5).collect::<Vec<_>>(), [(0, 0)]);
-        assert_eq!(Cut::new(70_000, 0).collect::<Vec<_>>(), [(0, 70_000)]);
-        assert_eq!(Cut::new(7, 5).collect::<Vec<_>>(), [(0, 5), (5, 2)]);
+        assert_eq!(SegmentBounds::new(0, 0).collect::<Vec<_>>(), [(0, 0)]);
+        assert_eq!(SegmentBounds::new(0, 5).collect::<Vec<_>>(), [(0, 0)]);
+        assert_eq!(SegmentBounds::new(70_000, 0).collect::<Vec<_>>(), [(0, 70_000)]);
+        assert_eq!(SegmentBounds::new(7, 5).collect::<Vec<_>>(), [(0, 5), (5, 2)]);
     }
 }

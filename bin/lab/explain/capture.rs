@@ -45,7 +45,7 @@ pub struct CapturedDatagram {
     time: Duration,
     from: SocketAddr,
     to: SocketAddr,
-    cut: usize,
+    missing: usize,
 }
 
 impl CapturedDatagram {
@@ -55,8 +55,8 @@ impl CapturedDatagram {
     }
 
     pub fn as_datagram(&self) -> ExplainInput<'_> {
-        let CapturedDatagram { time, from, to, cut, .. } = *self;
-        ExplainInput { octets: &self.octets, message: self.message, seen: Some(Seen { time, from, to, cut }) }
+        let CapturedDatagram { time, from, to, missing, .. } = *self;
+        ExplainInput { octets: &self.octets, message: self.message, seen: Some(Seen { time, from, to, missing }) }
     }
 }
 
@@ -160,7 +160,7 @@ pub fn payload(octets: &[u8]) -> Option<Vec<u8>> {
         let captured =
             datagram(&Packet { link, time: Duration::ZERO, octets: octets.to_vec(), truncated: false }, None).ok()?;
         // Ethernet pads short packets; nothing follows an IP packet that was captured without Ethernet.
-        let whole = captured.cut == 0 && (link == DataLink::ETHERNET || octets.ends_with(&captured.octets));
+        let whole = captured.missing == 0 && (link == DataLink::ETHERNET || octets.ends_with(&captured.octets));
         whole.then_some(captured.octets)
     })
 }
@@ -283,7 +283,7 @@ fn datagram(packet: &Packet, port: Option<u16>) -> Result<CapturedDatagram, Skip
         (true, true) => None,
         (false, false) => return Err(Skip::Other),
     };
-    let cut = usize::from(udp.length()).saturating_sub(UDP_HEADER + udp.payload().len());
+    let missing = usize::from(udp.length()).saturating_sub(UDP_HEADER + udp.payload().len());
     Ok(CapturedDatagram {
         number: 0,
         octets: udp.payload().to_vec(),
@@ -291,7 +291,7 @@ fn datagram(packet: &Packet, port: Option<u16>) -> Result<CapturedDatagram, Skip
         time: Duration::ZERO,
         from: SocketAddr::new(from, udp.source_port()),
         to: SocketAddr::new(to, udp.destination_port()),
-        cut,
+        missing,
     })
 }
 

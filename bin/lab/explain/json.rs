@@ -109,11 +109,11 @@ struct Related {
 
 impl<'a> DatagramJson<'a> {
     pub fn new(explained: &'a Explained<'_>) -> DatagramJson<'a> {
-        let captured = explained.seen.map(|Seen { time, from, to, cut }| CapturedJson {
+        let captured = explained.seen.map(|Seen { time, from, to, missing }| CapturedJson {
             time_s: time.as_secs_f64(),
             from: from.to_string(),
             to: to.to_string(),
-            octets_left_out: cut,
+            octets_left_out: missing,
             judged: explained.judged,
         });
         DatagramJson {

@@ -255,8 +255,8 @@ impl Explainer {
     fn draw(&mut self, explained: &Explained<'_>) -> String {
         let Explained { number, ref view, ref relation, flow, seen, segment, judged } = *explained;
         let truncated = match seen {
-            Some(Seen { cut: cut @ 1.., .. }) => {
-                format!("   truncated in the capture by {cut} octets: not judged\n")
+            Some(Seen { missing: missing @ 1.., .. }) => {
+                format!("   truncated in the capture by {missing} octets: not judged\n")
             }
             _ if !judged => "   its request is truncated in the capture: not judged\n".into(),
             _ => String::new(),

@@ -29,7 +29,7 @@ pub struct Seen {
     pub from: SocketAddr,
     pub to: SocketAddr,
     /// Octets of it that the capture left out.
-    pub cut: usize,
+    pub missing: usize,
 }
 
 /// A datagram of a sequence, explained.
@@ -115,7 +115,7 @@ impl Sequence {
     /// The length of the segments, if a captured datagram is a train.
     fn segment_length(&self, datagram: &ExplainInput<'_>) -> Option<usize> {
         let ExplainInput { octets, message, seen } = *datagram;
-        let seen = seen.filter(|seen| seen.cut == 0)?;
+        let seen = seen.filter(|seen| seen.missing == 0)?;
         if let Some(length) = self.divided.get(&self.captured) {
             return Some(*length).filter(|length| *length < octets.len());
         }
@@ -158,7 +158,7 @@ impl Sequence {
             None => (None, None, Duration::ZERO),
         };
         let flow = client.zip(server);
-        let whole = seen.is_none_or(|seen| seen.cut == 0);
+        let whole = seen.is_none_or(|seen| seen.missing == 0);
         let (relation, asked) = match message {
             Direction::Request => (self.pairs.request(flow, self.datagrams, time, octets, whole), None),
             Direction::Reply => self.pairs.reply(flow, time, octets),

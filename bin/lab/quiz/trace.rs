@@ -50,7 +50,7 @@ pub struct TraceFrame {
     pub octets: Vec<u8>,
     pub direction: Direction,
     /// Octets that the capture lacks.
-    cut: usize,
+    missing: usize,
     /// Its relation to earlier datagrams; numbers are those of the capture.
     pub relation: Relation,
     /// Client and server.
@@ -128,8 +128,8 @@ impl QuizTrace {
             let datagram = datagram.map_err(|error| failed(&error))?;
             let number = datagram.number();
             let ExplainInput { octets, message, seen } = datagram.as_datagram();
-            let (Some(direction), Some(Seen { time, from, to, cut })) = (message, seen) else { continue };
-            frames.push(TraceFrame { cut, ..TraceFrame::new(number, time, from, to, octets.to_vec(), direction) });
+            let (Some(direction), Some(Seen { time, from, to, missing })) = (message, seen) else { continue };
+            frames.push(TraceFrame { missing, ..TraceFrame::new(number, time, from, to, octets.to_vec(), direction) });
         }
         if frames.is_empty() {
             let known: Vec<String> = ports.iter().take(8).map(u16::to_string).collect();
@@ -171,7 +171,7 @@ impl QuizTrace {
         let mut table = format!("  No.   Time (s)  {:<from$}  {:<to$}  UDP payload", "Source", "Destination");
         for frame in &self.frames {
             let shown = frame.octets.len().min(SHOWN_OCTETS);
-            let rest = match frame.octets.len() - shown + frame.cut {
+            let rest = match frame.octets.len() - shown + frame.missing {
                 0 => String::new(),
                 rest => format!(" … {rest} more"),
             };
@@ -217,7 +217,7 @@ impl TraceFrame {
             to,
             octets,
             direction,
-            cut: 0,
+            missing: 0,
             relation: Relation::First,
             flow: None,
             wrong: false,
@@ -304,8 +304,8 @@ fn explained(mut frames: Vec<TraceFrame>) -> Vec<TraceFrame> {
     let numbers: Vec<u64> = frames.iter().map(|frame| frame.number).collect();
     let number = |place: u64| numbers.get(place as usize - 1).copied().unwrap_or_default();
     for frame in &mut frames {
-        let TraceFrame { time, from, to, cut, direction, .. } = *frame;
-        let seen = Some(Seen { time, from, to, cut });
+        let TraceFrame { time, from, to, missing, direction, .. } = *frame;
+        let seen = Some(Seen { time, from, to, missing });
         let octets = std::mem::take(&mut frame.octets);
         let found = sequence.explain(&ExplainInput { octets: &octets, message: Some(direction), seen });
         frame.relation = match found.relation {

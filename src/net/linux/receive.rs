@@ -10,7 +10,7 @@ use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::AsRawFd;
 use std::ptr::null_mut;
 
-use super::super::segments::{self, Cut};
+use super::super::segments::{self, SegmentBounds};
 use super::super::{Capabilities, Datagram, Destination, ReceivedCounts, Wait};
 use super::control::{Ancillary, ReceiveControl};
 use super::fixed::Fixed;
@@ -146,7 +146,14 @@ impl ReceiveBatch {
     #[inline]
     pub fn datagrams(&self) -> Datagrams<'_> {
         let source = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0);
-        Datagrams { batch: self, next: 0, octets: &[], cut: Cut::EMPTY, source, destination: Destination::Bound }
+        Datagrams {
+            batch: self,
+            next: 0,
+            octets: &[],
+            segments: SegmentBounds::EMPTY,
+            source,
+            destination: Destination::Bound,
+        }
     }
 
     /// Undoes what the kernel wrote into the headers that the last round used.
@@ -167,7 +174,7 @@ pub struct Datagrams<'a> {
     next: usize,
     /// The current message: its slot, and what is not yet divided into datagrams.
     octets: &'a [u8],
-    cut: Cut,
+    segments: SegmentBounds,
     source: SocketAddrV6,
     destination: Destination,
 }
@@ -193,7 +200,7 @@ impl<'a> Datagrams<'a> {
             if batch.packet_info {
                 self.destination = ancillary.destination();
             }
-            self.cut = Cut::new(length, ancillary.segment);
+            self.segments = SegmentBounds::new(length, ancillary.segment);
             return true;
         }
         false
@@ -206,7 +213,7 @@ impl<'a> Iterator for Datagrams<'a> {
     #[inline]
     fn next(&mut self) -> Option<Datagram<'a>> {
         loop {
-            if let Some((at, length)) = self.cut.next() {
+            if let Some((at, length)) = self.segments.next() {
                 let octets = self.octets.get(at..).unwrap_or_default();
                 let octets = &octets[..octets.len().min(length).min(self.batch.shown)];
                 return Some(Datagram { source: self.source, destination: self.destination, octets, length });

@@ -284,10 +284,10 @@ fn ragged_read(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
     let mut kind = "does not answer";
     for format in [Format::Integer, Format::Text] {
         session.ask(Operator::Sum, format, &[0x0101_0101; 64])?;
-        let mut cut = request(Operator::Sum, format, &[7, 0x0005_0000]);
-        cut.truncate(classic::HEADER + classic::OPERAND + 2);
+        let mut truncated = request(Operator::Sum, format, &[7, 0x0005_0000]);
+        truncated.truncate(classic::HEADER + classic::OPERAND + 2);
         session.prober.ask(&CONTROL)?;
-        let asked = session.prober.try_datagram(&cut)?;
+        let asked = session.prober.try_datagram(&truncated)?;
         let value = match (asked.reply(), format) {
             (None, _) => None,
             (Some([first, ..]), _) if first & SUCCESS_BIT == 0 => {
@@ -306,7 +306,7 @@ fn ragged_read(session: &mut ServerSession<'_>) -> Result<Judgement, Failure> {
             Some(value) if value == stale => kind = "reads the missing octets from an earlier request: an over-read",
             Some(_) => kind = "answers with another number: an over-read, perhaps of uninitialised memory",
         }
-        sent.push(cut);
+        sent.push(truncated);
     }
     Ok(Judgement::noted(sent, kind))
 }

@@ -128,7 +128,7 @@ fn what_the_capture_cut_off_is_counted() {
     packet.truncate(packet.len() - 60);
     let (read, _) = read(pcap(101, &[packet]));
     let captured = read[0].as_ref().unwrap();
-    assert_eq!((captured.octets.len(), captured.cut), (5, 60));
+    assert_eq!((captured.octets.len(), captured.missing), (5, 60));
 }
 
 #[test]

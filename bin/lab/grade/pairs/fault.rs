@@ -152,7 +152,7 @@ fn of_server(observed: &PairRecord<'_>, first: Option<&[u8]>) -> Option<PairFaul
             }
         };
         judged.push(datagram);
-        let seen = Some(Seen { time: datagram.at - start, from, to, cut: 0 });
+        let seen = Some(Seen { time: datagram.at - start, from, to, missing: 0 });
         let explained = sequence.explain(&ExplainInput { octets: &datagram.octets, message: Some(message), seen });
         if message == view::Direction::Request {
             continue;

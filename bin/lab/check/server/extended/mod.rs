@@ -269,7 +269,7 @@ fn gathered(
     }
 }
 
-/// Error texts may be cut to fit, so one has to begin as the other.
+/// Error texts may be truncated to fit, so one has to begin as the other.
 fn is_fixed_text(_: &[u8], reply: &[u8], texts: &mut Texts) -> bool {
     let Some(reply) = extended::Reply::decode(reply).ok().filter(|reply| !reply.is_success()) else { return true };
     let skipped = if reply.status() == Some(Status::TooLarge) { extended::NEEDED } else { 0 };
