@@ -6,7 +6,6 @@ CARGO ?= cargo
 build: ## the three programs, in target/release
 	$(CARGO) build --release
 
-CAPI = $(CARGO) rustc --release --lib --no-default-features --features capi --crate-type
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 # How a program finds the library when it starts: an ELF name, or on macOS a path.
@@ -15,8 +14,8 @@ comma = ,
 
 capi: ## the course's C functions: libcalc6.a, libcalc6.so (.dylib on macOS) and calc6.h, in target/release
 	@if [ "$(OS)" = Windows_NT ]; then echo "there is no C interface on Windows: its sockets are not those of the course" >&2; exit 1; fi
-	$(CAPI) staticlib
-	$(CAPI) cdylib -- -C link-arg=-Wl,$(SONAME)
+	$(CARGO) rustc --release --lib --no-default-features --features capi --crate-type staticlib,cdylib -- \
+	  -C link-arg=-Wl,$(SONAME)
 	cp src/capi/calc6.h $(TARGET)/release/
 
 deps: ## as root: the Debian packages that the tests need
