@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, RngSeed, TestError, TestRunner};
 
-const CASES: u32 = 4_000;
+const CASES: u32 = 1_500;
 const SOAK_CASES: u32 = 200_000;
 
 /// Runs a body on `cases` datagrams of the strategy; the seed of the run is printed.

@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn depth_and_length_cost_no_stack() {
-        let deep = 1 << 19;
+        let deep = 1 << 17;
         let text = format!("{}1{}", "(".repeat(deep), ")".repeat(deep));
         assert_eq!(value(&text), "1");
         assert_eq!(Expression::parse(&"(".repeat(deep), None).unwrap_err().column(), deep + 1);
