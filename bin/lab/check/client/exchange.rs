@@ -77,6 +77,7 @@ mod tests {
                 port: 1,
                 took: Duration::ZERO,
                 limit: None,
+                busy: false,
             };
             let judged = judge_run(run, None);
             assert!(!judged.sends.1.is_good() && !judged.request.1.is_good() && !judged.result.1.is_good(), "{name}");

@@ -34,7 +34,7 @@ pub fn check(subject: &ClientSubject) -> Result<CheckReport, Failure> {
             continue;
         }
         let mut judgement = runs.judge(*judge);
-        // On a busy machine a client, or lab, may have come too late: what is broken has to be so twice.
+        // On a busy machine a client, or lab, may have come too late: what is broken has to be so twice, or more often.
         while judgement.verdict == CheckVerdict::Broken && runs.again(&subject)? {
             judgement = runs.judge(*judge);
         }

@@ -37,6 +37,10 @@ const LONG_SILENCE: Duration = Duration::from_millis(120);
 /// The least time for an answer before anything else is sent.
 const USUAL: Duration = Duration::from_millis(20);
 
+/// How many times the patience the first request waits that a server which lab started has not answered: on a busy
+/// machine it is still on its way from its bind to its loop.
+const FIRST: u32 = 4;
+
 /// How often a datagram that seems to have been lost is sent.
 const TRIES: usize = 3;
 
@@ -336,7 +340,9 @@ impl Prober {
         let some = |replies: &[ReceivedReply]| (!replies.is_empty()).then_some(SETTLING);
         if reply == ReplyDue::Owed {
             let usual = if self.control.is_some() { USUAL.max(3 * self.slowest) } else { self.patience() };
-            self.gather(&socket, &mut asked.replies, usual.min(self.patience()), some);
+            let first = self.asked == 1 && !self.answered && self.service.is_some();
+            let wait = if first { FIRST * self.patience() } else { usual.min(self.patience()) };
+            self.gather(&socket, &mut asked.replies, wait, some);
             asked.end = self.service.as_mut().and_then(Service::ended);
             if !asked.replies.is_empty() || asked.end.is_some() {
                 self.answered |= !asked.replies.is_empty();

@@ -146,6 +146,7 @@ impl PairPlan {
             port: asked_at.port(),
             took: end.saturating_duration_since(first),
             limit: None,
+            busy: false,
         };
         let server_end = service.ended();
         Ok(fault::judge(&PairRecord { server, passed: &passed, server_end, end }, run, self.result_prefix.as_deref()))
