@@ -5,6 +5,9 @@
 
 #[path = "lab_check/extended.rs"]
 mod extended;
+#[path = "serving/namespace.rs"]
+#[expect(dead_code, reason = "only enter() is needed")]
+mod namespace;
 mod receiving;
 mod seed;
 
@@ -133,6 +136,7 @@ const CLIENTS: &[Case] = &[
 
 #[test]
 fn each_wrong_server_has_its_exact_findings() {
+    namespace::enter();
     let right = check_server("-", &[]);
     assert_eq!((right.code, &right.broken[..]), (Some(0), &[][..]), "{right:?}");
     judge(SERVERS, &right, &|fault| check_server(fault, &[]));
@@ -140,6 +144,7 @@ fn each_wrong_server_has_its_exact_findings() {
 
 #[test]
 fn each_wrong_client_has_its_exact_findings() {
+    namespace::enter();
     let right = check_client("-");
     assert_eq!((right.code, &right.broken[..]), (Some(0), &[][..]), "{right:?}");
     judge(CLIENTS, &right, &check_client);
@@ -147,6 +152,7 @@ fn each_wrong_client_has_its_exact_findings() {
 
 #[test]
 fn uninitialised_octets_are_noted() {
+    namespace::enter();
     let found = check_server("stray", &[]);
     assert_eq!((found.code, &found.broken[..]), (Some(0), &[][..]), "{found:?}");
     let (_, words) = found.notes.iter().find(|(key, _)| key == "stray-octets").unwrap();
@@ -155,6 +161,7 @@ fn uninitialised_octets_are_noted() {
 
 #[test]
 fn a_crash_is_reported_with_the_datagram_and_the_smallest_one() {
+    namespace::enter();
     let crash = |fault| {
         let found = check_server(fault, &[]);
         assert_eq!((found.code, &found.broken[..]), (Some(1), &["survives".to_owned()][..]), "{found:?}");
@@ -171,14 +178,22 @@ fn a_crash_is_reported_with_the_datagram_and_the_smallest_one() {
 
 #[test]
 fn our_server_holds_every_clause() {
-    let found = run(&["server", "--json", "--extended", "--", env!("CARGO_BIN_EXE_server")]);
-    assert_eq!((found.code, &found.broken[..]), (Some(0), &[][..]), "{found:?}");
-    let wrapping = run(&["server", "--json", "--", env!("CARGO_BIN_EXE_server"), "--wrap"]);
-    assert_eq!((wrapping.code, &wrapping.broken[..]), (Some(0), &["overflow".to_owned()][..]), "{wrapping:?}");
+    namespace::enter();
+    let server = env!("CARGO_BIN_EXE_server");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            namespace::enter();
+            let wrapping = run(&["server", "--json", "--", server, "--wrap"]);
+            assert_eq!((wrapping.code, &wrapping.broken[..]), (Some(0), &["overflow".to_owned()][..]), "{wrapping:?}");
+        });
+        let found = run(&["server", "--json", "--extended", "--", server]);
+        assert_eq!((found.code, &found.broken[..]), (Some(0), &[][..]), "{found:?}");
+    });
 }
 
 #[test]
 fn our_client_holds_every_clause() {
+    namespace::enter();
     let client = env!("CARGO_BIN_EXE_client");
     let found = run(&["client", "--json", "--patience", "20s", "--", client, "--timeout", "0.3", "--retries", "3"]);
     assert_eq!((found.code, &found.broken[..]), (Some(0), &[][..]), "{found:?}");
@@ -186,12 +201,14 @@ fn our_client_holds_every_clause() {
 
 #[test]
 fn a_server_that_knows_only_classic_fails_the_extended_clauses() {
+    namespace::enter();
     let found = check_server("-", &["--extended"]);
     assert_eq!((found.code, &found.broken[..]), (Some(1), &["x-golden".to_owned()][..]), "{found:?}");
 }
 
 #[test]
 fn fuzzing_verifies_our_server_and_finds_a_rare_crash() {
+    namespace::enter();
     let seed = seed::of_run("fuzz").to_string();
     let count = if seed::is_soak() { "20000" } else { "400" };
     let words = ["check", "fuzz", "--extended", "--seed", &seed, "--count", count, "--duration", "300s"];
@@ -212,6 +229,7 @@ fn fuzzing_verifies_our_server_and_finds_a_rare_crash() {
 
 #[test]
 fn fuzzing_finds_wrong_results() {
+    namespace::enter();
     for fault in ["wraps", "byte-order", "twice"] {
         let words = ["check", "fuzz", "--json", "--seed", "3", "--count", "200", "--"];
         let output = lab().args(words).arg(wrong("server")).args(["{host}", "{port}", fault]).output().unwrap();
@@ -224,6 +242,7 @@ fn fuzzing_finds_wrong_results() {
 
 #[test]
 fn the_reports_are_complete() {
+    namespace::enter();
     let folder = tempfile::tempdir().unwrap();
     let junit = folder.path().join("report.xml");
     let output = lab()
@@ -298,8 +317,12 @@ fn the_verdicts_are_the_same_under_a_bad_network() {
     let cases: [(_, &[&str], &[&str]); 2] = [("-", &[], &[]), ("signed", &["long-text"], &["unsigned-reply"])];
     std::thread::scope(|scope| {
         for (fault, of_server, of_client) in cases {
-            scope.spawn(move || assert_eq!(check_server(fault, &THROUGH).broken, of_server, "server {fault}"));
             scope.spawn(move || {
+                namespace::enter();
+                assert_eq!(check_server(fault, &THROUGH).broken, of_server, "server {fault}");
+            });
+            scope.spawn(move || {
+                namespace::enter();
                 let options = [&["client", "--json", "--patience", "8s"], &THROUGH[..]].concat();
                 let found = run(&[&options[..], &["--", wrong("client").to_str().unwrap(), fault]].concat());
                 assert_eq!(found.broken, of_client, "client {fault}");
@@ -310,6 +333,7 @@ fn the_verdicts_are_the_same_under_a_bad_network() {
 
 #[test]
 fn without_ipv6_the_checks_run_over_ipv4() {
+    namespace::enter();
     let server = env!("CARGO_BIN_EXE_server");
     let found = run(&["server", "--json", "--host", "127.0.0.1", "--", server]);
     assert_eq!((found.code, &found.broken[..]), (Some(0), &[][..]), "{found:?}");
@@ -320,6 +344,7 @@ fn without_ipv6_the_checks_run_over_ipv4() {
 
 #[test]
 fn a_remote_server_that_dies_is_said_so() {
+    namespace::enter();
     let port = UdpSocket::bind("[::1]:0").unwrap().local_addr().unwrap().port().to_string();
     let mut server = Command::new(wrong("server")).args(["::1", &port, "crash-empty"]).spawn().unwrap();
     while !is_bound(&port) {
@@ -332,13 +357,15 @@ fn a_remote_server_that_dies_is_said_so() {
     assert_eq!(found.crashes[0]["how"], "it no longer answers");
 }
 
-/// Runs every case, several at once, and compares.
+/// Runs every case, many at once, as each of them mostly waits, and compares.
 fn judge(cases: &[Case], right: &Found, check: &(dyn Fn(&str) -> Found + Sync)) {
     let cases = Mutex::new(cases.iter());
     let next = || cases.lock().unwrap().next();
     std::thread::scope(|scope| {
-        for _ in 0..10 {
+        for _ in 0..24 {
             scope.spawn(|| {
+                // A port that one run gives back is not another's at once, with the requests that still come to it.
+                namespace::enter();
                 while let Some((fault, code, broken, notes)) = next() {
                     let found = check(fault);
                     assert_eq!(found.broken, *broken, "{fault}");
@@ -415,5 +442,5 @@ fn wrong(name: &'static str) -> PathBuf {
 
 fn is_bound(port: &str) -> bool {
     let port = format!(":{:04X} ", port.parse::<u16>().unwrap());
-    std::fs::read_to_string("/proc/net/udp6").unwrap().contains(&port)
+    std::fs::read_to_string("/proc/thread-self/net/udp6").unwrap().contains(&port)
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use calc6::responder::{Limits, Verdict, respond};
 
 use crate::receiving::receive_from;
-use crate::run;
+use crate::{namespace, run};
 
 /// A mistake in the extended form: what it does to a reply, and the checks that it breaks.
 type Mistake = (&'static str, fn(&[u8], &mut Vec<u8>), &'static [&'static str]);
@@ -175,8 +175,10 @@ fn each_mistake_in_the_extended_form_has_its_exact_findings() {
     let mistakes = Mutex::new(MISTAKES.iter());
     let next = || mistakes.lock().unwrap().next();
     std::thread::scope(|scope| {
-        for _ in 0..8 {
+        // Each mostly waits.
+        for _ in 0..16 {
             scope.spawn(|| {
+                namespace::enter();
                 while let Some((name, mistake, broken)) = next() {
                     let server = Mistaken::start(*mistake);
                     let port = server.port.to_string();
