@@ -121,7 +121,7 @@ fn a_known_delay_is_the_lower_bound_and_the_median() {
         assert_eq!(code, Some(0), "{json}");
         let p50 = json["latency"]["p50"].as_f64().unwrap();
         // HdrHistogram keeps three digits; a busy machine only adds to the delay.
-        assert!((19_980.0..60_000.0).contains(&p50), "{json}");
+        assert!((19_980.0..1_000_000.0).contains(&p50), "{json}");
         assert_eq!(count(&json, "right"), count(&json, "sent"), "{json}");
         assert_eq!(json["pacing_error"].is_object(), options.contains(&"--rate"), "{json}");
     }
@@ -134,11 +134,11 @@ fn every_kind_of_reply_is_counted() {
         0 => Act::Wrong,
         1 => Act::Twice,
         2 => Act::Nothing,
-        // After the time-out of 100 ms.
-        3 => Act::Right(Duration::from_millis(250)),
+        // After the time-out of 500 ms.
+        3 => Act::Right(Duration::from_millis(900)),
         _ => Act::Right(Duration::ZERO),
     });
-    let options = ["--form", "extended", "--duration", "2s", "--timeout", "100ms", "--connections", "1"];
+    let options = ["--form", "extended", "--duration", "3s", "--timeout", "500ms", "--connections", "1"];
     let (code, json) = bench(server.address, &options);
     assert_eq!(code, Some(1), "{json}");
     let sent = count(&json, "sent");

@@ -226,14 +226,18 @@ fn a_short_delay_is_not_rounded_up_to_milliseconds() {
     let (server, thread) = echo();
     let relay = Relay::start(server, &["--delay", "200us"]);
     let client = socket();
-    let rounds = (0..200).map(|_| {
+    let round = || {
         let start = std::time::Instant::now();
         client.send_to(b"hello", relay.address).unwrap();
         client.receive(&mut [0; 16]).unwrap();
         start.elapsed()
-    });
-    // The fastest of many: two roundings would make it 2 ms.
-    let fastest = rounds.min().unwrap();
+    };
+    // The fastest of many: two roundings would make it 2 ms. A busy machine may need more of them.
+    let mut fastest = (0..200).map(|_| round()).min().unwrap();
+    let begun = std::time::Instant::now();
+    while fastest >= Duration::from_millis(2) && begun.elapsed() < PATIENCE {
+        fastest = fastest.min(round());
+    }
     assert!(fastest >= Duration::from_micros(400) && fastest < Duration::from_millis(2), "{fastest:?}");
     relay.stop();
     quit(server, thread);
