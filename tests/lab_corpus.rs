@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{LazyLock, Mutex};
+use std::sync::Mutex;
 
 use serde_json::Value;
 
@@ -134,12 +134,6 @@ fn check(program: &Program, folder: &Path) -> Found {
     }
 }
 
-/// The interpreter itself: the `python3` of a version manager starts several shells first, hundreds of times here.
-static PYTHON: LazyLock<String> = LazyLock::new(|| {
-    let python = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output();
-    String::from_utf8(python.expect("python3 is needed: tests/need names it").stdout).unwrap().trim_end().to_owned()
-});
-
 /// The command of a program, compiled if need be.
 fn words(program: &Program, folder: &Path) -> Vec<String> {
     let path = program.path.to_str().unwrap().to_owned();
@@ -156,7 +150,7 @@ fn words(program: &Program, folder: &Path) -> Vec<String> {
             assert!(compiler.expect("gcc is needed: tests/need names it").success(), "{path}");
             return vec![binary.to_str().unwrap().to_owned()];
         }
-        Some("py") => &[&PYTHON, &path],
+        Some("py") => &["python3", &path],
         Some("js") => &["node", &path],
         Some("java") => {
             &["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx64m", "-cp", folder.to_str().unwrap(), stem]
