@@ -278,8 +278,10 @@ impl<R: TextSource, T: FnMut(Progress)> RequestSource for Stream<R, T> {
 
     fn read(&mut self) -> Result<(), Error> {
         match self.text.read() {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(Error::Read(error)),
-            _ => Ok(()),
+            // What could be read is gone, or a signal came: the caller waits again.
+            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => Ok(()),
+            Err(error) => Err(Error::Read(error)),
+            Ok(()) => Ok(()),
         }
     }
 

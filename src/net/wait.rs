@@ -50,7 +50,8 @@ impl Waker {
 pub struct Input(system::Input);
 
 impl Input {
-    /// Standard input. What a buffer of [`io::stdin`] already holds is not in it.
+    /// Standard input. What a buffer of [`io::stdin`] already holds is not in it. Reading may fail with `WouldBlock`,
+    /// also after a [`wait`] for it: then wait again.
     ///
     /// # Errors
     /// Standard input is closed, or those of creating a thread and its socket.

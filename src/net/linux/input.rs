@@ -1,8 +1,9 @@
 //! A text from a file, a pipe or a terminal: poll(2) waits for all of them.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal, Read};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
 
 /// See [`wait::Input`](super::super::wait::Input).
 #[derive(Debug)]
@@ -11,7 +12,17 @@ pub struct Input(File);
 impl Input {
     /// See [`wait::Input::stdin`](super::super::wait::Input::stdin).
     pub fn stdin() -> io::Result<Input> {
-        Ok(Input(io::stdin().as_fd().try_clone_to_owned()?.into()))
+        let stdin = io::stdin();
+        if stdin.is_terminal() {
+            // Ctrl-C discards what was typed, also between poll(2) and read(2), which would then wait. The terminal is
+            // opened again because O_NONBLOCK would hold for every process that shares the open standard input.
+            let own =
+                OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open("/proc/self/fd/0");
+            if let Ok(own) = own {
+                return Ok(Input(own));
+            }
+        }
+        Ok(Input(stdin.as_fd().try_clone_to_owned()?.into()))
     }
 
     /// See [`wait::Input::file`](super::super::wait::Input::file).
