@@ -40,7 +40,7 @@ pub fn restore_at_end() {
     });
 }
 
-/// Sets `arrived` at each SIGINT, and then calls `act` in a thread.
+/// Sets `arrived` at each SIGINT, and then calls `act` in a thread, which does nothing unless `arrived` is set.
 ///
 /// # Errors
 /// Those of sigaction(2) and of a thread.
@@ -48,7 +48,11 @@ pub fn on_interrupt(arrived: Arc<AtomicBool>, act: impl Fn() + Send + 'static) -
     // Handlers run in the order of their registration.
     flag::register(SIGINT, arrived)?;
     let mut signals = Signals::new([SIGINT])?;
-    let wait = move || signals.forever().for_each(|_| act());
+    let wait = move || {
+        // A SIGINT between the two registrations has only set the flag.
+        act();
+        signals.forever().for_each(|_| act());
+    };
     thread::Builder::new().name("interrupts".to_owned()).spawn(wait).map(drop)
 }
 
