@@ -14,13 +14,17 @@ QUEUE = 16
 quiet = False
 
 
+# In one write each: print() writes the end of a line by itself, so that threads would mix theirs.
+
+
 def say(line):
     if not quiet:
-        print(line, flush=True)
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
 
 
 def complain(what, error):
-    print(f"{what}: {error}", file=sys.stderr)
+    sys.stderr.write(f"{what}: {error}\n")
 
 
 def accept_one(listener):

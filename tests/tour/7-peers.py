@@ -20,6 +20,12 @@ MAX_CLIENTS = 32
 PAUSE, RETRY = 0.2, 5
 
 
+def say(line, stream=sys.stdout):
+    """Prints a line in one write: print() writes the end of a line by itself, so that threads would mix theirs."""
+    stream.write(line + "\n")
+    stream.flush()
+
+
 def sha256(octets):
     return hashlib.sha256(octets).hexdigest()
 
@@ -198,19 +204,19 @@ class Tracker:
                 if line is not None:
                     client.sendall(self.answer(line, host).encode())
             except OSError as error:
-                print(f"{host}: {error}", file=sys.stderr)
+                say(f"{host}: {error}", sys.stderr)
 
 
 def track(host, port):
     tracker = Tracker()
     family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
     with socket.create_server((host, port), family=family) as listener:
-        print(f"listening on {show(listener.getsockname())}", file=sys.stderr)
+        say(f"listening on {show(listener.getsockname())}", sys.stderr)
         while True:
             try:
                 client, peer = listener.accept()
             except OSError as error:
-                print(f"accept: {error}", file=sys.stderr)
+                say(f"accept: {error}", sys.stderr)
                 time.sleep(0.05)
                 continue
             threading.Thread(target=tracker.serve, args=(client, peer[0]), daemon=True).start()
@@ -267,7 +273,7 @@ def serve(listener, store):
                 client.settimeout(TIMEOUT)
                 answer(client, store)
             except OSError as error:
-                print(f"{show(peer)}: {error}", file=sys.stderr)
+                say(f"{show(peer)}: {error}", sys.stderr)
             finally:
                 places.release()
 
@@ -275,7 +281,7 @@ def serve(listener, store):
         try:
             client, peer = listener.accept()
         except OSError as error:
-            print(f"accept: {error}", file=sys.stderr)
+            say(f"accept: {error}", sys.stderr)
             time.sleep(0.05)
             continue
         if places.acquire(blocking=False):
@@ -317,7 +323,7 @@ def fetch_from(peer, store):
                     fetch_chunk(stream, answers, store, index)
                 finally:
                     store.release(index)
-                print(f"chunk {index} from {show(peer)}", flush=True)
+                say(f"chunk {index} from {show(peer)}")
             time.sleep(PAUSE)
 
 
@@ -330,10 +336,10 @@ def fetch(store, tracker, own):
         try:
             fetch_from(peer, store)
         except Lie as lie:
-            print(f"{lie} from {show(peer)} is not what the sidecar says: no more from there", flush=True)
+            say(f"{lie} from {show(peer)} is not what the sidecar says: no more from there")
             avoided[peer] = float("inf")
         except OSError as error:
-            print(f"{show(peer)}: {error}", file=sys.stderr)
+            say(f"{show(peer)}: {error}", sys.stderr)
             avoided[peer] = time.monotonic() + RETRY
         finally:
             del sources[peer]
@@ -342,7 +348,7 @@ def fetch(store, tracker, own):
         try:
             peers = list_peers(tracker, store.id, own[1])
         except (OSError, ValueError) as error:
-            print(f"tracker: {error}", file=sys.stderr)
+            say(f"tracker: {error}", sys.stderr)
             peers = []
         for peer in peers:
             if peer != own and peer not in sources and avoided.get(peer, 0) < time.monotonic():
@@ -361,8 +367,8 @@ def run_peer(host, port, sidecar, stay):
     port = listener.getsockname()[1]
     own = register(tracker, store.id, port)
     here, all_chunks = store.count()
-    print(f"listening on {show(own)}", file=sys.stderr)
-    print(f"{here} of {all_chunks} chunks are here", file=sys.stderr, flush=True)
+    say(f"listening on {show(own)}", sys.stderr)
+    say(f"{here} of {all_chunks} chunks are here", sys.stderr)
 
     def stay_registered():
         while True:
@@ -370,20 +376,20 @@ def run_peer(host, port, sidecar, stay):
             try:
                 register(tracker, store.id, port)
             except OSError as error:
-                print(f"tracker: {error}", file=sys.stderr)
+                say(f"tracker: {error}", sys.stderr)
 
     threading.Thread(target=serve, args=(listener, store), daemon=True).start()
     threading.Thread(target=stay_registered, daemon=True).start()
     fetch(store, tracker, own)
-    print("complete", flush=True)
+    say("complete")
     while stay:
         time.sleep(3600)
 
 
 def usage():
-    print(f"usage: {NAME} tracker HOST PORT", file=sys.stderr)
-    print(f"       {NAME} describe FILE", file=sys.stderr)
-    print(f"       {NAME} share|fetch TRACKER-HOST TRACKER-PORT FILE.chunks", file=sys.stderr)
+    say(f"usage: {NAME} tracker HOST PORT", sys.stderr)
+    say(f"       {NAME} describe FILE", sys.stderr)
+    say(f"       {NAME} share|fetch TRACKER-HOST TRACKER-PORT FILE.chunks", sys.stderr)
     sys.exit(2)
 
 
