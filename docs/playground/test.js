@@ -284,7 +284,7 @@ const tests = {
     assert.equal(await page.locator("#tab-datagram").getAttribute("aria-selected"), "true");
     await page.click("#tab-capture");
     await page.setInputFiles("#file", { name: "not.pcap", mimeType: "application/octet-stream", buffer: Buffer.from("#!/bin/sh\n") });
-    await page.waitForFunction(() => /no capture/.test(document.getElementById("capture-error").textContent));
+    await page.waitForFunction(() => /neither pcap nor pcapng/.test(document.getElementById("capture-error").textContent));
     const whole = fs.readFileSync(path.join(folder, "classic.pcapng"));
     await page.setInputFiles("#file", { name: "cut.pcapng", mimeType: "application/octet-stream", buffer: whole.subarray(0, whole.length - 7) });
     await page.waitForFunction(() => /damaged/.test(document.getElementById("capture-error").textContent));
