@@ -30,8 +30,9 @@ pub struct Trains<K> {
     join: bool,
     datagrams: Vec<Placed>,
     trains: Vec<Train<K>>,
-    /// The last train of each bucket of keys. Where two keys share a bucket, some datagrams travel alone that need not.
-    recent: [u16; BUCKETS],
+    /// The latest trains of two keys in each bucket, the later one first. Where three keys share a bucket, some datagrams
+    /// travel alone that need not.
+    recent: [[u16; 2]; BUCKETS],
 }
 
 /// One train; many have one datagram only.
@@ -75,7 +76,7 @@ impl<K: Key> Trains<K> {
     pub fn new(capacity: usize, join: bool) -> Self {
         assert!((1..=MAX_CAPACITY).contains(&capacity), "a batch of {capacity} datagrams");
         let (datagrams, trains) = (Vec::with_capacity(capacity), Vec::with_capacity(capacity));
-        Self { capacity, join, datagrams, trains, recent: [NONE; BUCKETS] }
+        Self { capacity, join, datagrams, trains, recent: [[NONE; 2]; BUCKETS] }
     }
 
     /// Whether there is no room left.
@@ -115,8 +116,13 @@ impl<K: Key> Trains<K> {
         assert!(!self.is_full());
         let number = self.datagrams.len() as u16;
         self.datagrams.push(Placed { start: start as u32, length: length as u32, next: NONE });
-        let bucket = key.bucket() % BUCKETS;
-        if let Some(train) = self.trains.get_mut(usize::from(self.recent[bucket]))
+        let [later, earlier] = &mut self.recent[key.bucket() % BUCKETS];
+        let is_of_key = |train: u16| self.trains.get(usize::from(train)).is_some_and(|train| train.key == key);
+        if !is_of_key(*later) {
+            std::mem::swap(later, earlier);
+        }
+        // Only the latest train of a key, so that its datagrams keep their order.
+        if let Some(train) = self.trains.get_mut(usize::from(*later))
             && train.has_room_for(&key, length)
         {
             self.datagrams[usize::from(train.last)].next = number;
@@ -127,7 +133,7 @@ impl<K: Key> Trains<K> {
             return;
         }
         if self.join {
-            self.recent[bucket] = self.trains.len() as u16;
+            *later = self.trains.len() as u16;
         }
         let open = self.join && (1..=MAX_SEGMENT).contains(&length);
         self.trains.push(Train { key, segment: length, count: 1, octets: length, first: number, last: number, open });
@@ -162,7 +168,7 @@ impl<K: Key> Trains<K> {
         self.datagrams.clear();
         self.trains.clear();
         if self.join {
-            self.recent = [NONE; BUCKETS];
+            self.recent = [[NONE; 2]; BUCKETS];
         }
     }
 }
@@ -228,7 +234,7 @@ mod tests {
     impl Key for u8 {
         fn bucket(&self) -> usize {
             // Collisions, so that they are tried.
-            usize::from(*self / 2)
+            usize::from(*self / 3)
         }
     }
 
@@ -317,10 +323,13 @@ mod tests {
 
     #[test]
     fn peers_that_take_turns_have_a_train_each() {
-        let turns: Vec<(u8, usize)> = (0..60).map(|turn| (2 * (turn % 3), 5)).collect();
-        let trains = trains(&turns, true);
-        assert_eq!(trains.all().iter().map(|train| train.count).collect::<Vec<_>>(), [20; 3]);
-        assert_eq!(trains.pieces(&trains.all()[0]).count(), 20);
+        // Also two of one bucket.
+        for keys in [[0, 3, 6], [0, 1, 3]] {
+            let turns: Vec<(u8, usize)> = (0..60).map(|turn| (keys[turn % 3], 5)).collect();
+            let trains = trains(&turns, true);
+            assert_eq!(trains.all().iter().map(|train| train.count).collect::<Vec<_>>(), [20; 3]);
+            assert_eq!(trains.pieces(&trains.all()[0]).count(), 20);
+        }
     }
 
     #[test]
