@@ -57,7 +57,7 @@ fn two_servers_made_to_talk_fall_silent() {
 fn every_answer_is_right_during_a_flood_of_noise() {
     let server = Server::start(&["::1", "0", "--workers", "2"]);
     let over = AtomicBool::new(false);
-    let asked = thread::scope(|scope| {
+    thread::scope(|scope| {
         scope.spawn(|| {
             let flood = peer("[::1]:0", ("::1", server.port));
             let mut random = Random(seed());
@@ -67,11 +67,9 @@ fn every_answer_is_right_during_a_flood_of_noise() {
                 let _ = flood.send(&datagram);
             }
         });
-        let asked = ask_for(length(Duration::from_millis(700)), server.port);
+        ask_for(length(Duration::from_millis(700)), server.port);
         over.store(true, Relaxed);
-        asked
     });
-    assert!(asked > 100, "{asked}");
     server.stop();
 }
 
@@ -80,9 +78,9 @@ fn random_requests_of_all_operators_over_the_socket() {
     let server = Server::start(&["::1", "0", "--workers", "1"]);
     ask_for(length(Duration::from_millis(300)), server.port);
     let before = memory(&server, "RssAnon:");
-    let asked = ask_for(length(Duration::from_millis(700)), server.port);
+    ask_for(length(Duration::from_millis(700)), server.port);
     let after = memory(&server, "RssAnon:");
-    assert!(asked > 100 && after <= before + 128, "{asked} asked, {before} KiB before, {after} KiB after");
+    assert!(after <= before + 128, "{before} KiB before, {after} KiB after");
     let totals = server.stop();
     assert!(totals.contains("dropped 0"), "{totals}");
 }
@@ -299,13 +297,14 @@ fn seed() -> u64 {
     seed
 }
 
-/// Asks random requests of every operator one by one and compares with the pure responder; how many.
-fn ask_for(time: Duration, port: u16) -> u64 {
+/// Asks random requests of every operator one by one and compares with the pure responder, for so long, but
+/// over a hundred on a machine that is slow.
+fn ask_for(time: Duration, port: u16) {
     let mut socket = peer("[::1]:0", ("::1", port));
     let mut random = Random(seed());
     let until = Instant::now() + time;
     let mut asked = 0;
-    while Instant::now() < until {
+    while asked <= 100 || Instant::now() < until {
         if asked % 1000 == 999 {
             // Of very many errors to one socket one is dropped, to end loops.
             socket = peer("[::1]:0", ("::1", port));
@@ -318,7 +317,6 @@ fn ask_for(time: Duration, port: u16) -> u64 {
         assert_eq!(ask(&socket, &request), expected[..verdict.len], "{request:02x?}");
         asked += 1;
     }
-    asked
 }
 
 /// One request and its reply, repeated for five seconds while the reply is missing.
