@@ -1,6 +1,6 @@
 //! Server and floors under the same load, in turn: requests per second of server processor time, and their ratio.
 //!
-//! `cargo bench --bench floor [-- PAIRS [MILLISECONDS]]`. It runs in a network namespace of its own, where addresses
+//! `cargo bench --bench floor [-- PAIRS [MILLISECONDS]] [WORD]`; with a word only the rows whose names hold it. It runs in a network namespace of its own, where addresses
 //! other than loopback exist, because the rate limit exempts loopback: every protection is active. Some rows have each
 //! program in a namespace of its own, behind a veth pair. The floors are in C
 //! (benches/floor.c): one call receives many datagrams and one sends many replies; one that also joins the replies to a
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use bench::{LoadShape, Pace, Pinned, Program, SERVER, quantile};
+use bench::{Idle, LoadShape, Pace, Pinned, Program, SERVER, quantile};
 use calc6::net::Segmentation;
 
 /// Sum of five operands, answered with five octets, as the floor does.
@@ -22,27 +22,32 @@ const REQUEST: [u8; 21] = [0, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 5, 0, 0, 0, 7, 0,
 /// Enough for any load, so that the limit is computed and refuses nothing.
 const UNLIMITED: &str = "--rate-limit=1000000000/s";
 
-/// An ordinary client, which knows nothing of segments.
-const ORDINARY: LoadShape = LoadShape { sockets: 4, window: 64, segmentation: Segmentation::Off, pace: Pace::Sliding };
-/// The same, but so that the requests of one socket are next to each other in the server's queue, however fast the server
-/// is: with a sliding window a server that is faster than the client finds few at a time.
+/// An ordinary client, which knows nothing of segments and sleeps until replies arrive.
+const ORDINARY: LoadShape =
+    LoadShape { sockets: 4, window: 64, segmentation: Segmentation::Off, pace: Pace::Sliding, idle: Idle::Sleep };
+/// The same, but it never sleeps: it takes replies one by one, and a server that is faster than it finds few requests
+/// at a time.
+const SPINNING: LoadShape = LoadShape { idle: Idle::Spin, ..ORDINARY };
+/// The same, but so that the requests of one socket are next to each other in the server's queue.
 const IN_BURSTS: LoadShape = LoadShape { pace: Pace::Bursts, ..ORDINARY };
-const WITH_SEGMENTS: LoadShape = LoadShape { segmentation: Segmentation::Auto, ..ORDINARY };
+const WITH_SEGMENTS: LoadShape = LoadShape { segmentation: Segmentation::Auto, ..SPINNING };
 /// Nothing to join.
-const MANY_SOCKETS: LoadShape = LoadShape { sockets: 256, window: 1, ..ORDINARY };
-const ONE_AT_A_TIME: LoadShape = LoadShape { sockets: 1, window: 1, ..ORDINARY };
+const MANY_SOCKETS: LoadShape = LoadShape { sockets: 256, window: 1, ..SPINNING };
+const ONE_AT_A_TIME: LoadShape = LoadShape { sockets: 1, window: 1, ..SPINNING };
 
 fn main() {
     bench::enter_namespace();
     let (pairs, time) = bench::arguments(30, 300);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let bench = Bench { pinned: Pinned::new(), c_floor: compiled(folder.path()), pairs, time };
+    let bench = Bench { pinned: Pinned::new(), c_floor: compiled(folder.path()), pairs, time, word: bench::word() };
     println!("{pairs} pairs of {} ms; requests per second of server processor time, in thousands:", time.as_millis());
     let c: fn(&Bench, &[&str]) -> Program = |bench, words| bench.floor(words);
     for (name, load, host, floor, goal) in [
         ("ordinary client, to mmsg", ORDINARY, SERVER, &[][..], 1.5),
         ("ordinary client, wildcard, to mmsg", ORDINARY, "::", &[], 1.5),
         ("ordinary client, to joined replies", ORDINARY, SERVER, &["segments"], 0.95),
+        ("ordinary, spinning, to mmsg", SPINNING, SERVER, &[], 0.0),
+        ("ordinary, spinning, to joined", SPINNING, SERVER, &["segments"], 0.0),
         ("ordinary, in bursts, to mmsg", IN_BURSTS, SERVER, &[], 1.5),
         ("ordinary, in bursts, to joined", IN_BURSTS, SERVER, &["segments"], 0.95),
         ("client with segments, to mmsg", WITH_SEGMENTS, SERVER, &[], 25.0),
@@ -50,12 +55,10 @@ fn main() {
         ("256 sockets, 1 in flight, to mmsg", MANY_SOCKETS, SERVER, &[], 0.97),
     ] {
         let floor_words: Vec<&str> = [host].iter().chain(floor).copied().collect();
-        let [floor, server] = bench.compare(
-            load,
-            || [c(&bench, &floor_words), bench.server(&[host, "0", UNLIMITED])],
-            per_processor_second,
-        );
-        print_line(name, &server, &floor, goal);
+        let start = || [c(&bench, &floor_words), bench.server(&[host, "0", UNLIMITED])];
+        if let Some([floor, server]) = bench.compare(name, load, start, per_processor_second) {
+            print_line(name, &server, &floor, goal);
+        }
     }
     for (name, load) in [
         ("veth, ordinary, to mmsg", ORDINARY),
@@ -67,21 +70,18 @@ fn main() {
             let floor = bench.pinned.start_behind_veth(bench.c_floor.to_str().expect("a path of letters"), &["::"]);
             [floor, bench.pinned.start_behind_veth(env!("CARGO_BIN_EXE_server"), &["::", "0", UNLIMITED])]
         };
-        let [floor, server] = bench.compare(load, start, per_processor_second);
-        print_line(name, &server, &floor, 0.0);
+        if let Some([floor, server]) = bench.compare(name, load, start, per_processor_second) {
+            print_line(name, &server, &floor, 0.0);
+        }
     }
-    let [floor, server] = bench.compare(
-        ONE_AT_A_TIME,
-        || [c(&bench, &[SERVER]), bench.server(&[SERVER, "0", UNLIMITED])],
-        |replies, _, time| time.as_secs_f64() / replies as f64,
-    );
-    print_ratio("time of an exchange, 1 in flight (goal 1.02)", &server, &floor);
+    let start = || [c(&bench, &[SERVER]), bench.server(&[SERVER, "0", UNLIMITED])];
+    let time_of_one = |replies, _, time: Duration| time.as_secs_f64() / replies as f64;
+    bench.print_ratio("time of an exchange, 1 in flight (goal 1.02)", ONE_AT_A_TIME, start, time_of_one);
     println!("segments, as the ratio of the server with them to the server without:");
     for (name, load) in [("ordinary client", ORDINARY), ("256 sockets, 1 in flight", MANY_SOCKETS)] {
         let off = [SERVER, "0", UNLIMITED, "--segmentation=off"];
-        let [with, without] =
-            bench.compare(load, || [bench.server(&[SERVER, "0", UNLIMITED]), bench.server(&off)], per_processor_second);
-        print_ratio(name, &with, &without);
+        let start = || [bench.server(&off), bench.server(&[SERVER, "0", UNLIMITED])];
+        bench.print_ratio(name, load, start, per_processor_second);
     }
     println!("lab floor, as the ratio to the floor in C:");
     for (name, load, ours, words) in [
@@ -91,8 +91,8 @@ fn main() {
     ] {
         let c_words: Vec<&str> = [SERVER].iter().chain(words).copied().collect();
         let our_words: Vec<&str> = ["floor", SERVER, "0"].iter().chain(ours).copied().collect();
-        let [ours, floor] = bench.compare(load, || [bench.lab(&our_words), c(&bench, &c_words)], per_processor_second);
-        print_ratio(name, &ours, &floor);
+        let start = || [c(&bench, &c_words), bench.lab(&our_words)];
+        bench.print_ratio(name, load, start, per_processor_second);
     }
     protections(&bench);
     println!("lab floor, as the ratio to itself without the option:");
@@ -105,8 +105,7 @@ fn main() {
         ("address received and sent", "::", "--packet-info=reply"),
     ] {
         let start = || [bench.lab(&["floor", host, "0"]), bench.lab(&["floor", host, "0", option])];
-        let [floor, other] = bench.compare(ORDINARY, start, per_processor_second);
-        print_ratio(name, &other, &floor);
+        bench.print_ratio(name, ORDINARY, start, per_processor_second);
     }
 }
 
@@ -128,6 +127,8 @@ struct Bench {
     c_floor: PathBuf,
     pairs: usize,
     time: Duration,
+    /// What the names of rows hold that are wanted.
+    word: String,
 }
 
 fn print_line(name: &str, server: &[f64], floor: &[f64], goal: f64) {
@@ -138,12 +139,6 @@ fn print_line(name: &str, server: &[f64], floor: &[f64], goal: f64) {
     println!(
         "{name:36} floor {floor:7.0}  server {server:7.0}  ratio {ratio:6.3}, half of them {low:.3} to {high:.3}{goal}"
     );
-}
-
-fn print_ratio(name: &str, one: &[f64], other: &[f64]) {
-    let mut ratios: Vec<f64> = one.iter().zip(other).map(|(one, other)| one / other).collect();
-    let [low, ratio, high] = [0.25, 0.5, 0.75].map(|share| quantile(&mut ratios, share));
-    println!("{name:46} {ratio:.3}, half of them {low:.3} to {high:.3}");
 }
 
 /// What each protection costs: the server with and without it.
@@ -163,8 +158,7 @@ fn protections(bench: &Bench) {
             let arguments: Vec<&str> = arguments.iter().copied().filter(|word| *word != DENY).chain(denied).collect();
             bench.server(&arguments)
         };
-        let [with, without] = bench.compare(ORDINARY, || [start(with), start(without)], per_processor_second);
-        print_ratio(name, &with, &without);
+        bench.print_ratio(name, ORDINARY, || [start(without), start(with)], per_processor_second);
     }
 }
 
@@ -188,14 +182,32 @@ impl Bench {
         self.pinned.start(env!("CARGO_BIN_EXE_lab"), words)
     }
 
-    /// The figures of two programs, pair by pair, from replies, processor time and time; who is first alternates, so
-    /// that drift favours neither.
-    fn compare(
+    /// Prints the figure of the second program as a ratio to that of the first, if the row of this name is wanted.
+    fn print_ratio(
         &self,
+        name: &str,
         load: LoadShape,
         start: impl Fn() -> [Program; 2],
         figure: impl Fn(u64, Duration, Duration) -> f64,
-    ) -> [Vec<f64>; 2] {
+    ) {
+        let Some([first, second]) = self.compare(name, load, start, figure) else { return };
+        let mut ratios: Vec<f64> = second.iter().zip(first).map(|(second, first)| second / first).collect();
+        let [low, ratio, high] = [0.25, 0.5, 0.75].map(|share| quantile(&mut ratios, share));
+        println!("{name:46} {ratio:.3}, half of them {low:.3} to {high:.3}");
+    }
+
+    /// The figures of two programs, pair by pair, from replies, processor time and time; who is first alternates, so
+    /// that drift favours neither. `None` if the row of this name is not wanted.
+    fn compare(
+        &self,
+        name: &str,
+        load: LoadShape,
+        start: impl Fn() -> [Program; 2],
+        figure: impl Fn(u64, Duration, Duration) -> f64,
+    ) -> Option<[Vec<f64>; 2]> {
+        if !name.contains(&self.word) {
+            return None;
+        }
         let mut figures = [Vec::new(), Vec::new()];
         for first in (0..self.pairs).step_by(PAIRS_A_START) {
             let programs = start();
@@ -211,6 +223,6 @@ impl Bench {
                 }
             }
         }
-        figures
+        Some(figures)
     }
 }

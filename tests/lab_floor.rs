@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use calc6::net::Segmentation;
-use load::{Load, LoadShape, Pace};
+use load::{Idle, Load, LoadShape, Pace};
 use receiving::Receive as _;
 use serving::{Server, peer};
 
@@ -53,7 +53,7 @@ fn the_load_counts_what_is_answered() {
     let SocketAddr::V6(from) = "[::1]:0".parse().unwrap() else { unreachable!() };
     let to = SocketAddrV6::new(*from.ip(), server.port, 0, 0);
     let mut served = 0;
-    let shape = |segmentation, pace| LoadShape { sockets: 2, window: 8, segmentation, pace };
+    let shape = |segmentation, pace| LoadShape { sockets: 2, window: 8, segmentation, pace, idle: Idle::Spin };
     for shape in [
         shape(Segmentation::Off, Pace::Sliding),
         shape(Segmentation::Off, Pace::Bursts),

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddrV6;
 use std::time::{Duration, Instant};
 
+use calc6::net::wait::{AsFd, wait};
 use calc6::net::{ReceiveBatch, Segmentation, SendBatch, Socket, SocketOptions, Wait, bind_group};
 use calc6::wire::ESCAPE_OPCODE;
 
@@ -14,6 +15,16 @@ pub struct LoadShape {
     pub window: usize,
     pub segmentation: Segmentation,
     pub pace: Pace,
+    pub idle: Idle,
+}
+
+/// What a load does while no reply is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Idle {
+    /// Sleeps until a reply arrives, as ordinary clients do.
+    Sleep,
+    /// Looks again at once: replies are taken one by one as they come, and the requests after them are sent so.
+    Spin,
 }
 
 /// When a socket sends again.
@@ -34,6 +45,7 @@ pub struct Load {
     requests: [Vec<u8>; 2],
     window: usize,
     pace: Pace,
+    idle: Idle,
     /// Requests without a reply, as far as none was lost.
     in_flight: u64,
 }
@@ -60,7 +72,7 @@ pub struct Outcome {
 impl Load {
     /// Sockets bound to `from`, each keeping a window of copies of `request` on their way to `server`.
     pub fn new(from: SocketAddrV6, server: SocketAddrV6, request: &[u8], shape: LoadShape) -> io::Result<Load> {
-        let LoadShape { sockets, window, segmentation, pace } = shape;
+        let LoadShape { sockets, window, segmentation, pace, idle } = shape;
         let options = SocketOptions::default().with_packet_info(false).with_segmentation(segmentation);
         let connection = |_| {
             let socket = bind_group(from, 1, &options)?.remove(0);
@@ -73,10 +85,10 @@ impl Load {
         if let Some(first) = other.first_mut().filter(|first| **first >> 1 & 7 != ESCAPE_OPCODE) {
             *first ^= UNUSED_BIT;
         }
-        Ok(Load { connections, server, requests: [request.to_vec(), other], window, pace, in_flight: 0 })
+        Ok(Load { connections, server, requests: [request.to_vec(), other], window, pace, idle, in_flight: 0 })
     }
 
-    /// Runs for `time`, without ever sleeping, and then lets what is in flight arrive.
+    /// Runs for `time`, and then lets what is in flight arrive.
     pub fn run(&mut self, time: Duration) -> Outcome {
         let mut outcome = Outcome { replies: 0, stalls: 0 };
         let begun = Instant::now();
@@ -91,6 +103,9 @@ impl Load {
                 outcome.stalls += 1;
                 self.fill();
                 last_reply = Instant::now();
+            } else if self.idle == Idle::Sleep {
+                let sockets: Vec<_> = self.connections.iter().map(|connection| connection.socket.as_fd()).collect();
+                wait(&sockets, Some(STALL)).expect("poll");
             }
         }
         while self.in_flight > 0 && last_reply.elapsed() < QUIET {

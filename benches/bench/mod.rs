@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio, exit};
 use std::time::Duration;
 
 use calc6::net::{Segmentation, cpu};
-pub use load::{Load, LoadShape, Pace};
+pub use load::{Idle, Load, LoadShape, Pace};
 
 /// The address of the server in the namespace, none of loopback's.
 pub const SERVER: &str = "fd00:ca1c:6::1";
@@ -53,6 +53,11 @@ pub fn arguments(rounds: usize, milliseconds: u64) -> (usize, Duration) {
     let mut numbers = std::env::args().filter_map(|argument| argument.parse::<u64>().ok());
     let rounds = numbers.next().map_or(rounds, |rounds| rounds as usize);
     (rounds, Duration::from_millis(numbers.next().unwrap_or(milliseconds)))
+}
+
+/// The first word of the command line that is no number and no option; empty if there is none.
+pub fn word() -> String {
+    std::env::args().skip(1).find(|word| !word.starts_with('-') && word.parse::<u64>().is_err()).unwrap_or_default()
 }
 
 /// One processor for the servers, another for the load.
@@ -146,7 +151,10 @@ impl Program {
     /// A load of copies of one request.
     pub fn load(&self, request: &[u8]) -> Load {
         let segmentation = Segmentation::Off;
-        self.load_of(request, LoadShape { sockets: SOCKETS, window: WINDOW, segmentation, pace: Pace::Sliding })
+        self.load_of(
+            request,
+            LoadShape { sockets: SOCKETS, window: WINDOW, segmentation, pace: Pace::Sliding, idle: Idle::Spin },
+        )
     }
 
     /// A load of this shape.
