@@ -147,7 +147,8 @@ impl Scrape<'_, '_> {
         sample(&mut family, &[("direction", "in")], count(Counter::SegmentsReceived))?;
         sample(&mut family, &[("direction", "out")], count(Counter::SegmentsSent))?;
         let refused = "Trains that the kernel refused: their replies were sent one by one";
-        self.counter("refused_trains", refused, count(Counter::TrainsRefused))
+        self.counter("refused_trains", refused, count(Counter::TrainsRefused))?;
+        self.counter("pauses", "Pauses of 50 us under load that let requests gather", count(Counter::Pauses))
     }
 
     fn batches(&mut self) -> fmt::Result {

@@ -87,6 +87,7 @@ impl Options {
             format!("longest reply: {max_reply} octets"),
             format!("classic integers modulo 2^32: {}", yes(wrap)),
             format!("segmentation: {}", config.segmentation),
+            format!("pauses under load: {}", yes(config.moderation)),
             format!("IPv6 only: {}", yes(config.ipv6_only)),
             format!("port shared with other servers: {}", yes(config.share_port)),
             format!("access file: {file}"),

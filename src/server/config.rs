@@ -28,6 +28,9 @@ pub struct Config {
     pub batch: usize,
     /// Whether datagrams of one peer may be received and answered as segments of one message.
     pub segmentation: Segmentation,
+    /// Whether workers may pause for 50 us after a batch under load, so that the next one is fuller: less processor time for
+    /// each request. They pause only where replies can be joined into segments and throughput does not fall.
+    pub moderation: bool,
     /// The limits of the responder.
     pub limits: Limits,
     /// Serves IPv6 only; otherwise the wildcard address `::` also serves IPv4, through mapped addresses.
@@ -79,6 +82,13 @@ impl Config {
     #[must_use]
     pub fn with_segmentation(mut self, segmentation: Segmentation) -> Config {
         self.segmentation = segmentation;
+        self
+    }
+
+    /// With [`moderation`](Self::moderation), or without.
+    #[must_use]
+    pub fn with_moderation(mut self, moderation: bool) -> Config {
+        self.moderation = moderation;
         self
     }
 
@@ -139,6 +149,7 @@ impl Default for Config {
             processors: Vec::new(),
             batch: Self::DEFAULT_BATCH,
             segmentation: Segmentation::Auto,
+            moderation: true,
             limits: Limits::default(),
             ipv6_only: false,
             share_port: false,

@@ -65,6 +65,8 @@ pub enum Counter {
     SegmentsSent,
     /// Trains that the kernel refused to send: their replies were sent one by one.
     TrainsRefused,
+    /// Pauses that let requests gather ([`Config::moderation`]).
+    Pauses,
     /// Receive calls that returned this many messages, 0 to [`Config::MAX_BATCH`]; 0 if a wait ended without any. A
     /// train is one message.
     Batch(usize),
@@ -76,7 +78,7 @@ const REPLIES: usize = REQUESTS + 2 * OPERATORS;
 const SILENT: usize = REPLIES + Status::ALL.len();
 const REFUSED: usize = SILENT + Reason::ALL.len();
 const SINGLE: usize = REFUSED + Refusal::ALL.len();
-const BATCHES: usize = SINGLE + 12;
+const BATCHES: usize = SINGLE + 13;
 const COUNT: usize = BATCHES + Config::MAX_BATCH + 1;
 
 impl Counter {
@@ -102,6 +104,7 @@ impl Counter {
                 Counter::TrainsSent,
                 Counter::SegmentsSent,
                 Counter::TrainsRefused,
+                Counter::Pauses,
             ])
             .chain((0..=Config::MAX_BATCH).map(Counter::Batch))
     }
@@ -128,6 +131,7 @@ impl Counter {
             Counter::TrainsSent => SINGLE + 9,
             Counter::SegmentsSent => SINGLE + 10,
             Counter::TrainsRefused => SINGLE + 11,
+            Counter::Pauses => SINGLE + 12,
             Counter::Batch(size) => BATCHES + size.min(Config::MAX_BATCH),
         }
     }

@@ -29,6 +29,7 @@ mod config;
 mod counters;
 mod error;
 mod journal;
+mod moderation;
 mod rules;
 mod steering;
 mod threads;

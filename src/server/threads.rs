@@ -33,7 +33,7 @@ impl<'a> WorkerThread<'a> {
         let WorkerThread { worker, events, start } = self;
         // Dropped at the end of a panic, too.
         let mut exit = ExitNotifier { events: &events, result: Err(io::Error::other("a worker panicked")) };
-        exit.result = worker.pin().and_then(|()| enter()).and_then(|()| {
+        exit.result = worker.prepare().and_then(|()| enter()).and_then(|()| {
             let _ = events.send(ThreadEvent::Ready);
             if start.recv().is_ok() { worker.run() } else { Ok(()) }
         });

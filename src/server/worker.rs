@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::answerer::Answerer;
 use super::config::Config;
 use super::counters::{Counter, Counters};
+use super::moderation::{Moderation, PAUSE};
 use crate::net::{DropCounter, ReceiveBatch, ReceiveError, ReceivedCounts, SendBatch, Sent, Socket, Wait, clock, cpu};
 use crate::wire;
 
@@ -21,6 +22,7 @@ pub(super) struct Worker<'a> {
     replies: SendBatch,
     drops: DropCounter,
     answerer: Answerer<'a>,
+    moderation: Moderation,
 }
 
 impl<'a> Worker<'a> {
@@ -41,11 +43,15 @@ impl<'a> Worker<'a> {
         let replies = SendBatch::new(REPLIES, config.limits.max_reply.octets(), capabilities.segmentation);
         // What was dropped before is an earlier server's.
         let drops = socket.drop_counter();
-        Self { socket, counters, stop, drain, processor, requests, replies, drops, answerer }
+        // Where there are no segments, timers may be far coarser than the pause.
+        let moderation = Moderation::new(config.moderation && capabilities.segmentation, Instant::now());
+        Self { socket, counters, stop, drain, processor, requests, replies, drops, answerer, moderation }
     }
 
-    /// Moves the calling thread to the worker's processor. Errors are those of sched_setaffinity(2).
-    pub fn pin(&self) -> io::Result<()> {
+    /// Moves the calling thread to the worker's processor, and lets it sleep exactly. Errors are those of
+    /// sched_setaffinity(2).
+    pub fn prepare(&self) -> io::Result<()> {
+        clock::sharpen();
         self.processor.map_or(Ok(()), cpu::pin)
     }
 
@@ -59,7 +65,12 @@ impl<'a> Worker<'a> {
                 Ok(ReceivedCounts { messages: 0, .. }) => self.note_shutdown()?,
                 Ok(received) => {
                     failures = 0;
-                    self.serve(received);
+                    let now = self.serve(received);
+                    let full = received.messages == self.requests.slots();
+                    if self.moderation.pauses_after(received, full, now, Instant::now) {
+                        self.counters.add(Counter::Pauses, 1);
+                        std::thread::sleep(PAUSE);
+                    }
                 }
                 Err(error) => self.note_error(error, &mut failures)?,
             }
@@ -70,9 +81,9 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// Answers one batch.
+    /// Answers one batch, and says when, by the coarse clock.
     #[inline]
-    fn serve(&mut self, received: ReceivedCounts) {
+    fn serve(&mut self, received: ReceivedCounts) -> u64 {
         let counters = self.counters;
         counters.add(Counter::Batch(received.messages), 1);
         if received.drops.is_some() {
@@ -100,6 +111,7 @@ impl<'a> Worker<'a> {
         counters.add(Counter::OctetsIn, octets_in);
         counters.add(Counter::OctetsOut, octets_out);
         note_sent(counters, self.replies.flush(self.socket));
+        now
     }
 
     /// Answers what was received before the socket's intake was closed. The queue can only shrink; the time limit is
