@@ -77,12 +77,17 @@ fn main() {
     let start = || [c(&bench, &[SERVER]), bench.server(&[SERVER, "0", UNLIMITED])];
     let time_of_one = |replies, _, time: Duration| time.as_secs_f64() / replies as f64;
     bench.print_ratio("time of an exchange, 1 in flight (goal 1.02)", ONE_AT_A_TIME, start, time_of_one);
-    println!("segments, as the ratio of the server with them to the server without:");
+    println!("segments and pauses, as the ratio of the server with them to the server without:");
     for (name, load) in [("ordinary client", ORDINARY), ("256 sockets, 1 in flight", MANY_SOCKETS)] {
         let off = [SERVER, "0", UNLIMITED, "--segmentation=off"];
         let start = || [bench.server(&off), bench.server(&[SERVER, "0", UNLIMITED])];
         bench.print_ratio(name, load, start, per_processor_second);
     }
+    let start = || {
+        let without = bench.server(&[SERVER, "0", UNLIMITED, "--no-moderation"]);
+        [without, bench.server(&[SERVER, "0", UNLIMITED])]
+    };
+    bench.print_ratio("pauses: ordinary client", ORDINARY, start, per_processor_second);
     println!("lab floor, as the ratio to the floor in C:");
     for (name, load, ours, words) in [
         ("mmsg", ORDINARY, &[][..], &[][..]),

@@ -155,9 +155,12 @@ fn fingerprint(request: &[u8]) -> u32 {
     let mix = |hash: u64, word: u64| (hash.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let (words, rest) = request.as_chunks::<8>();
     let mut hash = words.iter().fold(request.len() as u64, |hash, word| mix(hash, u64::from_le_bytes(*word)));
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    hash = mix(hash, u64::from_le_bytes(last));
+    let last = match request.last_chunk::<8>() {
+        // It overlaps the word before it: copying the rest would cost more.
+        Some(last) => u64::from_le_bytes(*last),
+        None => rest.iter().fold(0, |last, octet| last << 8 | u64::from(*octet)),
+    };
+    hash = mix(hash, last);
     (hash >> 32) as u32
 }
 

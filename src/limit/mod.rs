@@ -3,7 +3,7 @@
 //!
 //! Main types: [`Access`], [`RateLimit`] and [`LoopGuard`], one for each decision. May call no other room.
 //!
-//! A worker asks for each datagram, in this order: [`Access::check`] before it reads the datagram,
+//! A worker asks for each datagram, in this order: [`Access::check`] before it reads the datagram (once for a train),
 //! [`RateLimit::admit`] unless the access rules exempt the source, and [`LoopGuard::check`] before it sends a reply
 //! that could be part of a loop. All three are pure: addresses, time and keys are arguments. None of them allocates,
 //! takes a lock, makes a system call or panics.

@@ -6,6 +6,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use rustix::io::Errno;
 use socket2::{Domain, Type};
 
+/// The source of what a connected socket receives.
+pub const NOBODY: SocketAddrV6 = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0);
+
 /// The address for an `AF_INET6` socket: an IPv4 address is mapped into IPv6 (RFC 4291 section 2.5.5.2).
 ///
 /// ```

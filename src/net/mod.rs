@@ -49,10 +49,11 @@ use portable as system;
 pub use address::{is_group_address, mapped};
 pub use error::{ReceiveError, has_no_ipv6, is_out_of_descriptors, is_privileged_port};
 pub use options::{Instruction, SEND_BUFFER, SocketOptions};
+use segments::SegmentBounds;
 #[cfg(feature = "tokio")]
 pub use system::readiness;
 pub use system::socket::{Socket, bind_group};
-pub use system::{Datagrams, ReceiveBatch, SYSTEM, SendBatch, clock, cpu, socket};
+pub use system::{ReceiveBatch, SYSTEM, SendBatch, clock, cpu, socket};
 
 /// What this system can do beyond datagrams one by one, for all its sockets: [`SYSTEM`]. What it can do for one socket is
 /// said by that socket's [`Capabilities`].
@@ -168,6 +169,46 @@ pub struct Datagram<'a> {
     pub octets: &'a [u8],
     /// Its real length in octets, which may be more: then it was truncated.
     pub length: usize,
+}
+
+/// One received message: a datagram, or a train of them, which have one source and one destination.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Message<'a> {
+    /// Who sent it; unspecified where the batch is for connected sockets.
+    pub source: SocketAddrV6,
+    /// Where it was sent to.
+    pub destination: Destination,
+    octets: &'a [u8],
+    segments: SegmentBounds,
+    shown: usize,
+}
+
+impl<'a> Message<'a> {
+    /// `octets` of the `length` that came, divided every `segment`, 0 for a single datagram; `shown` of each datagram
+    /// are kept.
+    #[inline]
+    fn new(
+        source: SocketAddrV6,
+        destination: Destination,
+        octets: &'a [u8],
+        length: usize,
+        segment: usize,
+        shown: usize,
+    ) -> Self {
+        Self { source, destination, octets, segments: SegmentBounds::new(length, segment), shown }
+    }
+
+    /// The datagrams of it, in their order.
+    #[inline]
+    pub fn datagrams(self) -> impl Iterator<Item = Datagram<'a>> {
+        let Self { source, destination, octets, segments, shown } = self;
+        segments.map(move |(at, length)| {
+            let octets = octets.get(at..).unwrap_or_default();
+            let octets = &octets[..octets.len().min(length).min(shown)];
+            Datagram { source, destination, octets, length }
+        })
+    }
 }
 
 /// Where a datagram was sent to, as far as the system says.

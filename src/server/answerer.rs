@@ -4,8 +4,8 @@ use super::config::Config;
 use super::counters::{Counter, Counters};
 use super::journal::{Cause, Journal};
 use super::rules::WorkerRules;
-use crate::limit::{self, Arrival, LoopGuard, RateClass, RateDecision, RateLimit, Refusal};
-use crate::net::{Datagram, Destination, Local, Socket};
+use crate::limit::{Arrival, DestinationAddress, LoopGuard, RateClass, RateDecision, RateLimit, Refusal};
+use crate::net::{Datagram, Destination, Local, Message, Socket};
 use crate::responder::{self, Limits, Verdict, WrittenReply};
 use crate::wire::{Form, Status};
 
@@ -20,6 +20,12 @@ pub(super) struct Answerer<'a> {
     /// None if drops are not reported.
     journal: Option<Journal>,
     counters: &'a Counters,
+}
+
+/// Where the datagrams of a message came from, and whether they are read.
+pub(super) struct CheckedArrival {
+    arrival: Arrival,
+    access: Result<RateClass, Refusal>,
 }
 
 impl<'a> Answerer<'a> {
@@ -53,11 +59,26 @@ impl<'a> Answerer<'a> {
         self.rules.refresh();
     }
 
+    /// What the access rules say of all datagrams of a message.
+    #[inline]
+    pub fn check_arrival(&self, message: &Message<'_>) -> CheckedArrival {
+        let (destination, over_ipv4) = match message.destination {
+            Destination::Bound => (DestinationAddress::Bound, self.bound_ipv4),
+            Destination::Address(Local { address, .. }) => {
+                (DestinationAddress::Address(address), address.to_ipv4_mapped().is_some())
+            }
+            Destination::Broadcast => (DestinationAddress::Broadcast, true),
+            Destination::Unknown => (DestinationAddress::Unknown, false),
+        };
+        let arrival = Arrival { source: *message.source.ip(), port: message.source.port(), destination, over_ipv4 };
+        CheckedArrival { arrival, access: self.rules.access().check(&arrival) }
+    }
+
     /// Writes the reply to a datagram read at `now`, in nanoseconds, and returns its length, 0 for none. Counts the
     /// datagram exactly once.
     #[inline]
-    pub fn answer(&mut self, datagram: &Datagram<'_>, now: u64, reply: &mut [u8]) -> usize {
-        match self.judge(datagram, now, reply) {
+    pub fn answer(&mut self, checked: &CheckedArrival, datagram: &Datagram<'_>, now: u64, reply: &mut [u8]) -> usize {
+        match self.judge(checked, datagram.octets, now, reply) {
             Ok(made) => {
                 self.counters.add(Counter::Request(made.form, made.operator), 1);
                 self.counters.add(Counter::Reply(made.status), 1);
@@ -68,19 +89,25 @@ impl<'a> Answerer<'a> {
     }
 
     #[inline]
-    fn judge(&mut self, datagram: &Datagram<'_>, now: u64, reply: &mut [u8]) -> Result<WrittenReply, Cause> {
-        let arrival = self.arrival(datagram);
-        let room = match self.rules.access().check(&arrival)? {
+    fn judge(
+        &mut self,
+        checked: &CheckedArrival,
+        request: &[u8],
+        now: u64,
+        reply: &mut [u8],
+    ) -> Result<WrittenReply, Cause> {
+        let arrival = &checked.arrival;
+        let room = match checked.access? {
             RateClass::Exempt => reply.len(),
-            RateClass::Limited => self.room(&arrival, datagram.octets.len(), now, reply.len())?,
+            RateClass::Limited => self.room(arrival, request.len(), now, reply.len())?,
         };
-        match responder::respond(datagram.octets, &mut reply[..room], &self.limits) {
+        match responder::respond(request, &mut reply[..room], &self.limits) {
             Verdict::Silence(reason) => Err(Cause::Silent(reason)),
             Verdict::Reply(made) => {
                 // An extended result requires a request that no other protocol sends by chance.
                 let is_error = made.status != Status::Ok;
                 if made.form == Form::Classic || is_error {
-                    self.loops.check(arrival.source, arrival.port, datagram.octets, is_error, now)?;
+                    self.loops.check(arrival.source, arrival.port, request, is_error, now)?;
                 }
                 Ok(made)
             }
@@ -102,19 +129,6 @@ impl<'a> Answerer<'a> {
             }
             RateDecision::Drop => Err(Refusal::RateLimited),
         }
-    }
-
-    #[inline]
-    fn arrival(&self, datagram: &Datagram<'_>) -> Arrival {
-        let (destination, over_ipv4) = match datagram.destination {
-            Destination::Bound => (limit::DestinationAddress::Bound, self.bound_ipv4),
-            Destination::Address(Local { address, .. }) => {
-                (limit::DestinationAddress::Address(address), address.to_ipv4_mapped().is_some())
-            }
-            Destination::Broadcast => (limit::DestinationAddress::Broadcast, true),
-            Destination::Unknown => (limit::DestinationAddress::Unknown, false),
-        };
-        Arrival { source: *datagram.source.ip(), port: datagram.source.port(), destination, over_ipv4 }
     }
 
     #[cold]

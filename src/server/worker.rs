@@ -96,17 +96,21 @@ impl<'a> Worker<'a> {
         self.answerer.begin_batch();
         let now = clock::coarse();
         let (mut octets_in, mut octets_out) = (0, 0);
-        for datagram in self.requests.datagrams() {
-            // Trains may bring more datagrams than there is room for replies.
-            if self.replies.is_full() {
-                note_sent(counters, self.replies.flush(self.socket));
+        for message in self.requests.messages() {
+            let checked = self.answerer.check_arrival(&message);
+            let (to, from) = (Some(message.source), message.destination.local());
+            for datagram in message.datagrams() {
+                // Trains may bring more datagrams than there is room for replies.
+                if self.replies.is_full() {
+                    note_sent(counters, self.replies.flush(self.socket));
+                }
+                octets_in += datagram.length as u64;
+                self.replies.append_with(to, from, |reply| {
+                    let len = self.answerer.answer(&checked, &datagram, now, reply);
+                    octets_out += len as u64;
+                    (len > 0).then_some(len)
+                });
             }
-            octets_in += datagram.length as u64;
-            self.replies.append_with(Some(datagram.source), datagram.destination.local(), |reply| {
-                let len = self.answerer.answer(&datagram, now, reply);
-                octets_out += len as u64;
-                (len > 0).then_some(len)
-            });
         }
         counters.add(Counter::OctetsIn, octets_in);
         counters.add(Counter::OctetsOut, octets_out);

@@ -10,8 +10,9 @@ use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::AsRawFd;
 use std::ptr::null_mut;
 
-use super::super::segments::{self, SegmentBounds};
-use super::super::{Capabilities, Datagram, Destination, ReceivedCounts, Wait};
+use super::super::address::NOBODY;
+use super::super::segments;
+use super::super::{Capabilities, Datagram, Destination, Message, ReceivedCounts, Wait};
 use super::control::{Ancillary, ReceiveControl};
 use super::fixed::Fixed;
 
@@ -144,16 +145,29 @@ impl ReceiveBatch {
 
     /// The datagrams of the last [`receive`](Self::receive), in the order of their arrival.
     #[inline]
-    pub fn datagrams(&self) -> Datagrams<'_> {
-        let source = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0);
-        Datagrams {
-            batch: self,
-            next: 0,
-            octets: &[],
-            segments: SegmentBounds::EMPTY,
-            source,
-            destination: Destination::Bound,
-        }
+    pub fn datagrams(&self) -> impl Iterator<Item = Datagram<'_>> {
+        self.messages().flat_map(Message::datagrams)
+    }
+
+    /// The messages of the last [`receive`](Self::receive), in the order of their arrival.
+    #[inline]
+    pub fn messages(&self) -> impl Iterator<Item = Message<'_>> {
+        (0..self.received).filter_map(|slot| self.message(slot))
+    }
+
+    /// The message in a slot; `None` if it has no sender.
+    #[inline]
+    fn message(&self, slot: usize) -> Option<Message<'_>> {
+        let header = &self.headers.as_slice()[slot];
+        let source = match self.named {
+            true if header.msg_hdr.msg_namelen == 0 => return None,
+            true => socket_addr(&self.names.as_slice()[slot]),
+            false => NOBODY,
+        };
+        let (length, ancillary) = (header.msg_len as usize, &self.ancillary[slot]);
+        let octets = &self.octets.as_slice()[slot * self.stride..][..length.min(self.room)];
+        let destination = if self.packet_info { ancillary.destination() } else { Destination::Bound };
+        Some(Message::new(source, destination, octets, length, ancillary.segment, self.shown))
     }
 
     /// Undoes what the kernel wrote into the headers that the last round used.
@@ -164,64 +178,6 @@ impl ReceiveBatch {
             header.msg_hdr.msg_controllen = length as _;
         }
         self.received = 0;
-    }
-}
-
-/// The datagrams of a batch: see [`ReceiveBatch::datagrams`].
-pub struct Datagrams<'a> {
-    batch: &'a ReceiveBatch,
-    /// The slot of the next message.
-    next: usize,
-    /// The current message: its slot, and what is not yet divided into datagrams.
-    octets: &'a [u8],
-    segments: SegmentBounds,
-    source: SocketAddrV6,
-    destination: Destination,
-}
-
-impl<'a> Datagrams<'a> {
-    /// Moves to the next message; false if there is none.
-    #[inline]
-    fn load(&mut self) -> bool {
-        let batch = self.batch;
-        while self.next < batch.received {
-            let slot = self.next;
-            self.next += 1;
-            let header = &batch.headers.as_slice()[slot];
-            if batch.named {
-                if header.msg_hdr.msg_namelen == 0 {
-                    continue;
-                }
-                self.source = socket_addr(&batch.names.as_slice()[slot]);
-            }
-            let length = header.msg_len as usize;
-            self.octets = &batch.octets.as_slice()[slot * batch.stride..][..length.min(batch.room)];
-            let ancillary = &batch.ancillary[slot];
-            if batch.packet_info {
-                self.destination = ancillary.destination();
-            }
-            self.segments = SegmentBounds::new(length, ancillary.segment);
-            return true;
-        }
-        false
-    }
-}
-
-impl<'a> Iterator for Datagrams<'a> {
-    type Item = Datagram<'a>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Datagram<'a>> {
-        loop {
-            if let Some((at, length)) = self.segments.next() {
-                let octets = self.octets.get(at..).unwrap_or_default();
-                let octets = &octets[..octets.len().min(length).min(self.batch.shown)];
-                return Some(Datagram { source: self.source, destination: self.destination, octets, length });
-            }
-            if !self.load() {
-                return None;
-            }
-        }
     }
 }
 

@@ -18,7 +18,7 @@ pub mod socket;
 mod waker;
 
 pub use input::Input;
-pub use receive::{Datagrams, ReceiveBatch};
+pub use receive::ReceiveBatch;
 pub use send::SendBatch;
 pub use waker::Waker;
 

@@ -3,12 +3,13 @@
 //! All memory is allocated by [`ReceiveBatch::new`].
 
 use std::io;
-use std::net::{Ipv6Addr, SocketAddrV6};
+use std::net::SocketAddrV6;
 
 use rustix::net::{RecvFlags, recvfrom};
 
+use super::super::address::NOBODY;
 use super::super::error::named;
-use super::super::{Capabilities, Datagram, Destination, ReceivedCounts, Wait};
+use super::super::{Capabilities, Datagram, Destination, Message, ReceivedCounts, Wait};
 use super::socket::wait_readable;
 
 /// Buffers for received datagrams.
@@ -31,8 +32,6 @@ struct Found {
 
 /// The longest datagram: an IPv6 payload (RFC 8200 section 3).
 const MAX_DATAGRAM: usize = 65_535;
-
-const NOBODY: SocketAddrV6 = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0);
 
 impl ReceiveBatch {
     /// Buffers for `slots` datagrams, which show up to `length` octets of each: longer ones are truncated.
@@ -101,25 +100,15 @@ impl ReceiveBatch {
     }
 
     /// The datagrams of the last [`receive`](Self::receive), in the order of their arrival.
-    pub fn datagrams(&self) -> Datagrams<'_> {
-        Datagrams { batch: self, next: 0 }
+    pub fn datagrams(&self) -> impl Iterator<Item = Datagram<'_>> {
+        self.messages().flat_map(Message::datagrams)
     }
-}
 
-/// The datagrams of a batch: see [`ReceiveBatch::datagrams`].
-pub struct Datagrams<'a> {
-    batch: &'a ReceiveBatch,
-    next: usize,
-}
-
-impl<'a> Iterator for Datagrams<'a> {
-    type Item = Datagram<'a>;
-
-    fn next(&mut self) -> Option<Datagram<'a>> {
-        let batch = self.batch;
-        let &Found { source, length } = batch.found.get(self.next)?;
-        let octets = &batch.octets[self.next * batch.shown..][..length.min(batch.shown)];
-        self.next += 1;
-        Some(Datagram { source, destination: Destination::Bound, octets, length })
+    /// The messages of the last [`receive`](Self::receive), in the order of their arrival: each is a datagram.
+    pub fn messages(&self) -> impl Iterator<Item = Message<'_>> {
+        self.found.iter().enumerate().map(|(slot, &Found { source, length })| {
+            let octets = &self.octets[slot * self.shown..][..length.min(self.shown)];
+            Message::new(source, Destination::Bound, octets, length, 0, self.shown)
+        })
     }
 }
