@@ -198,6 +198,7 @@ fn the_configuration_is_checked_without_serving() {
         "without a rate limit, beside loopback: none",
         "workers pinned to processors: none",
         "port shared with other servers: no",
+        "pauses under load: yes",
         "access file: none",
         "log: text",
         "log of datagrams that are not answered: no",

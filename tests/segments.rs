@@ -2,17 +2,20 @@
 //! kernels and links that refuse them.
 
 mod asking;
+#[path = "../benches/bench/load.rs"]
+mod load;
 mod serving;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use calc6::net::{ReceiveBatch, SendBatch, Socket, SocketOptions, Wait, bind_group};
+use calc6::net::{ReceiveBatch, Segmentation, SendBatch, Socket, SocketOptions, Wait, bind_group};
 
 use asking::{Ended, run};
+use load::{Idle, Load, LoadShape, Pace};
 use serving::{Server, namespace};
 
 /// The sum of 1, 3, 5, 7 and 9.
@@ -79,6 +82,7 @@ const TRAINS_OUT: &str = "calc6_trains_total{direction=\"out\"}";
 const SEGMENTS_IN: &str = "calc6_segments_total{direction=\"in\"}";
 const SEGMENTS_OUT: &str = "calc6_segments_total{direction=\"out\"}";
 const REFUSED: &str = "calc6_refused_trains_total";
+const PAUSES: &str = "calc6_pauses_total";
 
 /// Sums 1 to `OPERANDS` through a server.
 fn sum(mut client: Command, host: &str, port: u16, options: &[&str]) -> Ended {
@@ -123,6 +127,38 @@ fn a_batch_travels_in_trains_both_ways_unless_one_side_disables_them() {
         assert!(server_says == "auto" || trains_out == 0, "{said}");
         assert!(client_says == "off" || server_says == "off" || trains_out > 0, "{said}");
         assert_eq!(sample(metrics, REFUSED), 0);
+    }
+}
+
+/// Whether a server with these options pauses within this time, while an ordinary client keeps many requests in flight.
+fn pauses(options: &[&str], within: Duration) -> bool {
+    let (server, metrics) = start(server_command(), "::1", options);
+    let SocketAddr::V6(from) = "[::1]:0".parse().unwrap() else { unreachable!() };
+    let to = SocketAddrV6::new(*from.ip(), server.port, 0, 0);
+    let (segmentation, pace, idle) = (Segmentation::Off, Pace::Sliding, Idle::Sleep);
+    let shape = LoadShape { sockets: 4, window: 64, segmentation, pace, idle };
+    let mut load = Load::new(from, to, &REQUEST, shape).unwrap();
+    let begun = Instant::now();
+    while begun.elapsed() < within {
+        let outcome = load.run(Duration::from_millis(100));
+        assert!(outcome.replies >= 256, "{outcome:?}");
+        if sample(metrics, PAUSES) > 0 {
+            return true;
+        }
+    }
+    false
+}
+
+#[test]
+#[ignore = "takes an idle processor for 100,000 requests a second"]
+fn a_server_pauses_under_load() {
+    assert!(pauses(&[], Duration::from_secs(30)));
+}
+
+#[test]
+fn a_server_without_moderation_or_segments_never_pauses() {
+    for option in ["--no-moderation", "--segmentation=off"] {
+        assert!(!pauses(&[option], Duration::from_millis(300)), "{option}");
     }
 }
 

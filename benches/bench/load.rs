@@ -1,4 +1,5 @@
 //! A closed loop of requests: a fixed number in flight, replies answered by the next requests.
+#![allow(dead_code, reason = "each benchmark and test uses its part")]
 
 use std::io;
 use std::net::SocketAddrV6;
