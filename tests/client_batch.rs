@@ -68,6 +68,24 @@ fn operands_come_from_files_and_pipes() {
     client_reading(&format!("-op + ::1 {} -", server.port), &lines(100_000)).printed("Result: 5000050000\n");
 }
 
+/// Without descriptors for the thread that reads ahead, the client reads by itself.
+#[test]
+fn few_descriptors_are_enough_for_a_text() {
+    let server = Server::start(&["::1", "0"]);
+    let file = Text::new("few-descriptors.txt", &lines(100_000));
+    let port = server.port.to_string();
+    let limited = |limit: u32| {
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -n $0 && exec \"$@\"", &limit.to_string(), env!("CARGO_BIN_EXE_client")]);
+        command.args(["-op", "+", "--file", file.path(), "::1", &port]);
+        run(command, b"")
+    };
+    let enough = (5..50).find(|limit| limited(*limit).status == Some(0)).expect("some number is enough");
+    for limit in enough..enough + 8 {
+        limited(limit).printed("Result: 5000050000\n");
+    }
+}
+
 #[test]
 fn texts_of_windows_are_read_or_named() {
     // As Notepad writes them: a byte order mark, and carriage returns.

@@ -2,6 +2,7 @@
 //! and several addresses. Everything is on loopback, on ports that the kernel chose.
 
 use std::cell::Cell;
+use std::io::{self, Write};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use calc6::arithmetic::Number;
-use calc6::client::{Config, Error, ErrorKind, Event, Forms};
+use calc6::client::{Config, Error, ErrorKind, Event, Forms, Progress};
 use calc6::server::{self, Handle};
 use calc6::wire::Operator;
 use calc6::{Client, Server};
@@ -248,6 +249,77 @@ fn differences_and_quotients_over_any_number_of_operands() {
     assert_eq!(client.evaluate_text(Operator::Quotient, file).unwrap().result, Number::ZERO);
     let file = std::fs::File::open(text.path()).unwrap();
     assert_eq!(client.evaluate_text(Operator::Remainder, file).unwrap_err().kind(), ErrorKind::Request);
+}
+
+/// A pipe with more operands than one datagram holds, whose writer stays and writes no more.
+fn idle_text() -> (io::PipeReader, io::PipeWriter) {
+    let (text, mut writer) = io::pipe().unwrap();
+    writer.write_all("7 ".repeat(20_000).as_bytes()).unwrap();
+    (text, writer)
+}
+
+#[test]
+fn a_wait_for_more_of_a_text_ends_with_a_cancellation_the_deadline_or_the_text() {
+    let server = Serving::start("[::1]:0");
+    let mut client = Client::connect(server.address).unwrap();
+    let canceller = client.canceller().unwrap();
+    // Sixteen full datagrams of operands of one octet; the rest of the text waits for more.
+    let sent = 16 * 1220;
+
+    let (text, writer) = idle_text();
+    let (waiting, idle) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let canceller = canceller.clone();
+        scope.spawn(move || {
+            idle.recv().unwrap();
+            std::thread::sleep(Duration::from_millis(20));
+            canceller.cancel();
+        });
+        let mut tell = |progress: Progress| {
+            if progress.operands == sent {
+                let _ = waiting.send(());
+            }
+        };
+        let cancelled = client.evaluate_text_watched(Operator::Sum, text, &mut tell, &mut |_, _| {});
+        assert_eq!(cancelled.unwrap_err().kind(), ErrorKind::Cancelled);
+    });
+    drop(writer);
+
+    let (text, writer) = idle_text();
+    client.config_mut().retransmission.deadline = Some(Duration::from_millis(200));
+    let late = client.evaluate_text(Operator::Sum, text).unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::Timeout, "{late}");
+    drop(writer);
+
+    let (text, mut writer) = idle_text();
+    client.config_mut().retransmission.deadline = Some(LONG);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            std::thread::sleep(Duration::from_millis(20));
+            writer.write_all(b"1 2").unwrap();
+        });
+        let evaluation = client.evaluate_text(Operator::Sum, text).unwrap();
+        assert_eq!((evaluation.result, evaluation.operands), (Number::from(140_003), 20_002));
+    });
+}
+
+/// The thread that reads an endless text does not outlive a call that fails.
+#[test]
+fn a_server_that_stops_ends_a_text_without_end() {
+    let server = Serving::start("[::1]:0");
+    let config = Config::default().with_timeout(Duration::from_millis(50)).with_retries(1);
+    let mut client = Client::connect_with(server.address, config).unwrap();
+    let (text, mut writer) = io::pipe().unwrap();
+    let writing = std::thread::spawn(move || while writer.write_all(&b"7 ".repeat(10_000)).is_ok() {});
+    let serving = Cell::new(Some(server));
+    let mut tell = |progress: Progress| {
+        if progress.answered > 1000 {
+            serving.take();
+        }
+    };
+    let error = client.evaluate_text_watched(Operator::Sum, text, &mut tell, &mut |_, _| {}).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Refused), "{error}");
+    writing.join().unwrap();
 }
 
 #[test]

@@ -9,6 +9,7 @@
 
 mod accumulator;
 mod addresses;
+mod ahead;
 mod batch;
 mod cancel;
 mod chunk;
@@ -46,11 +47,12 @@ use crate::expression::{Evaluator, Expression, Operation};
 use crate::net::wait::AsFd;
 use crate::wire::Operator;
 use addresses::{mapped, no_address, to_front};
-use batch::{BatchDriver, BatchReport, RequestSource};
+use ahead::reading_ahead;
+use batch::BatchDriver;
 use cancel::Cancellation;
 use evaluation::{Plans, combine, description, requests};
 use random::Random;
-use stream::{Stream, WaitableText};
+use stream::{Stream, TextOperands, WaitableText};
 use transport::{AskContext, PeerAnswer};
 
 /// A blocking client of one server, which may have several addresses, and of others that share its work.
@@ -260,11 +262,12 @@ impl Client {
     /// quotient; others may have as many operands as one datagram holds.
     ///
     /// A cancellation or a deadline ends the wait for input too, so the text has to be something that can be waited for:
-    /// [`Input`](crate::net::wait::Input) on every system, any descriptor on Unix, any socket on Windows.
+    /// [`Input`](crate::net::wait::Input) on every system, any descriptor on Unix, any socket on Windows. It is `Send`
+    /// because a second thread reads what is longer than a datagram holds; that thread ends with the call.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn evaluate_text(&mut self, operator: Operator, text: impl Read + AsFd) -> Result<Evaluation, Error> {
+    pub fn evaluate_text(&mut self, operator: Operator, text: impl Read + AsFd + Send) -> Result<Evaluation, Error> {
         self.evaluate_text_watched(operator, text, &mut |_| {}, &mut |_, _| {})
     }
 
@@ -276,15 +279,16 @@ impl Client {
     pub fn evaluate_text_watched(
         &mut self,
         operator: Operator,
-        text: impl Read + AsFd,
+        text: impl Read + AsFd + Send,
         tell: &mut dyn FnMut(Progress),
         watch: &mut Watch<'_>,
     ) -> Result<Evaluation, Error> {
         let call = self.call();
         let cancellation = Arc::clone(&self.cancellation);
         let until = self.config.retransmission.deadline.and_then(|deadline| call.start.checked_add(deadline));
-        let mut stream = Stream::new(WaitableText(text), operator, &self.config, tell);
-        let head = stream.wait_for_head(&cancellation, until)?;
+        let mut text = TextOperands::new(WaitableText(text));
+        let mut stream = Stream::new(operator, &self.config, tell);
+        let head = stream.wait_for_head(&mut text, &cancellation, until)?;
         if !head.more {
             return self.evaluate_in(call, operator, &head.operands, watch);
         }
@@ -298,7 +302,7 @@ impl Client {
         stream.add(evaluation.result.clone())?;
         if classic {
             loop {
-                let head = stream.wait_for_head(&cancellation, until)?;
+                let head = stream.wait_for_head(&mut text, &cancellation, until)?;
                 if head.operands.is_empty() {
                     return stream.finish(evaluation);
                 }
@@ -306,7 +310,12 @@ impl Client {
                 stream.add(evaluation.result.clone())?;
             }
         }
-        let report = self.run(&mut stream, call.start, watch)?;
+        // Its sockets first: without descriptors for the second thread there is none.
+        let mut driver = BatchDriver::new(&self.servers(), &self.config, call.start)?;
+        reading_ahead(&mut text, |operands| {
+            driver.run(&mut self.random, &cancellation, &mut stream.requests(operands), watch)
+        })?;
+        let report = driver.report();
         evaluation.continued(&report.counts, report.servers);
         stream.finish(evaluation)
     }
@@ -466,17 +475,5 @@ impl Client {
         let mut servers = vec![self.peers.clone()];
         servers.extend_from_slice(&self.others);
         servers
-    }
-
-    /// Work for a pipeline to every server.
-    fn run(
-        &mut self,
-        work: &mut dyn RequestSource,
-        start: Instant,
-        watch: &mut Watch<'_>,
-    ) -> Result<BatchReport, Error> {
-        let mut driver = BatchDriver::new(&self.servers(), &self.config, start)?;
-        driver.run(&mut self.random, &self.cancellation, work, watch)?;
-        Ok(driver.report())
     }
 }

@@ -28,6 +28,70 @@ pub trait TextSource: Read {
     fn input(&self) -> Option<BorrowedFd<'_>>;
 }
 
+/// Operands in the order of their text.
+pub trait OperandReader {
+    /// Takes the next ones, as many as `words` has room for, as long as they are there and fit 64 bits, and says how
+    /// many. What comes next is for [`next_item`](Self::next_item).
+    fn take_words(&mut self, words: &mut [i64]) -> usize;
+
+    /// The next one.
+    ///
+    /// # Errors
+    /// Those of the text.
+    fn next_item(&mut self) -> Result<TextItem, Error>;
+
+    /// What [`TextItem::Pending`] waits for; `None` if the caller waits for it otherwise.
+    fn input(&self) -> Option<BorrowedFd<'_>>;
+
+    /// The input can be read.
+    ///
+    /// # Errors
+    /// Those of the text's source.
+    fn read(&mut self) -> Result<(), Error>;
+
+    /// How many octets of the text were taken so far.
+    fn taken(&self) -> u64;
+}
+
+/// The operands of a text, read and parsed as they are taken.
+pub struct TextOperands<R>(pub IntegerReader<R>);
+
+impl<R: TextSource> TextOperands<R> {
+    /// A text from its beginning.
+    pub fn new(source: R) -> TextOperands<R> {
+        TextOperands(IntegerReader::new(source))
+    }
+}
+
+impl<R: TextSource> OperandReader for TextOperands<R> {
+    #[inline]
+    fn take_words(&mut self, words: &mut [i64]) -> usize {
+        self.0.take_words(words)
+    }
+
+    #[inline]
+    fn next_item(&mut self) -> Result<TextItem, Error> {
+        Ok(self.0.next_item()?)
+    }
+
+    fn input(&self) -> Option<BorrowedFd<'_>> {
+        self.0.source().input()
+    }
+
+    fn read(&mut self) -> Result<(), Error> {
+        match self.0.read() {
+            // What could be read is gone, or a signal came: the caller waits again.
+            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => Ok(()),
+            Err(error) => Err(Error::Read(error)),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn taken(&self) -> u64 {
+        self.0.taken()
+    }
+}
+
 /// A text that the blocking client reads and waits for.
 pub struct WaitableText<R>(pub R);
 
@@ -43,9 +107,8 @@ impl<R: Read + AsFd> TextSource for WaitableText<R> {
     }
 }
 
-/// A text on its way to the servers; `tell` is called with the progress.
-pub struct Stream<R, T> {
-    text: IntegerReader<R>,
+/// Operands on their way to the servers; `tell` is called with the progress.
+pub struct Stream<T> {
     /// What the requests ask for.
     operator: Operator,
     format: Format,
@@ -79,13 +142,18 @@ pub struct Head {
     pub more: bool,
 }
 
-impl<R: TextSource, T: FnMut(Progress)> Stream<R, T> {
-    /// A text from its beginning.
-    pub fn new(source: R, operator: Operator, config: &Config, tell: T) -> Stream<R, T> {
+/// The requests over the operands of a source.
+pub struct TextRequests<'a, O: ?Sized, T> {
+    stream: &'a mut Stream<T>,
+    operands: &'a mut O,
+}
+
+impl<T: FnMut(Progress)> Stream<T> {
+    /// A stream that has taken no operand yet.
+    pub fn new(operator: Operator, config: &Config, tell: T) -> Stream<T> {
         let format = config.format;
         let room = room(reducing(operator).unwrap_or(operator), format);
         Stream {
-            text: IntegerReader::new(source),
             operator,
             format,
             chunk: Chunk::new(room),
@@ -107,13 +175,13 @@ impl<R: TextSource, T: FnMut(Progress)> Stream<R, T> {
     ///
     /// # Errors
     /// Those of the text.
-    pub fn head(&mut self) -> Result<Option<Head>, Error> {
+    pub fn head(&mut self, text: &mut impl OperandReader) -> Result<Option<Head>, Error> {
         // Of one octet each.
         let most = self.room;
         loop {
             let item = match self.held.take() {
                 Some(operand) => TextItem::Number(operand),
-                None => self.text.next_item()?,
+                None => text.next_item()?,
             };
             match item {
                 TextItem::Word(_) | TextItem::Number(_) if self.head.len() == most => {
@@ -134,26 +202,30 @@ impl<R: TextSource, T: FnMut(Progress)> Stream<R, T> {
     ///
     /// # Errors
     /// Those of the text, a cancellation, or the deadline.
-    pub fn wait_for_head(&mut self, cancellation: &Cancellation, until: Option<Instant>) -> Result<Head, Error> {
+    pub fn wait_for_head(
+        &mut self,
+        text: &mut impl OperandReader,
+        cancellation: &Cancellation,
+        until: Option<Instant>,
+    ) -> Result<Head, Error> {
         loop {
-            if let Some(head) = self.head()? {
+            if let Some(head) = self.head(text)? {
                 return Ok(head);
             }
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
                 return Err(Error::InputDeadline);
             }
-            let input: Vec<BorrowedFd<'_>> = self.text.source().input().into_iter().collect();
+            let input: Vec<BorrowedFd<'_>> = text.input().into_iter().collect();
             if cancellation.wait(&input, left)? == [true] {
-                self.read()?;
+                text.read()?;
             }
         }
     }
 
-    /// Where the text comes from.
-    #[cfg(feature = "tokio")]
-    pub fn source_mut(&mut self) -> &mut R {
-        self.text.source_mut()
+    /// The requests over the rest of the operands.
+    pub fn requests<'a, O: OperandReader + ?Sized>(&'a mut self, operands: &'a mut O) -> TextRequests<'a, O, T> {
+        TextRequests { stream: self, operands }
     }
 
     /// Begins with requests over parts of the text: those of the head that the first requests are to carry.
@@ -208,7 +280,7 @@ impl<R: TextSource, T: FnMut(Progress)> Stream<R, T> {
     }
 
     /// Fills the chunk; true once it is full or the text is over, false if input is needed first.
-    fn fill(&mut self) -> Result<bool, Error> {
+    fn fill(&mut self, operands: &mut (impl OperandReader + ?Sized)) -> Result<bool, Error> {
         if std::mem::take(&mut self.given) {
             self.chunk.clear();
         }
@@ -219,13 +291,13 @@ impl<R: TextSource, T: FnMut(Progress)> Stream<R, T> {
         }
         loop {
             if self.unpacked.is_empty() {
-                self.unpacked = 0..self.text.take_words(&mut self.words[..]);
+                self.unpacked = 0..operands.take_words(&mut self.words[..]);
             }
             self.unpacked.start += self.chunk.push_words(&self.words[self.unpacked.clone()]);
             if !self.unpacked.is_empty() {
                 return Ok(true);
             }
-            match self.text.next_item()? {
+            match operands.next_item()? {
                 TextItem::Word(operand) if self.chunk.push(operand) => {}
                 TextItem::Number(ref operand) if self.chunk.push_number(operand) => {}
                 TextItem::Pending => return Ok(false),
@@ -247,46 +319,43 @@ fn number(item: TextItem) -> Option<Number> {
     }
 }
 
-impl<R: TextSource, T: FnMut(Progress)> RequestSource for Stream<R, T> {
+impl<O: OperandReader + ?Sized, T: FnMut(Progress)> RequestSource for TextRequests<'_, O, T> {
     fn next(&mut self) -> Result<NextRequest<'_>, Error> {
-        if !self.fill()? {
+        let stream = &mut *self.stream;
+        if !stream.fill(self.operands)? {
             return Ok(NextRequest::Later);
         }
-        if self.chunk.count() == 0 {
+        if stream.chunk.count() == 0 {
             return Ok(NextRequest::Done);
         }
-        self.given = true;
-        self.progress.operands += self.chunk.count() as u64;
+        stream.given = true;
+        stream.progress.operands += stream.chunk.count() as u64;
         let request = NewRequest {
-            operator: self.operator,
-            format: self.format,
-            width: self.chunk.width() as u8,
-            operands: self.chunk.octets(),
+            operator: stream.operator,
+            format: stream.format,
+            width: stream.chunk.width() as u8,
+            operands: stream.chunk.octets(),
         };
         Ok(NextRequest::Request(0, request))
     }
 
     fn answered(&mut self, peer: SocketAddrV6, _: u64, reply: &extended::Reply<'_>) -> Result<(), Error> {
-        self.peer = Some(peer);
-        self.progress.answered += 1;
-        self.add(number_of_reply(peer, self.operator, reply)?)
+        let stream = &mut *self.stream;
+        stream.peer = Some(peer);
+        stream.progress.answered += 1;
+        stream.add(number_of_reply(peer, stream.operator, reply)?)
     }
 
     fn input(&self) -> Option<BorrowedFd<'_>> {
-        self.text.source().input()
+        self.operands.input()
     }
 
     fn read(&mut self) -> Result<(), Error> {
-        match self.text.read() {
-            // What could be read is gone, or a signal came: the caller waits again.
-            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => Ok(()),
-            Err(error) => Err(Error::Read(error)),
-            Ok(()) => Ok(()),
-        }
+        self.operands.read()
     }
 
     fn pause(&mut self) {
-        self.progress.octets = self.text.taken();
-        (self.tell)(self.progress);
+        self.stream.progress.octets = self.operands.taken();
+        (self.stream.tell)(self.stream.progress);
     }
 }

@@ -276,7 +276,7 @@ impl Client {
         }
         let mut driver = self.pipeline(Some(evaluation.peer), start)?;
         loop {
-            match driver.turn(&mut text.stream)? {
+            match driver.turn(&mut text.requests())? {
                 Turn::Done => break,
                 Turn::Again => tokio::task::yield_now().await,
                 Turn::Wait { later: true } => text.read_or(driver.wait()).await?,

@@ -10,10 +10,9 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::timeout_at;
 
 use super::super::Config;
-use super::super::batch::RequestSource;
 use super::super::error::Error;
 use super::super::evaluation::Progress;
-use super::super::stream::{Head, Stream, TextSource};
+use super::super::stream::{Head, OperandReader, Stream, TextOperands, TextRequests, TextSource};
 use super::bounded;
 use crate::net::wait::BorrowedFd;
 use crate::wire::Operator;
@@ -25,8 +24,9 @@ const BLOCK: usize = 64 * 1024;
 pub struct AsyncText<R, T> {
     reader: R,
     block: Box<[u8]>,
-    /// Its requests; the driver of a pipeline takes them.
-    pub stream: Stream<ReadOctets, T>,
+    text: TextOperands<ReadOctets>,
+    /// What its operands become.
+    pub stream: Stream<T>,
 }
 
 /// Octets that have been read and not parsed yet.
@@ -53,8 +53,13 @@ impl TextSource for ReadOctets {
 impl<R: AsyncRead + Unpin, T: FnMut(Progress)> AsyncText<R, T> {
     /// A text from its beginning; `tell` is called with the progress.
     pub fn new(reader: R, operator: Operator, config: &Config, tell: T) -> AsyncText<R, T> {
-        let stream = Stream::new(ReadOctets::default(), operator, config, tell);
-        AsyncText { reader, block: vec![0; BLOCK].into(), stream }
+        let text = TextOperands::new(ReadOctets::default());
+        AsyncText { reader, block: vec![0; BLOCK].into(), text, stream: Stream::new(operator, config, tell) }
+    }
+
+    /// Its requests, for the driver of a pipeline.
+    pub fn requests(&mut self) -> TextRequests<'_, TextOperands<ReadOctets>, T> {
+        self.stream.requests(&mut self.text)
     }
 
     /// Takes operands off the beginning, as many as one datagram may hold; waits for input until the deadline.
@@ -63,7 +68,7 @@ impl<R: AsyncRead + Unpin, T: FnMut(Progress)> AsyncText<R, T> {
     /// Those of the text, or the deadline.
     pub async fn head(&mut self, until: Option<Instant>) -> Result<Head, Error> {
         loop {
-            if let Some(head) = self.stream.head()? {
+            if let Some(head) = self.stream.head(&mut self.text)? {
                 return Ok(head);
             }
             match timeout_at(bounded(until), poll_fn(|cx| self.poll_read(cx))).await {
@@ -88,8 +93,8 @@ impl<R: AsyncRead + Unpin, T: FnMut(Progress)> AsyncText<R, T> {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let AsyncText { reader, block, stream } = self;
-        let unparsed = stream.source_mut();
+        let AsyncText { reader, block, text, .. } = self;
+        let unparsed = text.0.source_mut();
         if unparsed.taken == unparsed.octets.len() {
             let mut block = ReadBuf::new(block);
             ready!(Pin::new(reader).poll_read(cx, &mut block)).map_err(Error::Read)?;
@@ -97,6 +102,6 @@ impl<R: AsyncRead + Unpin, T: FnMut(Progress)> AsyncText<R, T> {
             unparsed.octets.extend_from_slice(block.filled());
             unparsed.taken = 0;
         }
-        Poll::Ready(stream.read())
+        Poll::Ready(text.read())
     }
 }
