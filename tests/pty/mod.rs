@@ -20,6 +20,10 @@ use crate::asking::Guard;
 /// How long a test waits for the expected screen.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// When a change of size is told again: rustyline notices one that comes between its last look and read(2) with the next
+/// key or signal only.
+const SIGNAL_AGAIN: Duration = Duration::from_secs(1);
+
 /// Lines of the terminal.
 const ROWS: u16 = 50;
 
@@ -179,7 +183,11 @@ impl Terminal {
         while rows > 0 && state.octets.len() == drawn {
             let left = until.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "nothing is drawn after SIGWINCH:\n{}", text(state.parser.screen()));
-            state = self.display.changed.wait_timeout(state, left).unwrap().0;
+            let (changed, waited) = self.display.changed.wait_timeout(state, SIGNAL_AGAIN).unwrap();
+            state = changed;
+            if waited.timed_out() {
+                self.signal(Signal::WINCH);
+            }
         }
     }
 
