@@ -106,14 +106,15 @@ mod tests {
 
     use super::*;
 
-    /// What a worker does in a second of virtual time with clients that keep `window` requests in flight: one processor
-    /// makes them, `client` nanoseconds each; a batch costs the worker 3 us, and each of its datagrams 1 us.
+    /// What a worker did in a second of virtual time.
     struct Run {
         requests: u64,
         batches: u64,
         pauses: u64,
     }
 
+    /// Clients keep `window` requests in flight: one processor makes them, `client` nanoseconds each. A batch costs the
+    /// worker 3 us, and each of its datagrams 1 us.
     fn run(enabled: bool, window: usize, client: u64) -> Run {
         let start = Instant::now();
         let mut moderation = Moderation::new(enabled, start);
