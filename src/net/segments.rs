@@ -196,9 +196,6 @@ pub struct SegmentBounds {
 }
 
 impl SegmentBounds {
-    /// No datagram.
-    pub const EMPTY: Self = Self { at: 0, total: 0, segment: 0, left: 0 };
-
     /// See [`SegmentBounds`].
     #[inline]
     pub fn new(total: usize, segment: usize) -> Self {
