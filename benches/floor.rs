@@ -1,8 +1,8 @@
 //! Server and floors under the same load, in turn: requests per second of server processor time, and their ratio.
 //!
-//! `cargo bench --bench floor [-- PAIRS [MILLISECONDS]] [WORD]`; with a word only the rows whose names hold it. It runs in a network namespace of its own, where addresses
-//! other than loopback exist, because the rate limit exempts loopback: every protection is active. Some rows have each
-//! program in a namespace of its own, behind a veth pair. The floors are in C
+//! `cargo bench --bench floor [-- PAIRS [MILLISECONDS]] [WORD]`; with a word only the rows whose names hold it. It runs in a
+//! network namespace of its own, where addresses other than loopback exist, because the rate limit exempts loopback: every
+//! protection is active. Some rows have each program in a namespace of its own, behind a veth pair. The floors are in C
 //! (benches/floor.c): one call receives many datagrams and one sends many replies; one that also joins the replies to a
 //! peer into segments; and one that receives trains of requests, too.
 
@@ -75,7 +75,7 @@ fn main() {
         }
     }
     let start = || [c(&bench, &[SERVER]), bench.server(&[SERVER, "0", UNLIMITED])];
-    let time_of_one = |replies, _, time: Duration| time.as_secs_f64() / replies as f64;
+    let time_of_one: Figure = |replies, _, time| time.as_secs_f64() / replies as f64;
     bench.print_ratio("time of an exchange, 1 in flight (goal 1.02)", ONE_AT_A_TIME, start, time_of_one);
     println!("segments and pauses, as the ratio of the server with them to the server without:");
     for (name, load) in [("ordinary client", ORDINARY), ("256 sockets, 1 in flight", MANY_SOCKETS)] {
@@ -123,6 +123,9 @@ fn compiled(folder: &Path) -> PathBuf {
     program
 }
 
+/// What is compared, from replies, processor time and time.
+type Figure = fn(u64, Duration, Duration) -> f64;
+
 fn per_processor_second(replies: u64, used: Duration, _: Duration) -> f64 {
     replies as f64 / used.as_secs_f64()
 }
@@ -137,13 +140,18 @@ struct Bench {
 }
 
 fn print_line(name: &str, server: &[f64], floor: &[f64], goal: f64) {
-    let mut ratios: Vec<f64> = server.iter().zip(floor).map(|(server, floor)| server / floor).collect();
-    let [low, ratio, high] = [0.25, 0.5, 0.75].map(|share| quantile(&mut ratios, share));
+    let [low, ratio, high] = quartiles(server, floor);
     let [floor, server] = [floor, server].map(|rates| quantile(&mut rates.to_vec(), 0.5) / 1000.0);
     let goal = if goal > 0.0 { format!(" (goal {goal})") } else { String::new() };
     println!(
         "{name:36} floor {floor:7.0}  server {server:7.0}  ratio {ratio:6.3}, half of them {low:.3} to {high:.3}{goal}"
     );
+}
+
+/// The quartiles of the ratios, pair by pair.
+fn quartiles(over: &[f64], under: &[f64]) -> [f64; 3] {
+    let mut ratios: Vec<f64> = over.iter().zip(under).map(|(over, under)| over / under).collect();
+    [0.25, 0.5, 0.75].map(|share| quantile(&mut ratios, share))
 }
 
 /// What each protection costs: the server with and without it.
@@ -188,27 +196,21 @@ impl Bench {
     }
 
     /// Prints the figure of the second program as a ratio to that of the first, if the row of this name is wanted.
-    fn print_ratio(
-        &self,
-        name: &str,
-        load: LoadShape,
-        start: impl Fn() -> [Program; 2],
-        figure: impl Fn(u64, Duration, Duration) -> f64,
-    ) {
-        let Some([first, second]) = self.compare(name, load, start, figure) else { return };
-        let mut ratios: Vec<f64> = second.iter().zip(first).map(|(second, first)| second / first).collect();
-        let [low, ratio, high] = [0.25, 0.5, 0.75].map(|share| quantile(&mut ratios, share));
-        println!("{name:46} {ratio:.3}, half of them {low:.3} to {high:.3}");
+    fn print_ratio(&self, name: &str, load: LoadShape, start: impl Fn() -> [Program; 2], figure: Figure) {
+        if let Some([first, second]) = self.compare(name, load, start, figure) {
+            let [low, ratio, high] = quartiles(&second, &first);
+            println!("{name:46} {ratio:.3}, half of them {low:.3} to {high:.3}");
+        }
     }
 
-    /// The figures of two programs, pair by pair, from replies, processor time and time; who is first alternates, so
-    /// that drift favours neither. `None` if the row of this name is not wanted.
+    /// The figures of two programs, pair by pair; who is first alternates, so that drift favours neither. `None` if the row
+    /// of this name is not wanted.
     fn compare(
         &self,
         name: &str,
         load: LoadShape,
         start: impl Fn() -> [Program; 2],
-        figure: impl Fn(u64, Duration, Duration) -> f64,
+        figure: Figure,
     ) -> Option<[Vec<f64>; 2]> {
         if !name.contains(&self.word) {
             return None;
