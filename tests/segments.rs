@@ -247,6 +247,23 @@ fn a_train_is_admitted_datagram_by_datagram() {
 }
 
 #[test]
+fn a_denied_train_counts_as_all_its_datagrams() {
+    let (server, metrics) = start(server_command(), "::1", &["--deny", "::1/128"]);
+    let to = SocketAddrV6::new("::1".parse().unwrap(), server.port, 0, 0);
+    let (socket, mut requests, _) = peer("[::1]:0", to);
+    (0..64).for_each(|_| requests.append(None, None, &REQUEST));
+    assert_eq!(requests.flush(&socket).trains, 1);
+    let until = Instant::now() + Duration::from_secs(30);
+    while sample(metrics, "calc6_drops_total{reason=\"denied\"}") < 64 {
+        assert!(Instant::now() < until, "fewer are counted");
+    }
+    let [trains, denied, replies] =
+        [TRAINS_IN, "calc6_drops_total{reason=\"denied\"}", "calc6_replies_total{status=\"ok\"}"]
+            .map(|name| sample(metrics, name));
+    assert_eq!((trains, denied, replies), (1, 64, 0));
+}
+
+#[test]
 fn a_link_narrower_than_a_segment_gets_fragments_of_single_datagrams() {
     namespace::enter();
     let mut command = Command::new("unshare");
