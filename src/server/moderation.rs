@@ -5,8 +5,8 @@
 //! cards moderate their interrupts for the same reason (ethtool(8): adaptive-rx and rx-usecs).
 //!
 //! A client that waits for its replies sends later because of the pause. So a worker compares how many datagrams a second it
-//! receives with pauses and without, and pauses only where they do not become fewer, and only under load, where requests
-//! wait for each other anyway.
+//! receives with pauses and without, and pauses only where they become hardly fewer, and only under load, where requests wait
+//! for each other anyway.
 
 use std::time::{Duration, Instant};
 
